@@ -1,11 +1,31 @@
 //! Hourgate's rules: who may open what, what is open now, and what changes on a guard.
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
-//! Read in this order: the nouns, then [`plan`].
+//! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`].
 
+pub mod id;
 pub mod network;
 pub mod time;
+
+pub mod policy;
+
+pub mod grant;
+
+pub mod role;
+
+pub mod command;
+
+pub mod event;
+
+pub mod refusal;
+
+pub mod decide;
+
+pub mod state;
+
+pub mod open;
 
 pub mod plan;
 
 mod pairs;
+pub mod personal;

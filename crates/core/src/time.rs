@@ -86,6 +86,15 @@ impl Deadline {
         self.boot.is_some_and(|boot| boot.boot == now.boot.boot)
     }
 
+    /// This deadline, moved to `other` on each clock where `other` is earlier.
+    pub fn but_not_after(self, other: Deadline) -> Deadline {
+        let boot = match (self.boot, other.boot) {
+            (Some(own), Some(other)) if own.boot == other.boot => Some(own.min(other)),
+            (own, _) => own,
+        };
+        Deadline { wall: self.wall.min(other.wall), boot }
+    }
+
     /// Of two deadlines for one opening, the one that leaves more.
     pub fn later_of(self, other: Deadline, now: Now) -> Deadline {
         if other.remaining(now) > self.remaining(now) { other } else { self }

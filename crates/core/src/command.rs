@@ -1,0 +1,248 @@
+//! What can be asked of the rules, parsed and typed; and what must be loaded to decide it.
+
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+
+use crate::{
+    grant::Window,
+    id::{Location, PolicyId, RequestId, VmId, VmInstance},
+    network::{Port, Source},
+    plan::Observed,
+    policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
+    role::{OwnAddress, Person},
+    time::Timestamp,
+};
+
+/// Something somebody, or time itself, wants to be so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make a machine known.
+    RegisterVm {
+        /// Its id.
+        id: VmId,
+        /// The id of this registration, minted by the caller; unused if the VM is known.
+        instance: VmInstance,
+        /// Where it is.
+        location: Location,
+        /// What it runs.
+        os: Os,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// Forget a machine.
+    UnregisterVm {
+        /// Which.
+        id: VmId,
+    },
+    /// Set a policy: replaces its VMs as a whole.
+    SetPolicy {
+        /// What it shall be.
+        draft: PolicyDraft,
+        /// Only if it stands so.
+        only_if: Precondition,
+        /// Go back unless confirmed within this time.
+        confirm_within: Option<Duration>,
+    },
+    /// Keep a policy that waits for confirmation.
+    ConfirmPolicy {
+        /// Which.
+        id: PolicyId,
+    },
+    /// Remove a policy: its ports are given back.
+    RemovePolicy {
+        /// Which.
+        id: PolicyId,
+        /// Only if it stands so.
+        only_if: Precondition,
+    },
+    /// Ask for access.
+    Request(Ask),
+    /// End what is left of a request.
+    End {
+        /// Which.
+        request: RequestId,
+        /// Only these; all where none is named.
+        only: Option<BTreeSet<(VmId, Port)>>,
+    },
+    /// Take note of what a guard saw.
+    Observe {
+        /// Which guard.
+        guard: String,
+        /// The VMs whose addresses it speaks of.
+        vms: BTreeSet<VmId>,
+        /// What it saw.
+        observed: Observed,
+    },
+    /// Believe the clock although it lies behind what was committed.
+    AcceptClock,
+    /// Do what time alone demands.
+    Tick,
+}
+
+/// What must hold of a resource before it is changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// It exists (`If-Match: *`).
+    Exists,
+    /// It is this version.
+    Version(u64),
+    /// It does not exist (`If-None-Match: *`).
+    Absent,
+}
+
+/// A policy as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDraft {
+    /// Which.
+    pub id: PolicyId,
+    /// Azure's `kind`.
+    pub kind: Option<String>,
+    /// Its VMs in the order sent.
+    pub vms: Vec<MemberDraft>,
+}
+
+/// A VM of a policy as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDraft {
+    /// Which.
+    pub vm: VmId,
+    /// Where the exception is made.
+    pub placement: Sent<Placement>,
+    /// Its ports in the order sent.
+    pub ports: Vec<PortDraft>,
+}
+
+/// A port rule as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortDraft {
+    /// Which port.
+    pub port: Port,
+    /// `TCP` or `*`.
+    pub protocol: Protocol,
+    /// From where.
+    pub allowed: AllowedSources,
+    /// For how long at most.
+    pub longest: Duration,
+    /// On whose approval.
+    pub approval: Sent<Approval>,
+    /// Whether sessions end with the access.
+    pub end_sessions: Sent<bool>,
+    /// How wide without approval.
+    pub widest_unapproved: Sent<Widest>,
+    /// Other people's addresses.
+    pub other_addresses: Sent<OtherAddresses>,
+}
+
+/// A property of our own in a body that clients of Azure's may not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sent<T> {
+    /// Not there: what is stored stays.
+    #[default]
+    Omitted,
+    /// `null`: back to the default.
+    Cleared,
+    /// Set.
+    Value(T),
+}
+
+impl<T: Copy + Default> Sent<T> {
+    /// What holds then, where `stored` held before.
+    pub fn over(self, stored: Option<T>) -> T {
+        match self {
+            Sent::Omitted => stored.unwrap_or_default(),
+            Sent::Cleared => T::default(),
+            Sent::Value(value) => value,
+        }
+    }
+}
+
+/// A request for access as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The id it gets, minted by the caller.
+    pub id: RequestId,
+    /// The policy it is asked of.
+    pub policy: PolicyId,
+    /// Who asks.
+    pub requester: Person,
+    /// From where.
+    pub address: OwnAddress,
+    /// When it shall begin; now where not said.
+    pub start: Option<Timestamp>,
+    /// Why.
+    pub justification: Option<String>,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// What for.
+    pub accesses: Vec<AccessAsk>,
+}
+
+/// One VM and port of an ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessAsk {
+    /// The VM.
+    pub vm: VmId,
+    /// The port.
+    pub port: Port,
+    /// From where; the caller's own address where not said.
+    pub source: Option<Source>,
+    /// How long; the policy's longest where not said.
+    pub window: Option<Window>,
+}
+
+/// What must be loaded to decide a command, and is written together with it.
+///
+/// A VM brings its row, its place in every policy, its accesses that are not settled, and the locks
+/// released on its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// These VMs.
+    pub vms: BTreeSet<VmId>,
+    /// These policies with all their VMs.
+    pub policies: BTreeSet<PolicyId>,
+    /// These policies without their VMs.
+    pub heads: BTreeSet<PolicyId>,
+    /// These requests with the VMs they name.
+    pub requests: BTreeSet<RequestId>,
+    /// Who has these addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Every VM and policy with something that time has ended, begun or rolled back.
+    pub due: bool,
+}
+
+impl Command {
+    /// What must be loaded to decide it.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        match self {
+            Command::RegisterVm { id, addresses, .. } => {
+                needs.vms.insert(id.clone());
+                needs.addresses.extend(addresses);
+            }
+            Command::UnregisterVm { id } => {
+                needs.vms.insert(id.clone());
+            }
+            Command::SetPolicy { draft, .. } => {
+                needs.policies.insert(draft.id.clone());
+                needs.vms.extend(draft.vms.iter().map(|member| member.vm.clone()));
+            }
+            Command::ConfirmPolicy { id } | Command::RemovePolicy { id, .. } => {
+                needs.policies.insert(id.clone());
+            }
+            Command::Request(ask) => {
+                needs.heads.insert(ask.policy.clone());
+                needs.requests.insert(ask.id);
+                needs.vms.extend(ask.accesses.iter().map(|access| access.vm.clone()));
+            }
+            Command::End { request, .. } => {
+                needs.requests.insert(*request);
+            }
+            Command::Observe { vms, .. } => needs.vms.clone_from(vms),
+            Command::AcceptClock => {}
+            Command::Tick => needs.due = true,
+        }
+        needs
+    }
+}

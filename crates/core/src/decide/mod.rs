@@ -1,0 +1,138 @@
+//! The only place that says yes or no.
+//!
+//! Time first, then people: what is overdue ends before the command is looked at, so nobody revokes or
+//! prolongs the past.
+
+mod due;
+mod policy;
+mod request;
+mod vm;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    command::{Command, Precondition},
+    event::{AccessId, Event},
+    grant::{EndReason, Seen, Stage},
+    id::{RequestId, VmId},
+    network::Port,
+    open,
+    policy::Settings,
+    refusal::{Refusal, Refusals},
+    state::{State, access_id},
+    time::Now,
+};
+
+/// What happens, or everything that stands against it. What was loaded for the command is in `state`
+/// ([`Command::needs`]).
+pub fn decide(
+    state: &State,
+    settings: &Settings,
+    command: &Command,
+    now: Now,
+) -> Result<Vec<Event>, Refusals> {
+    let mut after = Unfolding { state: state.clone(), events: Vec::new() };
+    after.all(due::due(&after.state, now));
+    let events = match command {
+        Command::RegisterVm { id, instance, location, os, addresses } => {
+            vm::register(&after.state, id, *instance, location, *os, addresses)?
+        }
+        Command::UnregisterVm { id } => vm::unregister(&after.state, id)?,
+        Command::SetPolicy { draft, only_if, confirm_within } => {
+            policy::set(&after.state, settings, draft, *only_if, *confirm_within, now)?
+        }
+        Command::ConfirmPolicy { id } => policy::confirm(&after.state, id)?,
+        Command::RemovePolicy { id, only_if } => policy::remove(&after.state, id, *only_if, now)?,
+        Command::Request(ask) => request::request(&after.state, settings, ask, now)?,
+        Command::End { request, only } => end(&after.state, *request, only.as_ref(), now)?,
+        Command::Observe { guard, observed, .. } => {
+            let seen = Seen { at: now.wall, guard: guard.clone() };
+            open::noticed(&after.state, observed, &seen)
+        }
+        Command::AcceptClock => accept_clock(&after.state, now),
+        Command::Tick => Vec::new(),
+    };
+    after.all(events);
+    Ok(after.events)
+}
+
+/// Events in the making: each is taken in before the next is thought of.
+struct Unfolding {
+    state: State,
+    events: Vec<Event>,
+}
+
+impl Unfolding {
+    fn all(&mut self, events: Vec<Event>) {
+        for event in &events {
+            self.state.evolve(event);
+        }
+        self.events.extend(events);
+    }
+}
+
+fn end(
+    state: &State,
+    id: RequestId,
+    only: Option<&BTreeSet<(VmId, Port)>>,
+    now: Now,
+) -> Result<Vec<Event>, Refusals> {
+    let request = state.requests.get(&id).ok_or(Refusal::RequestNotFound { request: id })?;
+    Ok(request
+        .accesses
+        .iter()
+        .filter(|access| access.is_live())
+        .filter(|access| only.is_none_or(|only| only.contains(&(access.vm.clone(), access.port))))
+        .map(|access| {
+            ended(access_id(request, &access.vm, access.port), EndReason::UserRequested, now)
+        })
+        .collect())
+}
+
+fn accept_clock(state: &State, now: Now) -> Vec<Event> {
+    match state.highest {
+        Some(before) if before > now.wall => vec![Event::ClockAccepted { at: now.wall, before }],
+        Some(_) | None => Vec::new(),
+    }
+}
+
+fn ended(access: AccessId, reason: EndReason, now: Now) -> Event {
+    Event::Ended { access, at: now.wall, reason }
+}
+
+/// Whether a resource of that version (none: it does not exist) stands as the caller says.
+fn check(only_if: Precondition, version: Option<u64>) -> Result<(), Refusals> {
+    let holds = match only_if {
+        Precondition::None => true,
+        Precondition::Exists => version.is_some(),
+        Precondition::Version(wanted) => version == Some(wanted),
+        Precondition::Absent => version.is_none(),
+    };
+    if holds { Ok(()) } else { Err(Refusal::PreconditionFailed { version }.into()) }
+}
+
+/// The end of the same person's live accesses that a newly granted one takes the place of: same VM, port
+/// and source, and a window that overlaps. The newer is granted in the same breath, so there is no gap.
+fn replaced(state: &State, by: &AccessId, until: crate::time::Timestamp, now: Now) -> Vec<Event> {
+    let Some(newer) = state.requests.get(&by.request) else { return Vec::new() };
+    let Some(access) = newer.access(&by.vm, by.port) else { return Vec::new() };
+    state
+        .live()
+        .filter(|(request, older)| {
+            request.id != newer.id
+                && request.requester.id == newer.requester.id
+                && older.vm == by.vm
+                && older.port == by.port
+                && older.source.same_as(access.source)
+        })
+        .filter(|(_, older)| match older.stage {
+            Stage::Granted { .. } => true,
+            Stage::Planned { start } => start < until,
+            Stage::Ended { .. } => false,
+        })
+        .map(|(request, older)| {
+            let reason = EndReason::Replaced { by: newer.id };
+            ended(access_id(request, &older.vm, older.port), reason, now)
+        })
+        .collect()
+}

@@ -1,0 +1,297 @@
+//! Policies are set, confirmed, removed; and what that does to the accesses under them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{check, due::rule_of, ended};
+use crate::{
+    command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
+    event::{Event, PolicySetBecause},
+    grant::{EndReason, Stage},
+    id::{PolicyId, VmId},
+    network::{Family, Lock, Sessions},
+    policy::{
+        Confirmation, Coverage, LONGEST_ACCESS_MAX, Member, PORTS_PER_VM_MAX, Policy, PortRule,
+        SOURCES_PER_RULE_MAX, Settings, VMS_PER_POLICY_MAX, Vm,
+    },
+    refusal::{At, Refusal, Refusals, TextProperty},
+    state::{State, access_id},
+    time::{Now, later},
+};
+
+/// Longest `kind`, in characters.
+const KIND_CHARS_MAX: usize = 64;
+/// The shortest time to confirm a risky lock in: less cannot be met by a person.
+const CONFIRM_WITHIN_MIN: Duration = Duration::from_secs(1);
+/// The longest: more is forgotten, and a forgotten roll-back opens ports.
+const CONFIRM_WITHIN_MAX: Duration = Duration::from_hours(1);
+
+/// Sets a policy as sent, with what was stored of our own properties where they were left out.
+pub(super) fn set(
+    state: &State,
+    settings: &Settings,
+    draft: &PolicyDraft,
+    only_if: Precondition,
+    confirm_within: Option<Duration>,
+    now: Now,
+) -> Result<Vec<Event>, Refusals> {
+    let stored = state.policies.get(&draft.id);
+    check(only_if, stored.map(|policy| policy.version))?;
+    let mut refusals = Vec::new();
+    if let Some(pending) = stored.and_then(|policy| policy.confirmation.as_ref()) {
+        refusals.push(Refusal::ConfirmationPending { until: pending.until.wall });
+    }
+    let members = members(state, settings, draft, &mut refusals);
+    if confirm_within.is_none() {
+        refusals.extend(risky(state, settings, &members));
+    }
+    if let Some(within) = confirm_within
+        && !(CONFIRM_WITHIN_MIN..=CONFIRM_WITHIN_MAX).contains(&within)
+    {
+        let (least, most) = (CONFIRM_WITHIN_MIN, CONFIRM_WITHIN_MAX);
+        refusals.push(Refusal::ConfirmWithinOutOfBounds { least, most });
+    }
+    if !refusals.is_empty() {
+        return Err(Refusals(refusals));
+    }
+    if let Some(policy) = stored
+        && policy.members == members
+        && policy.kind == draft.kind
+        && confirm_within.is_none()
+    {
+        return Ok(Vec::new());
+    }
+    let before = stored.map(Policy::before);
+    let confirmation = confirm_within
+        .map(|within| Confirmation { until: now.after(within), before: before.clone() });
+    let id = stored.map_or(&draft.id, |policy| &policy.id).clone();
+    Ok(with_consequences(
+        state,
+        Event::PolicySet {
+            id: id.clone(),
+            kind: draft.kind.clone(),
+            version: stored.map_or(1, |policy| policy.version + 1),
+            members,
+            confirmation,
+            before,
+            why: PolicySetBecause::Asked,
+        },
+        &id,
+        now,
+    ))
+}
+
+/// Keeps a policy that waits for confirmation.
+pub(super) fn confirm(state: &State, id: &PolicyId) -> Result<Vec<Event>, Refusals> {
+    let policy =
+        state.policies.get(id).ok_or_else(|| Refusal::PolicyNotFound { policy: id.clone() })?;
+    match policy.confirmation {
+        Some(_) => Ok(vec![Event::PolicyConfirmed { id: policy.id.clone() }]),
+        None => Err(Refusal::NothingToConfirm { policy: policy.id.clone() }.into()),
+    }
+}
+
+/// Removes a policy and withdraws every access under it.
+pub(super) fn remove(
+    state: &State,
+    id: &PolicyId,
+    only_if: Precondition,
+    now: Now,
+) -> Result<Vec<Event>, Refusals> {
+    let policy = state.policies.get(id);
+    check(only_if, policy.map(|policy| policy.version))?;
+    let policy = policy.ok_or_else(|| Refusal::PolicyNotFound { policy: id.clone() })?;
+    let event = Event::PolicyRemoved {
+        id: policy.id.clone(),
+        before: policy.before(),
+        why: PolicySetBecause::Asked,
+    };
+    Ok(with_consequences(state, event, id, now))
+}
+
+/// Puts back what stood before a change that nobody confirmed.
+pub(super) fn roll_back(
+    state: &State,
+    id: &PolicyId,
+    confirmation: Confirmation,
+    now: Now,
+) -> Vec<Event> {
+    let Some(policy) = state.policies.get(id) else { return Vec::new() };
+    let why = PolicySetBecause::NotConfirmed;
+    let event = match confirmation.before {
+        Some(before) => Event::PolicySet {
+            id: policy.id.clone(),
+            kind: before.kind,
+            version: policy.version + 1,
+            members: before.members,
+            confirmation: None,
+            before: Some(policy.before()),
+            why,
+        },
+        None => Event::PolicyRemoved { id: policy.id.clone(), before: policy.before(), why },
+    };
+    with_consequences(state, event, id, now)
+}
+
+/// A change of a policy, and what it does to the accesses under it: what it no longer covers is
+/// withdrawn, what it now allows for a shorter time ends earlier, everything else goes on.
+fn with_consequences(state: &State, event: Event, id: &PolicyId, now: Now) -> Vec<Event> {
+    let mut after = state.clone();
+    after.evolve(&event);
+    let mut events = vec![event];
+    for (request, access) in state.live().filter(|(request, _)| request.policy == *id) {
+        let access_id = access_id(request, &access.vm, access.port);
+        let rule = rule_of(&after, request, access)
+            .filter(|rule| rule.allowed.coverage(access.source) != Coverage::No);
+        let Some(rule) = rule else {
+            events.push(ended(access_id, EndReason::PolicyChanged, now));
+            continue;
+        };
+        if let Stage::Granted { since, until, .. } = access.stage {
+            let latest = later(since, rule.longest);
+            if latest <= now.wall {
+                events.push(ended(access_id, EndReason::PolicyChanged, now));
+            } else if latest < until.wall {
+                // Never later on either clock, even where the wall clock was set back meanwhile.
+                let until = now.until(latest).but_not_after(until);
+                events.push(Event::EndMoved { access: access_id, until });
+            }
+        }
+    }
+    events
+}
+
+fn members(
+    state: &State,
+    settings: &Settings,
+    draft: &PolicyDraft,
+    refusals: &mut Vec<Refusal>,
+) -> BTreeMap<VmId, Member> {
+    if draft.vms.is_empty() {
+        refusals.push(Refusal::NoVms);
+    }
+    if draft.vms.len() > VMS_PER_POLICY_MAX {
+        refusals.push(Refusal::TooManyVms { most: VMS_PER_POLICY_MAX });
+    }
+    if draft.kind.as_ref().is_some_and(|kind| kind.chars().count() > KIND_CHARS_MAX) {
+        refusals.push(Refusal::TextTooLong { property: TextProperty::Kind, most: KIND_CHARS_MAX });
+    }
+    let mut members = BTreeMap::new();
+    for (position, sent) in draft.vms.iter().enumerate() {
+        let id = &sent.vm;
+        if id.subscription != draft.id.subscription || id.group != draft.id.group {
+            let policy = draft.id.clone();
+            refusals.push(Refusal::VmOfAnotherGroup { vm: id.clone(), policy });
+            continue;
+        }
+        let Some(vm) = state.vms.get(id) else {
+            refusals.push(Refusal::VmNotFound { vm: id.clone() });
+            continue;
+        };
+        if settings.guard_of(vm).is_none() {
+            refusals.push(Refusal::NotEnforced { vm: id.clone() });
+        }
+        let stored = state.policies.get(&draft.id).and_then(|policy| policy.members.get(id));
+        let stored = stored.filter(|member| member.instance == vm.instance);
+        let member = member(state, settings, draft, sent, vm, stored, position, refusals);
+        if members.insert(vm.id.clone(), member).is_some() {
+            refusals.push(Refusal::VmTwice { vm: id.clone() });
+        }
+    }
+    members
+}
+
+#[expect(clippy::too_many_arguments, reason = "one VM of a draft and all that it is held against")]
+fn member(
+    state: &State,
+    settings: &Settings,
+    draft: &PolicyDraft,
+    sent: &MemberDraft,
+    vm: &Vm,
+    stored: Option<&Member>,
+    position: usize,
+    refusals: &mut Vec<Refusal>,
+) -> Member {
+    if sent.ports.is_empty() {
+        refusals.push(Refusal::NoPorts { vm: vm.id.clone() });
+    }
+    if sent.ports.len() > PORTS_PER_VM_MAX {
+        refusals.push(Refusal::TooManyPorts { vm: vm.id.clone(), most: PORTS_PER_VM_MAX });
+    }
+    let mut seen = BTreeSet::new();
+    for port in &sent.ports {
+        let at = At { vm: vm.id.clone(), port: port.port };
+        if !seen.insert(port.port) {
+            refusals.push(Refusal::PortTwice { at: at.clone() });
+        }
+        let other = state
+            .policies_of(&vm.id)
+            .find(|(policy, member)| policy.id != draft.id && member.rule(port.port).is_some());
+        if let Some((policy, _)) = other {
+            let policy = policy.id.clone();
+            refusals.push(Refusal::PortInOtherPolicy { at: at.clone(), policy });
+        }
+        check_port(settings, port, at, refusals);
+    }
+    Member {
+        instance: vm.instance,
+        position: u32::try_from(position).unwrap_or(u32::MAX),
+        placement: sent.placement.over(stored.map(|member| member.placement)),
+        ports: sent
+            .ports
+            .iter()
+            .map(|port| rule(port, stored.and_then(|member| member.rule(port.port))))
+            .collect(),
+    }
+}
+
+fn check_port(settings: &Settings, port: &PortDraft, at: At, refusals: &mut Vec<Refusal>) {
+    let (least, most) = (settings.shortest_policy, LONGEST_ACCESS_MAX);
+    if !(least..=most).contains(&port.longest) {
+        let longest = port.longest;
+        refusals.push(Refusal::LongestOutOfBounds { at: at.clone(), longest, least, most });
+    }
+    if port.allowed.sources().len() > SOURCES_PER_RULE_MAX {
+        refusals.push(Refusal::TooManySources { at: at.clone(), most: SOURCES_PER_RULE_MAX });
+    }
+    let widest = port.widest_unapproved.over(None);
+    for family in [Family::V4, Family::V6] {
+        let length = widest.of(family);
+        if length > family.all().max_prefix_len() {
+            refusals.push(Refusal::WidestOutOfBounds { at: at.clone(), length, family });
+        }
+    }
+}
+
+fn rule(sent: &PortDraft, stored: Option<&PortRule>) -> PortRule {
+    let ends = sent.end_sessions.over(stored.map(|rule| rule.sessions == Sessions::EndWithAccess));
+    PortRule {
+        port: sent.port,
+        protocol: sent.protocol,
+        allowed: sent.allowed.clone(),
+        longest: sent.longest,
+        approval: sent.approval.over(stored.map(|rule| rule.approval)),
+        sessions: if ends { Sessions::EndWithAccess } else { Sessions::GoOn },
+        widest_unapproved: sent.widest_unapproved.over(stored.map(|rule| rule.widest_unapproved)),
+        other_addresses: sent.other_addresses.over(stored.map(|rule| rule.other_addresses)),
+    }
+}
+
+/// New locks on the machine that runs the server: whoever sets them may lock out everybody.
+fn risky(state: &State, settings: &Settings, members: &BTreeMap<VmId, Member>) -> Vec<Refusal> {
+    let locked = state.locks();
+    let mut refusals = BTreeMap::new();
+    for (id, member) in members {
+        let Some(vm) = state.vms.get(id) else { continue };
+        for (lock, _) in member.locks(vm) {
+            let Lock { address, port } = lock;
+            if settings.server_addresses.contains(&address) && !locked.contains_key(&lock) {
+                let at = At { vm: id.clone(), port };
+                refusals.insert((id, port), Refusal::ConfirmationNeeded { at });
+            }
+        }
+    }
+    refusals.into_values().collect()
+}

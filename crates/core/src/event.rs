@@ -1,0 +1,193 @@
+//! What happened: the records of the log, and all that rows are made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    grant::{EndReason, Request, Seen},
+    id::{PolicyId, RequestId, VmId},
+    network::{Lock, Port},
+    policy::{Before, Confirmation, Member, Vm},
+    refusal::Refusals,
+    time::{Deadline, Timestamp},
+};
+
+/// One thing that happened. [`crate::state::State::evolve`] says what it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum Event {
+    /// A machine became known, or known differently.
+    VmRegistered {
+        /// As it is now.
+        vm: Vm,
+    },
+    /// A machine was forgotten.
+    VmUnregistered {
+        /// Which.
+        id: VmId,
+    },
+    /// A policy stands as this says.
+    PolicySet {
+        /// Which.
+        id: PolicyId,
+        /// Azure's `kind`.
+        kind: Option<String>,
+        /// The version it has now.
+        version: u64,
+        /// Its VMs.
+        members: BTreeMap<VmId, Member>,
+        /// What it waits for, if it must be confirmed.
+        confirmation: Option<Confirmation>,
+        /// How it stood before, for the reader of the log; nothing if it is new.
+        before: Option<Before>,
+        /// Why it was set.
+        why: PolicySetBecause,
+    },
+    /// A policy was confirmed in time.
+    PolicyConfirmed {
+        /// Which.
+        id: PolicyId,
+    },
+    /// A policy is gone.
+    PolicyRemoved {
+        /// Which.
+        id: PolicyId,
+        /// How it stood.
+        before: Before,
+        /// Why it is gone.
+        why: PolicySetBecause,
+    },
+    /// Access was asked for; what needs no waiting is granted in it.
+    Requested {
+        /// All of it.
+        request: Request,
+    },
+    /// A planned access began.
+    Started {
+        /// Which.
+        access: AccessId,
+        /// When.
+        since: Timestamp,
+        /// Until when.
+        until: Deadline,
+    },
+    /// A running access ends at another time.
+    EndMoved {
+        /// Which.
+        access: AccessId,
+        /// When.
+        until: Deadline,
+    },
+    /// An access is over.
+    Ended {
+        /// Which.
+        access: AccessId,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A guard reported an access open.
+    Opened {
+        /// Which.
+        access: AccessId,
+        /// Whose word, and when.
+        seen: Seen,
+    },
+    /// A guard reported an access closed.
+    Closed {
+        /// Which.
+        access: AccessId,
+        /// Whose word, and when.
+        seen: Seen,
+    },
+    /// A guard reported that it gave back locks that were released.
+    Unlocked {
+        /// Which.
+        locks: BTreeSet<Lock>,
+        /// Whose word, and when.
+        seen: Seen,
+    },
+    /// Somebody on the machine said that its clock is right.
+    ClockAccepted {
+        /// The time believed from now on.
+        at: Timestamp,
+        /// The latest time that had been committed.
+        before: Timestamp,
+    },
+}
+
+/// Which access of which request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccessId {
+    /// The request.
+    pub request: RequestId,
+    /// The VM.
+    pub vm: VmId,
+    /// The port.
+    pub port: Port,
+}
+
+/// Why a policy changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PolicySetBecause {
+    /// Somebody asked.
+    Asked,
+    /// It was not confirmed in time and went back.
+    NotConfirmed,
+}
+
+/// Something worth remembering that changes no state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "camelCase")]
+pub enum Note {
+    /// The server began to work.
+    ServerStarted {
+        /// Its version.
+        version: String,
+    },
+    /// The server stopped in good order; the gate stays as it is.
+    ServerStopped,
+    /// A command was refused.
+    Refused {
+        /// The action that was called.
+        action: String,
+        /// On what.
+        target: String,
+        /// Why.
+        refusals: Refusals,
+    },
+    /// More was refused than is worth a line each.
+    MoreRefused {
+        /// How many.
+        count: u64,
+    },
+    /// A caller lacked the right.
+    Denied {
+        /// The action that was called.
+        action: String,
+        /// On what.
+        target: String,
+    },
+    /// Somebody signed in.
+    SignedIn {
+        /// As which client.
+        client: String,
+    },
+    /// Somebody could not sign in.
+    SignInFailed {
+        /// As which client, as they said.
+        client: String,
+    },
+    /// The administrator's secret was replaced, on the machine.
+    SecretRotated {
+        /// Whose.
+        client: String,
+    },
+    /// Something that somebody must look at.
+    Alarm {
+        /// What.
+        what: String,
+    },
+}

@@ -1,0 +1,180 @@
+//! A request, and what becomes of each access it asks for.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{PolicyId, RequestId, VmId, VmInstance},
+    network::{Opening, Port, Source},
+    personal::{self, Personal},
+    policy::Vm,
+    role::Person,
+    time::{Deadline, Timestamp},
+};
+
+/// Longest justification, in characters.
+pub const JUSTIFICATION_CHARS_MAX: usize = 2_000;
+/// Longest ticket, in characters.
+pub const TICKET_CHARS_MAX: usize = 200;
+/// How many accesses one request may ask for.
+pub const ACCESSES_PER_REQUEST_MAX: usize = 1_000;
+/// How many accesses may wait or run on one VM at once; past that somebody runs a loop.
+pub const LIVE_PER_VM_MAX: usize = 5_000;
+/// How far ahead an access can be planned.
+pub const PLANNED_AHEAD_MAX: Duration = Duration::from_hours(24 * 90);
+/// How far a client's clock may differ before its absolute times are refused instead of clamped.
+pub const CLIENT_SKEW_MAX: Duration = Duration::from_mins(5);
+
+/// Someone's ask, and everything decided about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// The policy it was asked of.
+    pub policy: PolicyId,
+    /// Who asked.
+    pub requester: Person,
+    /// When.
+    pub created: Timestamp,
+    /// Why, as they said.
+    pub justification: Option<Personal>,
+    /// Their ticket.
+    pub ticket: Option<Personal>,
+    /// What they asked for: at least one, each VM and port once.
+    pub accesses: Vec<Access>,
+}
+
+impl Request {
+    /// The access to one VM and port.
+    pub fn access(&self, vm: &VmId, port: Port) -> Option<&Access> {
+        self.accesses.iter().find(|access| access.port == port && access.vm == *vm)
+    }
+
+    /// The same, to change it.
+    pub fn access_mut(&mut self, vm: &VmId, port: Port) -> Option<&mut Access> {
+        self.accesses.iter_mut().find(|access| access.port == port && access.vm == *vm)
+    }
+}
+
+/// One VM, one port, one source of a request. Granted, it is a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The VM.
+    pub vm: VmId,
+    /// Which registration of it.
+    pub instance: VmInstance,
+    /// The port.
+    pub port: Port,
+    /// From where.
+    #[serde(with = "personal")]
+    pub source: Source,
+    /// How long, as it was asked.
+    pub window: Window,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+impl Access {
+    /// Whether it still waits or runs.
+    pub fn is_live(&self) -> bool {
+        match self.stage {
+            Stage::Planned { .. } | Stage::Granted { .. } => true,
+            Stage::Ended { .. } => false,
+        }
+    }
+
+    /// Whether nothing more is to happen: ended, and seen closed if it was ever seen open.
+    pub fn is_settled(&self) -> bool {
+        match &self.stage {
+            Stage::Planned { .. } | Stage::Granted { .. } => false,
+            Stage::Ended { opened, closed, .. } => opened.is_none() || closed.is_some(),
+        }
+    }
+
+    /// What a firewall must let through for it on that VM.
+    pub fn openings<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = Opening> + 'a {
+        vm.families().into_iter().filter_map(|family| self.source.within(family)).flat_map(
+            move |net| {
+                vm.addresses
+                    .iter()
+                    .filter_map(move |address| Opening::new(net, *address, self.port))
+            },
+        )
+    }
+}
+
+/// How long an access was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Window {
+    /// To a moment, whenever it begins.
+    Until(Timestamp),
+    /// For a time, from when it begins.
+    For(Duration),
+}
+
+/// How far an access has come. Approval will add a stage before these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// It begins later.
+    Planned {
+        /// When.
+        start: Timestamp,
+    },
+    /// It runs: desired open.
+    Granted {
+        /// Since when.
+        since: Timestamp,
+        /// Until when.
+        until: Deadline,
+        /// When a guard first reported it open.
+        opened: Option<Seen>,
+    },
+    /// It is over, and never revives.
+    Ended {
+        /// Since when it ran; nothing if it never did.
+        since: Option<Timestamp>,
+        /// When it was to end while it ran, or had ended.
+        until: Option<Timestamp>,
+        /// When it ended.
+        at: Timestamp,
+        /// Why.
+        reason: EndReason,
+        /// When a guard first reported it open.
+        opened: Option<Seen>,
+        /// When a guard first reported it closed after that.
+        closed: Option<Seen>,
+    },
+}
+
+/// A guard's word, and when it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// When it was received.
+    pub at: Timestamp,
+    /// Whose word.
+    pub guard: String,
+}
+
+/// Why an access is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndReason {
+    /// Its time was over.
+    Expired,
+    /// Somebody ended it.
+    UserRequested,
+    /// The same person's newer request took its place.
+    Replaced {
+        /// Which.
+        by: RequestId,
+    },
+    /// The policy no longer covers it.
+    PolicyChanged,
+    /// It was to begin, and its time had passed before that was possible.
+    Lapsed,
+    /// It could not be opened.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+}

@@ -1,0 +1,154 @@
+//! Who asks, and what they may call.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{id::Name, personal::Personal};
+
+/// Who somebody is, whatever they are called today: an object id, later issuer and subject.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonId(pub String);
+
+/// Somebody as rows and log remember them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub id: PersonId,
+    /// What they were called when they asked.
+    pub name: Personal,
+    /// Their sign-in name; a service has none.
+    pub upn: Option<Personal>,
+}
+
+/// The address a call came from, and whether it may stand for the caller's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnAddress {
+    /// The caller's, as the server saw it.
+    Seen(IpAddr),
+    /// Seen, but it is loopback, a proxy's, the server's or a guard's own: it names nobody.
+    Nobodys(IpAddr),
+}
+
+impl OwnAddress {
+    /// What the server saw, whoever's it is.
+    pub fn seen(self) -> IpAddr {
+        match self {
+            OwnAddress::Seen(address) | OwnAddress::Nobodys(address) => address,
+        }
+    }
+
+    /// The caller's own address, if it is known to be theirs.
+    pub fn own(self) -> Option<IpAddr> {
+        match self {
+            OwnAddress::Seen(address) => Some(address),
+            OwnAddress::Nobodys(_) => None,
+        }
+    }
+}
+
+/// Who is asking, from where, with which roles. The first argument of every operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub person: Person,
+    /// From where.
+    pub address: OwnAddress,
+    /// What they may, and where.
+    pub assignments: Vec<Assignment>,
+}
+
+/// A role at a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// What may be done.
+    pub role: Role,
+    /// Where, and below.
+    pub scope: Scope,
+}
+
+/// A set of actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Everything.
+    Owner,
+}
+
+impl Role {
+    /// As Azure calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Owner => "Owner",
+        }
+    }
+}
+
+/// Where an action is done: a subscription, or a resource group in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The subscription.
+    pub subscription: Uuid,
+    /// The group; without one, the whole subscription.
+    pub group: Option<Name>,
+}
+
+impl Scope {
+    fn holds(&self, inner: &Scope) -> bool {
+        self.subscription == inner.subscription
+            && (self.group.is_none() || self.group == inner.group)
+    }
+}
+
+/// What can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Action {
+    /// See JIT policies and requests.
+    PolicyRead,
+    /// Set a JIT policy.
+    PolicyWrite,
+    /// Remove a JIT policy.
+    PolicyDelete,
+    /// Ask for access.
+    Initiate,
+    /// End an access, one's own or another's.
+    Close,
+    /// See VMs.
+    VmRead,
+    /// Register a VM, or have a policy cover it.
+    VmWrite,
+    /// Unregister a VM.
+    VmDelete,
+    /// See guards and what they report.
+    GuardRead,
+}
+
+impl Action {
+    /// Azure's name of the action, or ours in its style.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::PolicyRead => "Microsoft.Security/locations/jitNetworkAccessPolicies/read",
+            Action::PolicyWrite => "Microsoft.Security/locations/jitNetworkAccessPolicies/write",
+            Action::PolicyDelete => "Microsoft.Security/locations/jitNetworkAccessPolicies/delete",
+            Action::Initiate => {
+                "Microsoft.Security/locations/jitNetworkAccessPolicies/initiate/action"
+            }
+            Action::Close => "Hourgate.Access/requests/close/action",
+            Action::VmRead => "Microsoft.Compute/virtualMachines/read",
+            Action::VmWrite => "Microsoft.Compute/virtualMachines/write",
+            Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
+            Action::GuardRead => "Hourgate.Access/guards/read",
+        }
+    }
+}
+
+/// Whether the caller may do that there.
+pub fn may(caller: &Caller, action: Action, scope: &Scope) -> bool {
+    caller.assignments.iter().any(|assignment| {
+        assignment.scope.holds(scope)
+            && match (assignment.role, action) {
+                (Role::Owner, _) => true,
+            }
+    })
+}

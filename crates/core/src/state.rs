@@ -1,0 +1,176 @@
+//! What is known, and how each event changes it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use crate::{
+    event::{AccessId, Event},
+    grant::{Access, Request, Stage},
+    id::{PolicyId, RequestId, VmId},
+    network::{Lock, Port, Sessions},
+    policy::{Before, Member, Policy, Vm},
+    time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance},
+};
+
+/// What was loaded for a command, or everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The latest wall time ever committed; none in an empty store.
+    pub highest: Option<Timestamp>,
+    /// VMs.
+    pub vms: BTreeMap<VmId, Vm>,
+    /// Policies, with the members that were loaded.
+    pub policies: BTreeMap<PolicyId, Policy>,
+    /// Requests with an access that is not settled, and those asked for by id.
+    pub requests: BTreeMap<RequestId, Request>,
+    /// Locks that were given back and are not yet seen gone.
+    pub released: BTreeSet<Lock>,
+    /// Who has which address, of those asked for.
+    pub owners: BTreeMap<IpAddr, VmId>,
+}
+
+impl State {
+    /// Takes in what happened.
+    pub fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::VmRegistered { vm } => {
+                self.owners.retain(|_, owner| *owner != vm.id);
+                self.owners.extend(vm.addresses.iter().map(|address| (*address, vm.id.clone())));
+                self.vms.insert(vm.id.clone(), vm.clone());
+            }
+            Event::VmUnregistered { id } => {
+                self.owners.retain(|_, owner| owner != id);
+                self.vms.remove(id);
+            }
+            Event::PolicySet { id, kind, version, members, confirmation, .. } => {
+                let before = self.locks();
+                let policy = Policy {
+                    id: id.clone(),
+                    kind: kind.clone(),
+                    version: *version,
+                    members: members.clone(),
+                    confirmation: confirmation.clone(),
+                };
+                self.policies.insert(id.clone(), policy);
+                self.release(before);
+            }
+            Event::PolicyConfirmed { id } => {
+                if let Some(policy) = self.policies.get_mut(id) {
+                    policy.confirmation = None;
+                }
+            }
+            Event::PolicyRemoved { id, .. } => {
+                let before = self.locks();
+                self.policies.remove(id);
+                self.release(before);
+            }
+            Event::Requested { request } => {
+                self.requests.insert(request.id, request.clone());
+            }
+            Event::Started { access, since, until } => self.change(access, |stage| {
+                *stage = Stage::Granted { since: *since, until: *until, opened: None };
+            }),
+            Event::EndMoved { access, until: moved } => self.change(access, |stage| match stage {
+                Stage::Granted { until, .. } => *until = *moved,
+                Stage::Planned { .. } | Stage::Ended { .. } => {}
+            }),
+            Event::Ended { access, at, reason } => self.change(access, |stage| {
+                let (since, until, opened) = match stage {
+                    Stage::Planned { .. } => (None, None, None),
+                    Stage::Granted { since, until, opened } => {
+                        (Some(*since), Some(until.wall), opened.take())
+                    }
+                    // Ended is a fact that nothing revives or rewrites.
+                    Stage::Ended { .. } => return,
+                };
+                let (at, reason) = (*at, reason.clone());
+                *stage = Stage::Ended { since, until, at, reason, opened, closed: None };
+            }),
+            Event::Opened { access, seen } => self.change(access, |stage| match stage {
+                Stage::Granted { opened, .. } => *opened = Some(seen.clone()),
+                Stage::Planned { .. } | Stage::Ended { .. } => {}
+            }),
+            Event::Closed { access, seen } => self.change(access, |stage| match stage {
+                Stage::Ended { closed, .. } => *closed = Some(seen.clone()),
+                Stage::Planned { .. } | Stage::Granted { .. } => {}
+            }),
+            Event::Unlocked { locks, .. } => self.released.retain(|lock| !locks.contains(lock)),
+            Event::ClockAccepted { at, .. } => self.highest = Some(*at),
+        }
+    }
+
+    /// Takes in the time of a commit.
+    pub fn pass(&mut self, at: Timestamp) {
+        self.highest = Some(self.highest.map_or(at, |highest| highest.max(at)));
+    }
+
+    /// Whether the clock lies so far behind what was committed that it cannot be right.
+    pub fn clock_is_behind(&self, now: Now) -> bool {
+        self.highest.is_some_and(|highest| distance(now.wall, highest) > CLOCK_BEHIND_MAX)
+    }
+
+    /// Every port of every address that is kept closed.
+    pub fn locks(&self) -> BTreeMap<Lock, Sessions> {
+        self.members()
+            .filter_map(|(_, member, vm)| Some((member, self.vms.get(vm)?)))
+            .flat_map(|(member, vm)| member.locks(vm))
+            .collect()
+    }
+
+    /// Every VM's place in every policy.
+    pub fn members(&self) -> impl Iterator<Item = (&Policy, &Member, &VmId)> {
+        self.policies
+            .values()
+            .flat_map(|policy| policy.members.iter().map(move |(vm, member)| (policy, member, vm)))
+    }
+
+    /// The policies that hold a VM.
+    pub fn policies_of<'a>(
+        &'a self,
+        vm: &'a VmId,
+    ) -> impl Iterator<Item = (&'a Policy, &'a Member)> {
+        self.policies.values().filter_map(|policy| Some((policy, policy.members.get(vm)?)))
+    }
+
+    /// Every access that waits or runs, with its request.
+    pub fn live(&self) -> impl Iterator<Item = (&Request, &Access)> {
+        self.accesses().filter(|(_, access)| access.is_live())
+    }
+
+    /// Every access that was loaded, with its request.
+    pub fn accesses(&self) -> impl Iterator<Item = (&Request, &Access)> {
+        self.requests
+            .values()
+            .flat_map(|request| request.accesses.iter().map(move |access| (request, access)))
+    }
+
+    fn release(&mut self, before: BTreeMap<Lock, Sessions>) {
+        let after = self.locks();
+        self.released.extend(before.into_keys());
+        self.released.retain(|lock| !after.contains_key(lock));
+    }
+
+    fn change(&mut self, id: &AccessId, change: impl FnOnce(&mut Stage)) {
+        let access = self
+            .requests
+            .get_mut(&id.request)
+            .and_then(|request| request.access_mut(&id.vm, id.port));
+        if let Some(access) = access {
+            change(&mut access.stage);
+        }
+    }
+}
+
+impl Policy {
+    /// As it stands, for the record of what it was.
+    pub fn before(&self) -> Before {
+        Before { kind: self.kind.clone(), members: self.members.clone() }
+    }
+}
+
+/// The id of an access of a request.
+pub fn access_id(request: &Request, vm: &VmId, port: Port) -> AccessId {
+    AccessId { request: request.id, vm: vm.clone(), port }
+}

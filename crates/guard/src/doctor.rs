@@ -1,0 +1,1 @@
+//! `hourgate guard doctor`: what on this machine would void the gate.

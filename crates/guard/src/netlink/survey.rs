@@ -1,0 +1,97 @@
+//! What the kernel has of ours, read back.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hourgate_core::network::{Lock, Opening, Sessions};
+use nlink::netlink::nftables::Table;
+use uuid::Uuid;
+
+use super::{
+    INET, INSTALLATION, SetOf, TABLE, Wire, WireError,
+    elements::{decode_lock, decode_opening},
+};
+
+/// How often a reading that somebody disturbed is taken again.
+const READINGS_MAX: u32 = 10;
+
+/// Our table as it stands, all of it from one generation of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    pub(crate) installation: Option<Uuid>,
+    pub(crate) locks: BTreeMap<Lock, Sessions>,
+    /// What each opening has left.
+    pub(crate) openings: BTreeMap<Opening, Duration>,
+    /// The rules, as the kernel tells them, to find an edited one.
+    pub(crate) rules: Vec<(String, Vec<u8>)>,
+    /// When this was so.
+    pub(crate) generation: u32,
+}
+
+impl Wire {
+    /// The generation of all rules of this namespace.
+    pub(crate) async fn generation(&self) -> Result<u32, WireError> {
+        self.nft.generation().await.map_err(WireError::of)
+    }
+
+    /// Reads our table; none where there is none.
+    pub(crate) async fn survey(&self) -> Result<Option<Survey>, WireError> {
+        for _ in 0..READINGS_MAX {
+            let generation = self.generation().await?;
+            let survey = match self.read(generation).await {
+                Ok(survey) => survey,
+                // What was listed is gone: somebody is at it.
+                Err(WireError::Refused(error)) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            if self.generation().await? == generation {
+                return Ok(survey);
+            }
+        }
+        Err(WireError::Raced)
+    }
+
+    async fn read(&self, generation: u32) -> Result<Option<Survey>, WireError> {
+        if self.table().await?.is_none() {
+            return Ok(None);
+        }
+        let mut survey = Survey { generation, ..Survey::default() };
+        for chain in self.nft.list_chains_in(TABLE, INET).await.map_err(WireError::of)? {
+            if let Some(id) = chain.name.strip_prefix(INSTALLATION) {
+                survey.installation = id.parse().ok();
+            }
+        }
+        for info in self.nft.list_sets_in(TABLE, INET).await.map_err(WireError::of)? {
+            let Some(set) = SetOf::named(&info.name) else { continue };
+            let elements = self.nft.list_set_elements(TABLE, &info.name, INET).await;
+            for element in elements.map_err(WireError::of)? {
+                match set {
+                    SetOf::Locks(family, sessions) => {
+                        if let Some(lock) = decode_lock(family, element.key()) {
+                            survey.locks.insert(lock, sessions);
+                        }
+                    }
+                    SetOf::Openings(family, length) => {
+                        let opening = decode_opening(family, length, element.key());
+                        if let (Some(opening), Some(left)) = (opening, element.expiration()) {
+                            survey.openings.insert(opening, left);
+                        }
+                    }
+                }
+            }
+        }
+        survey.rules = self.rules().await?;
+        Ok(Some(survey))
+    }
+
+    /// Our table's own entry.
+    pub(crate) async fn table(&self) -> Result<Option<Table>, WireError> {
+        let tables = self.nft.list_tables_in(INET).await.map_err(WireError::of)?;
+        Ok(tables.into_iter().find(|table| table.name == TABLE))
+    }
+
+    /// Our rules, each with its chain, in order.
+    pub(crate) async fn rules(&self) -> Result<Vec<(String, Vec<u8>)>, WireError> {
+        let rules = self.nft.list_rules(TABLE, INET).await.map_err(WireError::of)?;
+        Ok(rules.into_iter().map(|rule| (rule.chain, rule.expression_bytes)).collect())
+    }
+}

@@ -1,0 +1,110 @@
+//! Builds the whole table anew in one transaction, so that at no instant there is none: at the start, over
+//! whatever an older version or a stranger left, and whenever somebody laid hands on it.
+
+use hourgate_core::{
+    network::{Family, Lock, Opening},
+    time::{Clock, Now},
+};
+
+use super::State;
+use crate::{
+    floor::Floor,
+    mirror::{Mirror, slot},
+    netlink::{Element, SetOf, Survey, WireError},
+    refusals::ACCESS_MAX,
+};
+
+/// How often somebody else may get between before we give up.
+const ATTEMPTS_MAX: u32 = 20;
+
+impl State {
+    /// Takes up what stands: locks from the kernel and the floor, openings with what they have left.
+    pub(super) async fn adopt(&mut self, floor: Floor, clock: &dyn Clock) -> Result<(), WireError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let survey = self.wire.survey().await?;
+            let now = clock.now();
+            self.mirror = adopted(&floor, survey.as_ref(), now);
+            match self.raise(survey.as_ref(), now).await {
+                Err(WireError::Raced) => {}
+                result => return result,
+            }
+        }
+        Err(WireError::Raced)
+    }
+
+    /// Makes the kernel hold what the mirror holds, whatever is there.
+    pub(super) async fn restore(&mut self, clock: &dyn Clock) -> Result<(), WireError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let survey = self.wire.survey().await?;
+            match self.raise(survey.as_ref(), clock.now()).await {
+                Err(WireError::Raced) => {}
+                result => return result,
+            }
+        }
+        Err(WireError::Raced)
+    }
+
+    /// Whether the kernel holds something else than the mirror.
+    pub(super) fn differs(&self, survey: Option<&Survey>, now: Now) -> bool {
+        let Some(survey) = survey else { return true };
+        let live = self.mirror.live(now);
+        // What ends in this moment may be gone on one side and not yet on the other.
+        let standing = live.filter(|(_, left)| left.as_secs() > 0).map(|(opening, _)| opening);
+        survey.locks != self.mirror.locks
+            || survey.rules != self.rules
+            || survey.installation != self.mirror.installation
+            || survey.openings.keys().any(|opening| !self.mirror.holds(opening))
+            || standing.into_iter().any(|opening| !survey.openings.contains_key(&opening))
+    }
+
+    async fn raise(&mut self, survey: Option<&Survey>, now: Now) -> Result<(), WireError> {
+        let mut batch = self.wire.batch();
+        if let Some(survey) = survey {
+            batch = batch.at(survey.generation).raze();
+        }
+        let locks: Vec<_> = self
+            .mirror
+            .locks
+            .iter()
+            .map(|(lock, sessions)| lock_element(lock, *sessions))
+            .collect();
+        let openings: Vec<_> =
+            self.mirror.live(now).map(|(opening, left)| Element::opening(&opening, left)).collect();
+        let batch = batch
+            .raise(self.mirror.installation, self.mirror.slots())?
+            .put_new(&locks)
+            .put_new(&openings);
+        self.wire.commit(batch).await?;
+        self.doubtful = false;
+        self.rules = self.wire.rules().await?;
+        Ok(())
+    }
+}
+
+/// The element of a lock.
+pub(super) fn lock_element(lock: &Lock, sessions: hourgate_core::network::Sessions) -> Element {
+    Element::lock(lock, SetOf::Locks(Family::of(lock.address), sessions))
+}
+
+/// The mirror of what a start finds. A lock that either the kernel or the floor has is locked.
+fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
+    let mut mirror = Mirror::default();
+    mirror.installation = floor.installation;
+    mirror.locks.clone_from(&floor.locks);
+    let Some(survey) = survey else { return mirror };
+    mirror.installation = survey.installation.or(floor.installation);
+    mirror.locks.extend(survey.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
+    for (opening, left) in &survey.openings {
+        if is_ours(&mirror, opening) {
+            mirror.make_slot(slot(opening));
+            // No access lasts longer, so no element that does is from an honest guard.
+            mirror.hold(*opening, now.after((*left).min(ACCESS_MAX)), now);
+        }
+    }
+    mirror
+}
+
+/// An opening without a lock means nothing, so a stranger put it there, or an unlock was interrupted.
+fn is_ours(mirror: &Mirror, opening: &Opening) -> bool {
+    mirror.locks.contains_key(&opening.lock())
+}

@@ -1,0 +1,248 @@
+//! Speaks the guard's protocol over a unix socket, for any guard: the kernel's, or a fake one in a demo.
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard};
+use hourgate_core::plan::{Desired, Observed};
+use hourgate_enforce::guard::{Guard, GuardError};
+use tokio::{
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Semaphore, mpsc},
+};
+use uuid::Uuid;
+
+use crate::frames::{self, FrameError};
+
+/// More servers than ever talk to one guard; each may make us hold one frame.
+const CONNECTIONS_MAX: usize = 8;
+/// How long a caller may take to say who it is.
+const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a caller may take to read an answer: one that does not read is hung up on.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A guard that can be served: it has a name for its kind, and it obeys one installation.
+pub trait Served: Guard {
+    /// What enforces: `nftables`, or `fake`.
+    fn kind(&self) -> &str;
+
+    /// Belongs to `installation` from now on; refused where it belongs to another.
+    fn claim(&self, installation: Uuid) -> impl Future<Output = Result<(), GuardError>> + Send;
+}
+
+/// Any guard, given a kind, and belonging to the first who says hello.
+pub struct Shown<G> {
+    kind: String,
+    guard: G,
+    owner: Mutex<Option<Uuid>>,
+}
+
+impl<G> Shown<G> {
+    /// Shows `guard` as one of this kind.
+    pub fn new(kind: impl Into<String>, guard: G) -> Shown<G> {
+        Shown { kind: kind.into(), guard, owner: Mutex::new(None) }
+    }
+}
+
+impl<G: Guard> Guard for Shown<G> {
+    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+        self.guard.converge(desired).await
+    }
+
+    async fn observe(&self) -> Result<Observed, GuardError> {
+        self.guard.observe().await
+    }
+
+    async fn changed(&self) {
+        self.guard.changed().await;
+    }
+}
+
+impl<G: Guard> Served for Shown<G> {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    async fn claim(&self, installation: Uuid) -> Result<(), GuardError> {
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = *owner.get_or_insert(installation);
+        if owner == installation {
+            Ok(())
+        } else {
+            Err(GuardError::Refused(format!("this guard belongs to installation {owner}")))
+        }
+    }
+}
+
+/// Who may come in, beside root and the guard's own user.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// Their user ids.
+    pub allow_uids: BTreeSet<u32>,
+}
+
+impl Door {
+    fn admits(&self, stream: &UnixStream) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        match stream.peer_cred() {
+            Ok(peer) => {
+                let uid = peer.uid();
+                uid == 0 || uid == own || self.allow_uids.contains(&uid)
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Serves `guard` to everybody whom the door admits, for ever.
+pub async fn serve<G: Served>(listener: UnixListener, guard: Arc<G>, door: Door) -> io::Error {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) if is_passing(&error) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            Err(error) => return error,
+        };
+        if !door.admits(&stream) {
+            tracing::warn!("a process of another user was turned away");
+            continue;
+        }
+        let Ok(seat) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!("a caller was turned away: {CONNECTIONS_MAX} are here already");
+            continue;
+        };
+        let guard = Arc::clone(&guard);
+        tokio::spawn(async move {
+            if let Err(error) = converse(stream, &*guard).await {
+                tracing::warn!(%error, "hung up on a caller");
+            }
+            drop(seat);
+        });
+    }
+}
+
+/// Whether accepting may succeed later: too many files are open, or the caller is gone already.
+fn is_passing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    error.kind() == io::ErrorKind::ConnectionAborted
+        || matches!(
+            errno,
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::NOBUFS)
+        )
+}
+
+/// Why a conversation ended before the caller hung up.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("the first frame was no hello")]
+    NoHello,
+    #[error("the caller speaks protocol {0}, this guard {PROTOCOL}")]
+    Protocol(u32),
+    #[error("{0}")]
+    Refused(GuardError),
+    #[error("the caller did not speak or read in time")]
+    Slow(#[from] tokio::time::error::Elapsed),
+}
+
+async fn converse<G: Served>(stream: UnixStream, guard: &G) -> Result<(), Ended> {
+    let (mut read, mut write) = stream.into_split();
+    let hello = FromGuard::Hello {
+        protocol: PROTOCOL,
+        kind: guard.kind().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    say(&mut write, &hello).await?;
+    let first = tokio::time::timeout(HELLO_WAIT_MAX, frames::read(&mut read)).await??;
+    match first {
+        Some(ToGuard::Hello { protocol, installation }) => {
+            if protocol != PROTOCOL {
+                return Err(Ended::Protocol(protocol));
+            }
+            if let Err(error) = guard.claim(installation).await {
+                let refused = FromGuard::Refused { id: 0, reason: error.to_string() };
+                say(&mut write, &refused).await?;
+                return Err(Ended::Refused(error));
+            }
+        }
+        Some(ToGuard::Converge { .. } | ToGuard::Observe { .. }) => return Err(Ended::NoHello),
+        None => return Ok(()),
+    }
+    answer(read, write, guard).await
+}
+
+/// Answers each question in order, and says when something changed by itself.
+async fn answer<G: Served>(
+    read: OwnedReadHalf,
+    mut write: OwnedWriteHalf,
+    guard: &G,
+) -> Result<(), Ended> {
+    let (ask, mut asked) = mpsc::channel(1);
+    let reader = tokio::spawn(listen(read, ask));
+    let changed = guard.changed();
+    tokio::pin!(changed);
+    let ended = loop {
+        let next = tokio::select! {
+            biased;
+            frame = asked.recv() => frame,
+            () = &mut changed => {
+                changed.set(guard.changed());
+                let what = "the guard repaired what others changed".to_owned();
+                if let Err(error) = say(&mut write, &FromGuard::Changed { what }).await {
+                    break Err(error);
+                }
+                continue;
+            }
+        };
+        let answer = match next {
+            None => break Ok(()),
+            Some(Err(error)) => break Err(Ended::Frame(error)),
+            Some(Ok(ToGuard::Hello { .. })) => break Err(Ended::NoHello),
+            Some(Ok(ToGuard::Converge { id, desired })) => told(id, guard.converge(desired).await),
+            Some(Ok(ToGuard::Observe { id })) => told(id, guard.observe().await),
+        };
+        if let Err(error) = say(&mut write, &answer).await {
+            break Err(error);
+        }
+    };
+    reader.abort();
+    ended
+}
+
+/// Reads frame by frame. A frame is never read half, whatever else happens meanwhile.
+async fn listen(mut read: OwnedReadHalf, ask: mpsc::Sender<Result<ToGuard, FrameError>>) {
+    while let Some(frame) = frames::read(&mut read).await.transpose() {
+        let over = frame.is_err();
+        if ask.send(frame).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+fn told(id: u64, result: Result<Observed, GuardError>) -> FromGuard {
+    match result {
+        Ok(observed) => FromGuard::Observed { id, observed },
+        Err(GuardError::Refused(reason)) => FromGuard::Refused { id, reason },
+        Err(GuardError::Failed(reason) | GuardError::Unreached(reason)) => {
+            tracing::error!(%reason, "the guard could not do what it was told");
+            FromGuard::Failed { id, reason }
+        }
+    }
+}
+
+async fn say(write: &mut OwnedWriteHalf, frame: &FromGuard) -> Result<(), Ended> {
+    tokio::time::timeout(ANSWER_WAIT_MAX, frames::write(write, frame)).await??;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The gate on the real kernel: namespaces and cables of the test's own, real packets.
+
+#![allow(unreachable_pub, dead_code, reason = "one program of many files")]
+
+mod gate;
+mod support;
+
+/// The program of the guard, when this program is started as one.
+#[test]
+fn guard_process() {
+    support::run_if_told();
+}

@@ -1,0 +1,57 @@
+//! Where the reconciler learns what is so, and where it reports what was seen.
+
+use std::{collections::BTreeSet, future::Future, time::Duration};
+
+use hourgate_core::{id::VmId, network::Opening, plan::Observed, state::State};
+
+/// Which facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Of these VMs.
+    Vms(BTreeSet<VmId>),
+    /// Of every VM.
+    Everything,
+}
+
+/// What is recorded, and the only way in which the reconciler records anything.
+pub trait Facts: Send + Sync + 'static {
+    /// What stands, of what is named.
+    fn load(&self, which: &Which) -> impl Future<Output = Result<State, FactsError>> + Send;
+
+    /// Takes note of what a guard saw on the addresses of these VMs.
+    fn noticed(
+        &self,
+        guard: &str,
+        vms: BTreeSet<VmId>,
+        observed: Observed,
+    ) -> impl Future<Output = Result<(), FactsError>> + Send;
+
+    /// How long until time alone changes something; none if it never does.
+    fn next_deadline(&self) -> impl Future<Output = Result<Option<Duration>, FactsError>> + Send;
+
+    /// Does what time alone demands, and says for which VMs something changed.
+    fn tick(&self) -> impl Future<Output = Result<BTreeSet<VmId>, FactsError>> + Send;
+
+    /// Says that a close is late. Must not wait for anything.
+    fn alarm(&self, alarm: Alarm);
+}
+
+/// The facts cannot be had or written now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FactsError(pub String);
+
+/// A close that is late: an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// On which guard.
+    pub guard: String,
+    /// How many closes are late.
+    pub closes: usize,
+    /// How late the latest of them is.
+    pub late: Duration,
+    /// One of them.
+    pub example: Opening,
+    /// Whether the guard answers at all.
+    pub reached: bool,
+}

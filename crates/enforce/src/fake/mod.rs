@@ -1,0 +1,236 @@
+//! A guard in memory: behaves as nftables does, and fails, lags and forgets when told to.
+//!
+//! Tests ask it what a packet would meet; the demo runs on it where it may not make namespaces.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hourgate_core::{
+    network::{Lock, Opening, Port, Sessions},
+    plan::{Coverage, Desired, Observed, OpeningFailure, plan},
+    time::{Clock, Deadline, Now},
+};
+use tokio::sync::{Notify, watch};
+
+use crate::guard::{Guard, GuardError};
+
+/// The longest any opening may last, as for a guard on a kernel.
+const AHEAD_MAX: Duration = Duration::from_hours(24);
+
+/// The guard. Clones are the same guard.
+#[derive(Clone)]
+pub struct FakeGuard {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    capacity: usize,
+    gate: Mutex<Gate>,
+    changed: Notify,
+    /// Whether questions are kept waiting.
+    lagging: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Gate {
+    locks: BTreeMap<Lock, Sessions>,
+    openings: BTreeMap<Opening, Element>,
+    failures: Vec<GuardError>,
+    refuses: bool,
+    ignores: BTreeSet<Opening>,
+    statements: u64,
+}
+
+/// An element of a set: ends by itself, on the boot clock, as the kernel's do.
+#[derive(Clone, Copy)]
+struct Element {
+    until: Deadline,
+    ends: u64,
+}
+
+impl FakeGuard {
+    /// A guard without locks or openings.
+    pub fn new(clock: Arc<dyn Clock>) -> FakeGuard {
+        FakeGuard::with_capacity(clock, usize::MAX)
+    }
+
+    /// One that holds no more than `capacity` openings.
+    pub fn with_capacity(clock: Arc<dyn Clock>, capacity: usize) -> FakeGuard {
+        let (lagging, _) = watch::channel(false);
+        let (gate, changed) = (Mutex::default(), Notify::new());
+        FakeGuard { inner: Arc::new(Inner { clock, capacity, gate, changed, lagging }) }
+    }
+
+    /// Whether a new flow from `source` to `port` of `address` would be let through now.
+    pub fn accepts(&self, source: IpAddr, address: IpAddr, port: Port) -> bool {
+        let now = self.inner.clock.now();
+        let gate = self.gate();
+        let open = |(opening, element): (&Opening, &Element)| {
+            opening.address() == address
+                && opening.port() == port
+                && opening.source().contains(&source)
+                && element.stands(now)
+        };
+        !gate.locks.contains_key(&Lock { address, port }) || gate.openings.iter().any(open)
+    }
+
+    /// Every lock that stands.
+    pub fn locks(&self) -> BTreeMap<Lock, Sessions> {
+        self.gate().locks.clone()
+    }
+
+    /// Every opening that stands now, and its end.
+    pub fn openings(&self) -> BTreeMap<Opening, Deadline> {
+        self.gate().standing(self.inner.clock.now())
+    }
+
+    /// How many statements it took in: what was asked for together counts once.
+    pub fn statements(&self) -> u64 {
+        self.gate().statements
+    }
+
+    /// Answers the next questions with these errors, and does nothing of what they ask.
+    pub fn fail(&self, errors: impl IntoIterator<Item = GuardError>) {
+        self.gate().failures.extend(errors);
+    }
+
+    /// Refuses every statement that says something, or no more.
+    pub fn refuse(&self, refuses: bool) {
+        self.gate().refuses = refuses;
+    }
+
+    /// Keeps every question waiting, before anything of it is done; or lets them go on.
+    pub fn lag(&self, lagging: bool) {
+        self.inner.lagging.send_replace(lagging);
+    }
+
+    /// Forgets everything, as after a boot without its floor, and says that it changed.
+    pub fn forget(&self) {
+        let mut gate = self.gate();
+        gate.locks.clear();
+        gate.openings.clear();
+        drop(gate);
+        self.inner.changed.notify_one();
+    }
+
+    /// Loses an opening without a word.
+    pub fn lose(&self, opening: &Opening) {
+        self.gate().openings.remove(opening);
+    }
+
+    /// Lets somebody else open something behind our back, without a word.
+    pub fn intrude(&self, opening: Opening, until: Deadline) {
+        let element = Element::new(until, self.inner.clock.now());
+        self.gate().openings.insert(opening, element);
+    }
+
+    /// Does not close this opening, whatever it is told; its own end still closes it.
+    pub fn ignore(&self, opening: Opening) {
+        self.gate().ignores.insert(opening);
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.inner.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while it lags; an error where the next question is to fail.
+    async fn asked(&self) -> Result<(), GuardError> {
+        // The sender lives as long as this guard.
+        let _ = self.inner.lagging.subscribe().wait_for(|lagging| !lagging).await;
+        let mut gate = self.gate();
+        gate.statements += 1;
+        if gate.failures.is_empty() { Ok(()) } else { Err(gate.failures.remove(0)) }
+    }
+}
+
+impl Guard for FakeGuard {
+    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+        self.asked().await?;
+        let now = self.inner.clock.now();
+        let mut gate = self.gate();
+        if gate.refuses && desired.coverage != Coverage::Only(BTreeSet::new()) {
+            return Err(GuardError::Refused("told to refuse".to_owned()));
+        }
+        let failed = gate.converge(&desired, self.inner.capacity, now);
+        Ok(Observed { failed, ..gate.observed(desired.coverage, now) })
+    }
+
+    async fn observe(&self) -> Result<Observed, GuardError> {
+        self.asked().await?;
+        Ok(self.gate().observed(Coverage::All, self.inner.clock.now()))
+    }
+
+    async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+}
+
+impl Gate {
+    fn converge(
+        &mut self,
+        desired: &Desired,
+        capacity: usize,
+        now: Now,
+    ) -> BTreeMap<Opening, OpeningFailure> {
+        self.openings.retain(|_, element| element.stands(now));
+        let stands = self.observed(desired.coverage.clone(), now);
+        let plan = plan(desired, &stands);
+        self.openings.retain(|o, _| !plan.close.contains(o) || self.ignores.contains(o));
+        for (opening, until) in &plan.shorten {
+            self.openings.insert(*opening, Element::new(*until, now));
+        }
+        self.locks.extend(plan.lock);
+        let mut failed = BTreeMap::new();
+        for (opening, until) in plan.open {
+            let is_new = !self.openings.contains_key(&opening);
+            let failure = if !self.locks.contains_key(&opening.lock()) {
+                Some(OpeningFailure::NotLocked)
+            } else if until.remaining(now) > AHEAD_MAX {
+                Some(OpeningFailure::TooFarAhead)
+            } else if is_new && self.openings.len() >= capacity {
+                Some(OpeningFailure::Full)
+            } else {
+                None
+            };
+            match failure {
+                Some(failure) => {
+                    failed.insert(opening, failure);
+                }
+                None => {
+                    self.openings.insert(opening, Element::new(until, now));
+                }
+            }
+        }
+        self.locks.retain(|lock, _| !plan.unlock.contains(lock));
+        failed
+    }
+
+    fn observed(&self, coverage: Coverage, now: Now) -> Observed {
+        let locks = self.locks.iter().filter(|(lock, _)| coverage.has(lock.address));
+        let locks = locks.map(|(lock, sessions)| (*lock, *sessions)).collect();
+        let mut openings = self.standing(now);
+        openings.retain(|opening, _| coverage.has(opening.address()));
+        Observed { locks, openings, failed: BTreeMap::new(), coverage }
+    }
+
+    fn standing(&self, now: Now) -> BTreeMap<Opening, Deadline> {
+        let standing = self.openings.iter().filter(|(_, element)| element.stands(now));
+        standing.map(|(opening, element)| (*opening, element.until)).collect()
+    }
+}
+
+impl Element {
+    fn new(until: Deadline, now: Now) -> Element {
+        let left = u64::try_from(until.remaining(now).as_nanos()).unwrap_or(u64::MAX);
+        Element { until, ends: now.boot.nanos.saturating_add(left) }
+    }
+
+    fn stands(&self, now: Now) -> bool {
+        now.boot.nanos < self.ends
+    }
+}

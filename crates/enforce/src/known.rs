@@ -1,0 +1,454 @@
+//! The last known facts, by address: what a guard must be told even while the database is gone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use hourgate_core::{
+    grant::Stage,
+    id::{RequestId, VmId},
+    network::{Lock, Opening, Port, Sessions},
+    open::open_now,
+    plan::{Coverage, Desired},
+    policy::GuardCover,
+    state::State,
+    time::{Deadline, Now},
+};
+
+use crate::facts::Which;
+
+/// What was loaded last, of every address that was ever spoken of.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    addresses: BTreeMap<IpAddr, Arc<AddressFacts>>,
+    vms: BTreeMap<VmId, VmFacts>,
+    /// When the next opening of an address ends: nanoseconds on the boot clock.
+    due: BTreeSet<(u64, IpAddr)>,
+    due_of: BTreeMap<IpAddr, u64>,
+    holds: BTreeMap<RequestId, Hold>,
+    loads: u64,
+    loaded: bool,
+    /// Grows with each change, so that nobody compares twice what did not change.
+    pub(crate) version: u64,
+}
+
+/// What of a request is kept closed although it is recorded as open; everything where nothing is named.
+type Hold = Option<BTreeSet<(VmId, Port)>>;
+
+/// A request needs an opening until then.
+type Need = (RequestId, Opening, Deadline);
+
+/// What is recorded of one address.
+#[derive(Debug, Default)]
+struct AddressFacts {
+    /// The load this comes from; an earlier one never overwrites it.
+    load: u64,
+    vm: Option<VmId>,
+    locks: BTreeMap<Lock, Sessions>,
+    released: BTreeSet<Lock>,
+    openings: BTreeMap<Opening, Deadline>,
+    /// Who needs which opening: two grants can need one.
+    grants: Vec<Need>,
+    /// When its first opening ends, as seen when it was loaded: nanoseconds on the boot clock.
+    first_due: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct VmFacts {
+    load: u64,
+    addresses: BTreeSet<IpAddr>,
+    /// Whether a guard's word about it would be news.
+    awaited: bool,
+}
+
+/// What one load brought, sorted by address; made without holding anything up.
+pub(crate) struct Loaded {
+    load: u64,
+    everything: bool,
+    addresses: BTreeMap<IpAddr, AddressFacts>,
+    vms: BTreeMap<VmId, VmFacts>,
+}
+
+impl Loaded {
+    /// Sorts what was loaded. `load` is the number that [`Known::begin`] gave before the loading began.
+    pub(crate) fn of(load: u64, which: &Which, state: &State, now: Now) -> Loaded {
+        let (everything, mut vms) = match which {
+            Which::Everything => (true, BTreeMap::new()),
+            // What was asked for and is not there is gone, and that is news too.
+            Which::Vms(vms) => {
+                let gone = || VmFacts { load, ..VmFacts::default() };
+                (false, vms.iter().map(|vm| (vm.clone(), gone())).collect())
+            }
+        };
+        let mut addresses: BTreeMap<IpAddr, AddressFacts> = BTreeMap::new();
+        for vm in state.vms.values() {
+            for address in &vm.addresses {
+                addresses.entry(*address).or_default().vm = Some(vm.id.clone());
+            }
+            let facts =
+                VmFacts { load, addresses: vm.addresses.iter().copied().collect(), awaited: false };
+            vms.insert(vm.id.clone(), facts);
+        }
+        let desired = open_now(state, now);
+        for (lock, sessions) in desired.locks {
+            addresses.entry(lock.address).or_default().locks.insert(lock, sessions);
+        }
+        for lock in desired.released {
+            addresses.entry(lock.address).or_default().released.insert(lock);
+        }
+        for (opening, until) in desired.openings {
+            addresses.entry(opening.address()).or_default().openings.insert(opening, until);
+        }
+        attribute(state, &mut addresses);
+        for id in awaited(state) {
+            if everything {
+                // Also of a VM that was forgotten: that its accesses are closed is still to be recorded.
+                vms.entry(id.clone()).or_insert(VmFacts { load, ..VmFacts::default() });
+            }
+            if let Some(vm) = vms.get_mut(id) {
+                vm.awaited = true;
+            }
+        }
+        for facts in addresses.values_mut() {
+            facts.load = load;
+            facts.first_due = facts.next_due(now);
+            if !facts.released.is_empty()
+                && let Some(vm) = facts.vm.as_ref().and_then(|vm| vms.get_mut(vm))
+            {
+                vm.awaited = true;
+            }
+        }
+        Loaded { load, everything, addresses, vms }
+    }
+}
+
+/// The VMs of which a guard's word would be news.
+fn awaited(state: &State) -> impl Iterator<Item = &VmId> {
+    let accesses = state.accesses().filter(|(_, access)| match &access.stage {
+        Stage::Planned { .. } => false,
+        Stage::Granted { opened, .. } => opened.is_none(),
+        Stage::Ended { opened, closed, .. } => opened.is_some() && closed.is_none(),
+    });
+    accesses.map(|(_, access)| &access.vm)
+}
+
+/// Writes down who needs which opening.
+fn attribute(state: &State, addresses: &mut BTreeMap<IpAddr, AddressFacts>) {
+    for (request, access) in state.live() {
+        let Stage::Granted { until, .. } = access.stage else { continue };
+        let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
+        for opening in vm.into_iter().flat_map(|vm| access.openings(vm)) {
+            if let Some(facts) = addresses.get_mut(&opening.address()) {
+                facts.grants.push((request.id, opening, until));
+            }
+        }
+    }
+}
+
+impl AddressFacts {
+    /// When its next opening ends on the boot clock, whichever clock ends it.
+    fn next_due(&self, now: Now) -> Option<u64> {
+        let left = self.openings.values().map(|until| until.remaining(now));
+        let left = left.filter(|left| !left.is_zero()).min()?;
+        let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+        Some(now.boot.nanos.saturating_add(left))
+    }
+
+    /// Until when an opening must stand, if at all.
+    fn wanted(
+        &self,
+        opening: &Opening,
+        holds: &BTreeMap<RequestId, Hold>,
+        now: Now,
+    ) -> Option<Deadline> {
+        let recorded = *self.openings.get(opening)?;
+        let until = if holds.is_empty() {
+            Some(recorded)
+        } else {
+            self.unless_held(opening, recorded, holds, now)
+        };
+        until.filter(|until| !until.is_over(now))
+    }
+
+    fn unless_held(
+        &self,
+        opening: &Opening,
+        recorded: Deadline,
+        holds: &BTreeMap<RequestId, Hold>,
+        now: Now,
+    ) -> Option<Deadline> {
+        let (held, free): (Vec<&Need>, Vec<&Need>) = self
+            .grants
+            .iter()
+            .filter(|(_, needed, _)| needed == opening)
+            .partition(|(request, ..)| self.is_held(*request, opening.port(), holds));
+        if held.is_empty() {
+            return Some(recorded);
+        }
+        free.into_iter().map(|(.., until)| *until).reduce(|one, other| one.later_of(other, now))
+    }
+
+    fn is_held(&self, request: RequestId, port: Port, holds: &BTreeMap<RequestId, Hold>) -> bool {
+        holds.get(&request).is_some_and(|only| match (only, &self.vm) {
+            (None, _) => true,
+            (Some(only), Some(vm)) => only.contains(&(vm.clone(), port)),
+            (Some(_), None) => false,
+        })
+    }
+}
+
+/// Which addresses a statement to a guard speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All the guard covers.
+    All,
+    /// These, each VM with all of its own.
+    Addresses(BTreeSet<IpAddr>),
+}
+
+/// What is known of a part, taken out so that nothing waits while it is looked at.
+pub(crate) struct Snapshot {
+    coverage: Coverage,
+    facts: Vec<Arc<AddressFacts>>,
+    holds: BTreeMap<RequestId, Hold>,
+    /// The VMs of which a guard's word is awaited, with the load that said so, and their addresses.
+    pub(crate) awaited: Vec<(VmId, u64, BTreeSet<IpAddr>)>,
+    /// Whose each address is.
+    pub(crate) owners: BTreeMap<IpAddr, VmId>,
+    /// How many openings it speaks of.
+    pub(crate) openings: usize,
+}
+
+impl Snapshot {
+    /// What must hold now.
+    pub(crate) fn desired(&self, now: Now) -> Desired {
+        let mut locks = Vec::new();
+        let mut released = Vec::new();
+        let mut openings = Vec::with_capacity(self.openings);
+        for facts in &self.facts {
+            locks.extend(facts.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
+            released.extend(facts.released.iter().copied());
+            openings.extend(
+                facts.openings.keys().filter_map(|opening| {
+                    Some((*opening, facts.wanted(opening, &self.holds, now)?))
+                }),
+            );
+        }
+        Desired {
+            coverage: self.coverage.clone(),
+            locks: locks.into_iter().collect(),
+            released: released.into_iter().collect(),
+            openings: openings.into_iter().collect(),
+        }
+    }
+}
+
+impl Known {
+    /// Numbers a load that is about to begin.
+    pub(crate) fn begin(&mut self) -> u64 {
+        self.loads += 1;
+        self.loads
+    }
+
+    /// Whether everything was loaded at least once. Before that nothing is said to any guard: an empty
+    /// memory is no reason to close or to open.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Takes in what was loaded, and says which addresses it speaks of.
+    pub(crate) fn take_in(&mut self, loaded: Loaded) -> BTreeSet<IpAddr> {
+        let Loaded { load, everything, addresses, vms } = loaded;
+        let mut spoken: BTreeSet<IpAddr> = addresses.keys().copied().collect();
+        self.version += 1;
+        for (id, vm) in vms {
+            if self.vms.get(&id).is_some_and(|stored| stored.load > load) {
+                continue;
+            }
+            let before = self.vms.insert(id.clone(), vm);
+            for address in before.into_iter().flat_map(|before| before.addresses) {
+                let stale =
+                    |facts: &Arc<AddressFacts>| facts.vm.as_ref() == Some(&id) && facts.load < load;
+                if !addresses.contains_key(&address)
+                    && self.addresses.get(&address).is_some_and(stale)
+                {
+                    self.set(address, AddressFacts { load, ..AddressFacts::default() });
+                    spoken.insert(address);
+                }
+            }
+        }
+        if everything {
+            self.loaded = true;
+            self.vms.retain(|_, vm| vm.load >= load);
+            let gone = |(address, facts): (&IpAddr, &Arc<AddressFacts>)| {
+                (facts.load < load && !addresses.contains_key(address)).then_some(*address)
+            };
+            let gone: Vec<IpAddr> = self.addresses.iter().filter_map(gone).collect();
+            for address in gone {
+                self.remove(address);
+                spoken.insert(address);
+            }
+        }
+        for (address, facts) in addresses {
+            if self.addresses.get(&address).is_none_or(|stored| stored.load <= load) {
+                self.set(address, facts);
+            }
+        }
+        spoken
+    }
+
+    fn set(&mut self, address: IpAddr, facts: AddressFacts) {
+        self.set_due(address, facts.first_due);
+        self.addresses.insert(address, Arc::new(facts));
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        self.set_due(address, None);
+        self.addresses.remove(&address);
+    }
+
+    fn set_due(&mut self, address: IpAddr, due: Option<u64>) {
+        let before = match due {
+            Some(due) => self.due_of.insert(address, due),
+            None => self.due_of.remove(&address),
+        };
+        if let Some(before) = before {
+            self.due.remove(&(before, address));
+        }
+        self.due.extend(due.map(|due| (due, address)));
+    }
+
+    /// When the next opening ends: nanoseconds on the boot clock.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The addresses on which an opening has ended since this was last asked.
+    pub(crate) fn ended(&mut self, now: Now) -> BTreeSet<IpAddr> {
+        let mut ended = BTreeSet::new();
+        while let Some((due, address)) = self.due.first().copied()
+            && due <= now.boot.nanos
+        {
+            ended.insert(address);
+            // What is over has nothing left, so the next end is later than now and this loop ends.
+            let next = self.addresses.get(&address).and_then(|facts| facts.next_due(now));
+            self.set_due(address, next);
+        }
+        ended
+    }
+
+    /// Keeps what a request opened closed, and says on which addresses that changes something.
+    pub(crate) fn hold(&mut self, request: RequestId, only: Hold) -> BTreeSet<IpAddr> {
+        self.version += 1;
+        match (self.holds.get_mut(&request), only) {
+            (Some(Some(held)), Some(more)) => held.extend(more),
+            (Some(None), _) => {}
+            (Some(held), None) => *held = None,
+            (None, only) => {
+                self.holds.insert(request, only);
+            }
+        }
+        self.addresses_of(request)
+    }
+
+    /// Ends a hold: what it kept closed is recorded.
+    pub(crate) fn release(&mut self, request: RequestId) -> BTreeSet<IpAddr> {
+        self.version += 1;
+        self.holds.remove(&request);
+        self.addresses_of(request)
+    }
+
+    /// Whose these addresses are.
+    pub(crate) fn owners(&self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<VmId> {
+        addresses.iter().filter_map(|a| self.addresses.get(a)?.vm.clone()).collect()
+    }
+
+    fn addresses_of(&self, request: RequestId) -> BTreeSet<IpAddr> {
+        let needs = |facts: &AddressFacts| facts.grants.iter().any(|(id, ..)| *id == request);
+        self.addresses.iter().filter(|(_, facts)| needs(facts)).map(|(a, _)| *a).collect()
+    }
+
+    /// Until when an opening must stand, if at all.
+    pub(crate) fn wanted(&self, opening: &Opening, now: Now) -> Option<Deadline> {
+        self.addresses.get(&opening.address())?.wanted(opening, &self.holds, now)
+    }
+
+    /// What is known of a part of what a guard covers.
+    pub(crate) fn snapshot(&self, part: &Part, cover: &GuardCover) -> Snapshot {
+        let named: BTreeSet<IpAddr> = match part {
+            Part::All => self.addresses.keys().copied().collect(),
+            Part::Addresses(addresses) => {
+                let owners = addresses.iter().filter_map(|a| self.addresses.get(a)?.vm.as_ref());
+                let whole = owners.filter_map(|vm| self.vms.get(vm)).flat_map(|vm| &vm.addresses);
+                whole.chain(addresses).copied().collect()
+            }
+        };
+        let named: BTreeSet<IpAddr> = named.into_iter().filter(|a| cover.has(*a)).collect();
+        let facts: Vec<Arc<AddressFacts>> =
+            named.iter().filter_map(|address| self.addresses.get(address)).cloned().collect();
+        let owner = |address: &IpAddr| Some((*address, self.addresses.get(address)?.vm.clone()?));
+        let owners: BTreeMap<IpAddr, VmId> = named.iter().filter_map(owner).collect();
+        let vms: BTreeSet<&VmId> = owners.values().collect();
+        let forgotten = self.vms.iter().filter(|(_, vm)| vm.addresses.is_empty());
+        let forgotten = forgotten.filter(|_| *part == Part::All).map(|(id, _)| id);
+        let awaited = vms
+            .into_iter()
+            .chain(forgotten)
+            .filter_map(|id| Some((id, self.vms.get(id)?)))
+            .filter(|(_, vm)| vm.awaited)
+            .map(|(id, vm)| (id.clone(), vm.load, vm.addresses.clone()))
+            .collect();
+        Snapshot {
+            coverage: match part {
+                Part::All => Coverage::All,
+                Part::Addresses(_) => Coverage::Only(named),
+            },
+            openings: facts.iter().map(|facts| facts.openings.len()).sum(),
+            holds: self.holds.clone(),
+            facts,
+            awaited,
+            owners,
+        }
+    }
+
+    /// A guard's word was recorded: nothing is awaited of these VMs, unless a later load says otherwise.
+    pub(crate) fn recorded(&mut self, told: &[(VmId, u64)]) {
+        for (id, load) in told {
+            if let Some(vm) = self.vms.get_mut(id).filter(|vm| vm.load == *load) {
+                vm.awaited = false;
+            }
+        }
+    }
+
+    /// The addresses in `cover`, in parts of about `openings_each` openings.
+    pub(crate) fn slices(&self, cover: &GuardCover, openings_each: usize) -> Vec<BTreeSet<IpAddr>> {
+        let mut slices = Vec::new();
+        let mut slice = BTreeSet::new();
+        let mut openings = 0;
+        for (address, facts) in self.addresses.iter().filter(|(address, _)| cover.has(**address)) {
+            slice.insert(*address);
+            // An address without openings is work too, though little.
+            openings += 1 + facts.openings.len();
+            if openings >= openings_each {
+                slices.push(std::mem::take(&mut slice));
+                openings = 0;
+            }
+        }
+        if !slice.is_empty() {
+            slices.push(slice);
+        }
+        slices
+    }
+
+    /// How many locks and openings must stand on a guard.
+    pub(crate) fn counts(&self, cover: &GuardCover, now: Now) -> (usize, usize) {
+        let covered = self.addresses.iter().filter(|(address, _)| cover.has(**address));
+        covered.fold((0, 0), |(locks, openings), (_, facts)| {
+            let wanted = facts.openings.keys();
+            let wanted = wanted.filter(|opening| facts.wanted(opening, &self.holds, now).is_some());
+            (locks + facts.locks.len(), openings + wanted.count())
+        })
+    }
+}

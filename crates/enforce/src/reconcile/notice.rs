@@ -1,0 +1,143 @@
+//! What a guard saw, recorded in order, behind the back of the next convergence.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use hourgate_core::{
+    id::VmId,
+    network::Opening,
+    plan::{Coverage, Observed},
+};
+use tokio::{sync::Notify, time::sleep};
+
+use super::{Shared, lane::Lane, locked, longer};
+use crate::{facts::Facts, known::Snapshot};
+
+/// How many notices wait while the facts cannot be written. More are dropped, oldest first: the sweep
+/// brings anew whatever is still awaited.
+const NOTICES_MAX: usize = 1_000;
+/// How many VMs go into one record: a commit stays short.
+const VMS_MAX: usize = 200;
+
+/// What a guard saw on the addresses of some VMs.
+pub(super) struct Notice {
+    /// Of which VMs, and which load said that a word about them is awaited.
+    told: BTreeMap<VmId, u64>,
+    observed: Observed,
+}
+
+/// What is still to be recorded, oldest first.
+#[derive(Default)]
+pub(super) struct Notices {
+    waiting: Mutex<VecDeque<Notice>>,
+    bell: Notify,
+}
+
+impl Notice {
+    /// The part of a guard's word that is news; none if nothing is.
+    pub(super) fn of(snapshot: &Snapshot, observed: &Observed) -> Option<Notice> {
+        let mut told: BTreeMap<VmId, u64> = BTreeMap::new();
+        let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
+        for (vm, load, its) in &snapshot.awaited {
+            told.insert(vm.clone(), *load);
+            addresses.extend(its);
+        }
+        for vm in observed.failed.keys().filter_map(|o| snapshot.owners.get(&o.address())) {
+            // No load asked for this, so none is answered by it.
+            told.entry(vm.clone()).or_insert(0);
+            addresses.extend(snapshot.owners.iter().filter(|(_, of)| *of == vm).map(|(a, _)| *a));
+        }
+        addresses.retain(|address| observed.coverage.has(*address));
+        let on = |opening: &Opening| addresses.contains(&opening.address());
+        let locks = observed.locks.iter().filter(|(lock, _)| addresses.contains(&lock.address));
+        let openings = observed.openings.iter().filter(|(opening, _)| on(opening));
+        let failed = observed.failed.iter().filter(|(opening, _)| on(opening));
+        let observed = Observed {
+            locks: locks.map(|(lock, sessions)| (*lock, *sessions)).collect(),
+            openings: openings.map(|(opening, until)| (*opening, *until)).collect(),
+            failed: failed.map(|(opening, failure)| (*opening, failure.clone())).collect(),
+            coverage: Coverage::Only(addresses),
+        };
+        (!told.is_empty()).then_some(Notice { told, observed })
+    }
+
+    /// Takes a later notice into this one; gives it back where something this one says would be lost:
+    /// that an opening stood for a moment is worth a record too.
+    fn merge(&mut self, later: Notice) -> Option<Notice> {
+        let new = |opening: &Opening| later.observed.coverage.has(opening.address());
+        let (before, after) = (&self.observed, &later.observed);
+        let lost = before.openings.keys().any(|o| new(o) && !after.openings.contains_key(o))
+            || before.failed.keys().any(|o| new(o) && !after.failed.contains_key(o))
+            || before
+                .locks
+                .keys()
+                .any(|l| later.observed.coverage.has(l.address) && !after.locks.contains_key(l));
+        let (Coverage::Only(addresses), Coverage::Only(more)) =
+            (&mut self.observed.coverage, &later.observed.coverage)
+        else {
+            return Some(later);
+        };
+        if lost || self.told.len() + later.told.len() > VMS_MAX {
+            return Some(later);
+        }
+        addresses.extend(more);
+        self.observed.locks.retain(|lock, _| !more.contains(&lock.address));
+        self.observed.openings.retain(|opening, _| !more.contains(&opening.address()));
+        self.observed.failed.retain(|opening, _| !more.contains(&opening.address()));
+        self.observed.locks.extend(later.observed.locks);
+        self.observed.openings.extend(later.observed.openings);
+        self.observed.failed.extend(later.observed.failed);
+        self.told.extend(later.told);
+        None
+    }
+}
+
+impl Notices {
+    pub(super) fn push(&self, notice: Notice) {
+        let mut waiting = locked(&self.waiting);
+        let alone = match waiting.back_mut() {
+            Some(last) => last.merge(notice),
+            None => Some(notice),
+        };
+        waiting.extend(alone);
+        if waiting.len() > NOTICES_MAX {
+            waiting.pop_front();
+        }
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    fn pop(&self) -> Option<Notice> {
+        locked(&self.waiting).pop_front()
+    }
+}
+
+/// Records notices, one after the other; one that fails is tried until it is recorded.
+pub(super) async fn run<F: Facts>(shared: Arc<Shared<F>>, lane: Arc<Lane>) {
+    loop {
+        let Some(notice) = lane.notices.pop() else {
+            lane.notices.bell.notified().await;
+            continue;
+        };
+        let mut pause = Duration::ZERO;
+        let vms: BTreeSet<VmId> = notice.told.keys().cloned().collect();
+        let record =
+            || shared.facts.noticed(&lane.cover.name, vms.clone(), notice.observed.clone());
+        while let Err(error) = record().await {
+            pause = longer(pause);
+            tracing::warn!(guard = lane.cover.name, %error, "what a guard saw cannot be recorded");
+            sleep(pause).await;
+        }
+        let told: Vec<(VmId, u64)> = notice.told.into_iter().collect();
+        shared.known().recorded(&told);
+        if !notice.observed.failed.is_empty() {
+            // What could not be opened has ended by that: it is wanted no more.
+            shared.wakes.vms(vms);
+        }
+        shared.changed();
+    }
+}

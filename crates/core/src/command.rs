@@ -200,7 +200,7 @@ pub struct AccessAsk {
 pub struct Needs {
     /// These VMs.
     pub vms: BTreeSet<VmId>,
-    /// These policies with all their VMs.
+    /// These policies with all their VMs, also those that a roll-back would bring back.
     pub policies: BTreeSet<PolicyId>,
     /// These policies without their VMs.
     pub heads: BTreeSet<PolicyId>,
@@ -208,7 +208,8 @@ pub struct Needs {
     pub requests: BTreeSet<RequestId>,
     /// Who has these addresses.
     pub addresses: BTreeSet<IpAddr>,
-    /// Every VM and policy with something that time has ended, begun or rolled back.
+    /// Every VM and policy with something that time has ended, begun or rolled back, the VMs that a
+    /// roll-back brings back, and every VM with an access whose end stands on another boot's clock.
     pub due: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     plan::{Coverage, Desired, Observed, OpeningFailure},
     policy::GuardCover,
     state::{State, access_id},
-    time::{Deadline, Now, distance},
+    time::{CLOCK_BEHIND_MAX, Deadline, Now, distance},
 };
 
 /// What must hold, for the addresses of the VMs that were loaded: a function of facts and time alone.
@@ -25,8 +25,11 @@ pub fn open_now(state: &State, now: Now) -> Desired {
     let behind = state.clock_is_behind(now);
     let mut openings: BTreeMap<Opening, Deadline> = BTreeMap::new();
     for (_, access) in state.live() {
-        let Stage::Granted { until, .. } = access.stage else { continue };
-        if until.is_over(now) || (behind && !until.is_of_this_boot(now)) {
+        let Stage::Granted { since, until, .. } = access.stage else { continue };
+        // An end of another boot stands on the wall clock alone: worth what that is worth.
+        let believed = until.is_of_this_boot(now)
+            || (!behind && distance(now.wall, since) <= CLOCK_BEHIND_MAX);
+        if until.is_over(now) || !believed {
             continue;
         }
         let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
@@ -55,9 +58,12 @@ pub fn open_now(state: &State, now: Now) -> Desired {
 
 /// How long until [`open_now`] or a stage changes by time alone; nothing if it never does.
 pub fn next_deadline(state: &State, now: Now) -> Option<Duration> {
+    // Until the clock can be right nothing begins, and what was granted in another boot stays closed.
+    let believed = state.trusted_from().map_or(Duration::ZERO, |from| distance(now.wall, from));
     let accesses = state.live().filter_map(|(_, access)| match access.stage {
-        Stage::Granted { until, .. } => Some(until.remaining(now)),
-        Stage::Planned { start } => Some(distance(now.wall, start)),
+        Stage::Granted { until, .. } if until.is_of_this_boot(now) => Some(until.remaining(now)),
+        Stage::Granted { until, .. } => Some(until.remaining(now).min(believed)),
+        Stage::Planned { start } => Some(distance(now.wall, start).max(believed)),
         Stage::Ended { .. } => None,
     });
     let policies = state.policies.values();
@@ -74,11 +80,9 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
     for (request, access) in state.accesses() {
         let id = access_id(request, &access.vm, access.port);
         let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
-        let openings: Vec<Opening> = vm
-            .into_iter()
-            .flat_map(|vm| access.openings(vm))
-            .filter(|opening| observed.coverage.has(opening.address()))
-            .collect();
+        let openings: Vec<Opening> = vm.into_iter().flat_map(|vm| access.openings(vm)).collect();
+        // Half a word is none: an access is open or closed on all addresses, or it is not known.
+        let spoken_of = openings.iter().all(|opening| observed.coverage.has(opening.address()));
         match &access.stage {
             Stage::Granted { opened, .. } => {
                 let failed = openings.iter().find_map(|opening| observed.failed.get(opening));
@@ -86,6 +90,7 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
                     let reason = EndReason::Failed { why: why(failure) };
                     events.push(Event::Ended { access: id, at: seen.at, reason });
                 } else if opened.is_none()
+                    && spoken_of
                     && !openings.is_empty()
                     && openings.iter().all(|opening| observed.openings.contains_key(opening))
                 {
@@ -97,7 +102,7 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
                     observed.openings.contains_key(opening) && !wanted.contains(opening)
                 };
                 // A VM that was forgotten or registered anew has no opening left under this access.
-                if (vm.is_none() || !openings.is_empty()) && !openings.iter().any(still) {
+                if spoken_of && !openings.iter().any(still) {
                     events.push(Event::Closed { access: id, seen: seen.clone() });
                 }
             }

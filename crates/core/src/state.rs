@@ -11,7 +11,7 @@ use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
     policy::{Before, Member, Policy, Vm},
-    time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance},
+    time::{CLOCK_BEHIND_MAX, Now, Timestamp},
 };
 
 /// What was loaded for a command, or everything.
@@ -45,7 +45,7 @@ impl State {
                 self.vms.remove(id);
             }
             Event::PolicySet { id, kind, version, members, confirmation, .. } => {
-                let before = self.locks();
+                let before = self.locks_of(id);
                 let policy = Policy {
                     id: id.clone(),
                     kind: kind.clone(),
@@ -54,7 +54,7 @@ impl State {
                     confirmation: confirmation.clone(),
                 };
                 self.policies.insert(id.clone(), policy);
-                self.release(before);
+                self.release(id, before);
             }
             Event::PolicyConfirmed { id } => {
                 if let Some(policy) = self.policies.get_mut(id) {
@@ -62,15 +62,19 @@ impl State {
                 }
             }
             Event::PolicyRemoved { id, .. } => {
-                let before = self.locks();
+                let before = self.locks_of(id);
                 self.policies.remove(id);
-                self.release(before);
+                self.release(id, before);
             }
             Event::Requested { request } => {
                 self.requests.insert(request.id, request.clone());
             }
-            Event::Started { access, since, until } => self.change(access, |stage| {
-                *stage = Stage::Granted { since: *since, until: *until, opened: None };
+            Event::Started { access, since, until } => self.change(access, |stage| match stage {
+                Stage::Planned { .. } => {
+                    *stage = Stage::Granted { since: *since, until: *until, opened: None };
+                }
+                // Nothing begins twice, and nothing revives.
+                Stage::Granted { .. } | Stage::Ended { .. } => {}
             }),
             Event::EndMoved { access, until: moved } => self.change(access, |stage| match stage {
                 Stage::Granted { until, .. } => *until = *moved,
@@ -108,7 +112,12 @@ impl State {
 
     /// Whether the clock lies so far behind what was committed that it cannot be right.
     pub fn clock_is_behind(&self, now: Now) -> bool {
-        self.highest.is_some_and(|highest| distance(now.wall, highest) > CLOCK_BEHIND_MAX)
+        self.trusted_from().is_some_and(|from| now.wall < from)
+    }
+
+    /// From when on the clock can be right, by what was committed; any time in an empty store.
+    pub fn trusted_from(&self) -> Option<Timestamp> {
+        Some(self.highest?.checked_sub(CLOCK_BEHIND_MAX).unwrap_or(Timestamp::MIN))
     }
 
     /// Every port of every address that is kept closed.
@@ -146,8 +155,19 @@ impl State {
             .flat_map(|request| request.accesses.iter().map(move |access| (request, access)))
     }
 
-    fn release(&mut self, before: BTreeMap<Lock, Sessions>) {
-        let after = self.locks();
+    /// What one policy keeps closed. A VM's port is in one policy, so no other speaks of these locks.
+    fn locks_of(&self, id: &PolicyId) -> BTreeMap<Lock, Sessions> {
+        self.policies
+            .get(id)
+            .into_iter()
+            .flat_map(|policy| &policy.members)
+            .filter_map(|(vm, member)| Some((member, self.vms.get(vm)?)))
+            .flat_map(|(member, vm)| member.locks(vm))
+            .collect()
+    }
+
+    fn release(&mut self, id: &PolicyId, before: BTreeMap<Lock, Sessions>) {
+        let after = self.locks_of(id);
         self.released.extend(before.into_keys());
         self.released.retain(|lock| !after.contains_key(lock));
     }

@@ -86,10 +86,22 @@ impl Deadline {
         self.boot.is_some_and(|boot| boot.boot == now.boot.boot)
     }
 
+    /// This deadline, earlier by `length` on both clocks: no step that the wall clock has made since it
+    /// was set comes in.
+    pub fn earlier_by(self, length: Duration) -> Deadline {
+        Deadline {
+            wall: self.wall.checked_sub(length).unwrap_or(Timestamp::MIN),
+            boot: self
+                .boot
+                .map(|end| BootTime { nanos: end.nanos.saturating_sub(nanos(length)), ..end }),
+        }
+    }
+
     /// This deadline, moved to `other` on each clock where `other` is earlier.
     pub fn but_not_after(self, other: Deadline) -> Deadline {
         let boot = match (self.boot, other.boot) {
             (Some(own), Some(other)) if own.boot == other.boot => Some(own.min(other)),
+            (None, other) => other,
             (own, _) => own,
         };
         Deadline { wall: self.wall.min(other.wall), boot }

@@ -1,30 +1,41 @@
 //! What time alone demands: ends, beginnings, and changes that nobody confirmed.
 
-use super::{Unfolding, ended, policy, replaced};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::{Unfolding, ended, loads_all_of, policy, replaced};
 use crate::{
-    event::Event,
-    grant::{Access, EndReason, Request, Stage, Window},
-    id::PolicyId,
-    policy::{Confirmation, PortRule},
+    command::Command,
+    event::{AccessId, Event},
+    grant::{Access, EndReason, Stage, Window},
+    id::{PolicyId, VmId},
+    policy::{Confirmation, Member, PortRule},
     state::{State, access_id},
-    time::{Now, later},
+    time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance, later},
 };
 
 /// Everything that is due at `now`, in order: ends, roll-backs, beginnings.
-pub(super) fn due(state: &State, now: Now) -> Vec<Event> {
-    let mut after = Unfolding { state: state.clone(), events: Vec::new() };
+pub(super) fn due<'a>(state: &'a State, command: &Command, now: Now) -> Unfolding<'a> {
+    let mut after = Unfolding { state: Cow::Borrowed(state), events: Vec::new() };
     after.all(expired(&after.state, now));
     for (id, confirmation) in unconfirmed(&after.state, now) {
-        after.all(policy::roll_back(&after.state, &id, confirmation, now));
+        let events = policy::roll_back(&after.state, &id, confirmation, now);
+        // Who did not load all of a policy cannot say what becomes of its VMs; Tick will. But nobody
+        // gets access under what nobody confirmed.
+        if loads_all_of(command, &id) {
+            after.all(events);
+        } else if let Command::Request(_) = command {
+            after.imagine(&events);
+        }
     }
     // With a clock that cannot be right nothing begins; what is planned waits for it to be accepted.
     if !after.state.clock_is_behind(now) {
-        for (request, access) in beginning(&after.state, now) {
-            let events = begin(&after.state, &request, &access, now);
+        after.all(anchored(&after.state, now));
+        for id in beginning(&after.state, now) {
+            let events = begin(&after.state, &id, now);
             after.all(events);
         }
     }
-    after.events
+    after
 }
 
 fn expired(state: &State, now: Now) -> Vec<Event> {
@@ -44,28 +55,57 @@ fn unconfirmed(state: &State, now: Now) -> Vec<(PolicyId, Confirmation)> {
     state
         .policies
         .values()
-        .filter_map(|policy| Some((policy.id.clone(), policy.confirmation.clone()?)))
+        .filter_map(|policy| Some((policy, policy.confirmation.as_ref()?)))
         .filter(|(_, confirmation)| confirmation.until.is_over(now))
+        .map(|(policy, confirmation)| (policy.id.clone(), confirmation.clone()))
         .collect()
 }
 
-fn beginning(state: &State, now: Now) -> Vec<(Request, Access)> {
+/// After a reboot the ends of running accesses stand on the wall clock alone, and whoever sets it back
+/// prolongs them: each gets an end on this boot's clock too. One that has not begun yet by the clock
+/// that was accepted since is not believed.
+fn anchored(state: &State, now: Now) -> Vec<Event> {
     state
         .live()
-        .filter(|(_, access)| match access.stage {
-            Stage::Planned { start } => start <= now.wall,
-            Stage::Granted { .. } | Stage::Ended { .. } => false,
+        .filter_map(|(request, access)| match access.stage {
+            Stage::Granted { since, until, .. } if !until.is_of_this_boot(now) => {
+                let id = access_id(request, &access.vm, access.port);
+                Some(if distance(now.wall, since) > CLOCK_BEHIND_MAX {
+                    let why = "the clock was set back to before it began".to_owned();
+                    ended(id, EndReason::Failed { why }, now)
+                } else {
+                    Event::EndMoved { access: id, until: now.until(until.wall) }
+                })
+            }
+            Stage::Granted { .. } | Stage::Planned { .. } | Stage::Ended { .. } => None,
         })
-        .map(|(request, access)| (request.clone(), access.clone()))
         .collect()
+}
+
+/// What is to begin, earliest first.
+fn beginning(state: &State, now: Now) -> Vec<AccessId> {
+    let mut due: Vec<(Timestamp, AccessId)> = state
+        .live()
+        .filter_map(|(request, access)| match access.stage {
+            Stage::Planned { start } if start <= now.wall => {
+                Some((start, access_id(request, &access.vm, access.port)))
+            }
+            Stage::Planned { .. } | Stage::Granted { .. } | Stage::Ended { .. } => None,
+        })
+        .collect();
+    due.sort();
+    due.into_iter().map(|(_, id)| id).collect()
 }
 
 /// A planned access begins under the policy of today; if it slept through its own time, it lapses.
-fn begin(state: &State, request: &Request, access: &Access, now: Now) -> Vec<Event> {
-    let id = access_id(request, &access.vm, access.port);
+fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
+    let Some(request) = state.requests.get(&id.request) else { return Vec::new() };
+    let Some(access) = request.access(&id.vm, id.port) else { return Vec::new() };
+    // One that began a moment ago may have taken the place of this one.
     let Stage::Planned { start } = access.stage else { return Vec::new() };
-    let Some(rule) = rule_of(state, request, access) else {
-        return vec![ended(id, EndReason::PolicyChanged, now)];
+    let members = state.policies.get(&request.policy).map(|policy| &policy.members);
+    let Some(rule) = rule_in(members, access) else {
+        return vec![ended(id.clone(), EndReason::PolicyChanged, now)];
     };
     let longest = later(start, rule.longest);
     let end = match access.window {
@@ -74,19 +114,19 @@ fn begin(state: &State, request: &Request, access: &Access, now: Now) -> Vec<Eve
     };
     let until = now.until(end);
     if until.is_over(now) {
-        return vec![ended(id, EndReason::Lapsed, now)];
+        return vec![ended(id.clone(), EndReason::Lapsed, now)];
     }
     let mut events = vec![Event::Started { access: id.clone(), since: now.wall, until }];
-    events.extend(replaced(state, &id, end, now));
+    let older = state.live().filter(|(other, _)| other.created <= request.created);
+    events.extend(replaced(older, request, access, end, now));
     events
 }
 
-/// The rule under which an access stands today.
-pub(super) fn rule_of<'a>(
-    state: &'a State,
-    request: &Request,
+/// The rule under which an access stands, where a policy has these VMs.
+pub(super) fn rule_in<'a>(
+    members: Option<&'a BTreeMap<VmId, Member>>,
     access: &Access,
 ) -> Option<&'a PortRule> {
-    let member = state.policies.get(&request.policy)?.members.get(&access.vm)?;
+    let member = members?.get(&access.vm)?;
     if member.instance == access.instance { member.rule(access.port) } else { None }
 }

@@ -8,19 +8,19 @@ mod policy;
 mod request;
 mod vm;
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
     command::{Command, Precondition},
     event::{AccessId, Event},
-    grant::{EndReason, Seen, Stage},
-    id::{RequestId, VmId},
+    grant::{Access, EndReason, Request, Seen, Stage},
+    id::{PolicyId, RequestId, VmId},
     network::Port,
     open,
     policy::Settings,
     refusal::{Refusal, Refusals},
     state::{State, access_id},
-    time::Now,
+    time::{Now, Timestamp},
 };
 
 /// What happens, or everything that stands against it. What was loaded for the command is in `state`
@@ -31,8 +31,7 @@ pub fn decide(
     command: &Command,
     now: Now,
 ) -> Result<Vec<Event>, Refusals> {
-    let mut after = Unfolding { state: state.clone(), events: Vec::new() };
-    after.all(due::due(&after.state, now));
+    let mut after = due::due(state, command, now);
     let events = match command {
         Command::RegisterVm { id, instance, location, os, addresses } => {
             vm::register(&after.state, id, *instance, location, *os, addresses)?
@@ -52,22 +51,44 @@ pub fn decide(
         Command::AcceptClock => accept_clock(&after.state, now),
         Command::Tick => Vec::new(),
     };
-    after.all(events);
+    after.events.extend(events);
     Ok(after.events)
 }
 
-/// Events in the making: each is taken in before the next is thought of.
-struct Unfolding {
-    state: State,
+/// Events in the making: each is taken in before the next is thought of. Copies the state only where
+/// there are any.
+struct Unfolding<'a> {
+    state: Cow<'a, State>,
     events: Vec<Event>,
 }
 
-impl Unfolding {
+impl Unfolding<'_> {
     fn all(&mut self, events: Vec<Event>) {
-        for event in &events {
-            self.state.evolve(event);
-        }
+        self.imagine(&events);
         self.events.extend(events);
+    }
+
+    /// Takes in what is certain to happen, and leaves it to another command to say so.
+    fn imagine(&mut self, events: &[Event]) {
+        if !events.is_empty() {
+            let state = self.state.to_mut();
+            events.iter().for_each(|event| state.evolve(event));
+        }
+    }
+}
+
+/// Whether a command loads all of a policy, so that it can carry out what becomes of its VMs.
+fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
+    match command {
+        Command::SetPolicy { draft, .. } => draft.id == *policy,
+        Command::ConfirmPolicy { id } | Command::RemovePolicy { id, .. } => id == policy,
+        Command::Tick => true,
+        Command::RegisterVm { .. }
+        | Command::UnregisterVm { .. }
+        | Command::Request(_)
+        | Command::End { .. }
+        | Command::Observe { .. }
+        | Command::AcceptClock => false,
     }
 }
 
@@ -111,28 +132,31 @@ fn check(only_if: Precondition, version: Option<u64>) -> Result<(), Refusals> {
     if holds { Ok(()) } else { Err(Refusal::PreconditionFailed { version }.into()) }
 }
 
-/// The end of the same person's live accesses that a newly granted one takes the place of: same VM, port
-/// and source, and a window that overlaps. The newer is granted in the same breath, so there is no gap.
-fn replaced(state: &State, by: &AccessId, until: crate::time::Timestamp, now: Now) -> Vec<Event> {
-    let Some(newer) = state.requests.get(&by.request) else { return Vec::new() };
-    let Some(access) = newer.access(&by.vm, by.port) else { return Vec::new() };
-    state
-        .live()
-        .filter(|(request, older)| {
-            request.id != newer.id
-                && request.requester.id == newer.requester.id
-                && older.vm == by.vm
-                && older.port == by.port
-                && older.source.same_as(access.source)
-        })
-        .filter(|(_, older)| match older.stage {
-            Stage::Granted { .. } => true,
-            Stage::Planned { start } => start < until,
-            Stage::Ended { .. } => false,
-        })
-        .map(|(request, older)| {
-            let reason = EndReason::Replaced { by: newer.id };
-            ended(access_id(request, &older.vm, older.port), reason, now)
-        })
-        .collect()
+/// The end of the same person's live accesses that `access`, running now until `until`, takes the place
+/// of: same VM, port and source, and a window that overlaps. The newer is granted in the same breath, so
+/// there is no gap. `live` holds those that came before it.
+fn replaced<'a>(
+    live: impl Iterator<Item = (&'a Request, &'a Access)>,
+    newer: &Request,
+    access: &Access,
+    until: Timestamp,
+    now: Now,
+) -> Vec<Event> {
+    live.filter(|(request, older)| {
+        older.port == access.port
+            && older.source.same_as(access.source)
+            && request.id != newer.id
+            && request.requester.id == newer.requester.id
+            && older.vm == access.vm
+    })
+    .filter(|(_, older)| match older.stage {
+        Stage::Granted { .. } => true,
+        Stage::Planned { start } => start < until,
+        Stage::Ended { .. } => false,
+    })
+    .map(|(request, older)| {
+        let reason = EndReason::Replaced { by: newer.id };
+        ended(access_id(request, &older.vm, older.port), reason, now)
+    })
+    .collect()
 }

@@ -5,20 +5,20 @@ use std::{
     time::Duration,
 };
 
-use super::{check, due::rule_of, ended};
+use super::{check, due::rule_in, ended};
 use crate::{
     command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
     event::{Event, PolicySetBecause},
     grant::{EndReason, Stage},
     id::{PolicyId, VmId},
-    network::{Family, Lock, Sessions},
+    network::{Family, Lock, Port, Sessions},
     policy::{
         Confirmation, Coverage, LONGEST_ACCESS_MAX, Member, PORTS_PER_VM_MAX, Policy, PortRule,
         SOURCES_PER_RULE_MAX, Settings, VMS_PER_POLICY_MAX, Vm,
     },
     refusal::{At, Refusal, Refusals, TextProperty},
     state::{State, access_id},
-    time::{Now, later},
+    time::{Now, distance, later},
 };
 
 /// Longest `kind`, in characters.
@@ -120,46 +120,80 @@ pub(super) fn roll_back(
 ) -> Vec<Event> {
     let Some(policy) = state.policies.get(id) else { return Vec::new() };
     let why = PolicySetBecause::NotConfirmed;
-    let event = match confirmation.before {
-        Some(before) => Event::PolicySet {
+    let before =
+        confirmation.before.map(|before| (before.kind, still_there(state, id, before.members)));
+    let event = match before {
+        Some((kind, members)) if !members.is_empty() => Event::PolicySet {
             id: policy.id.clone(),
-            kind: before.kind,
+            kind,
             version: policy.version + 1,
-            members: before.members,
+            members,
             confirmation: None,
             before: Some(policy.before()),
             why,
         },
-        None => Event::PolicyRemoved { id: policy.id.clone(), before: policy.before(), why },
+        Some(_) | None => {
+            Event::PolicyRemoved { id: policy.id.clone(), before: policy.before(), why }
+        }
     };
     with_consequences(state, event, id, now)
+}
+
+/// What can still be put back: while the change waited, a VM that it had left out may have gone or been
+/// registered anew, and another policy may have taken a port of it.
+fn still_there(
+    state: &State,
+    id: &PolicyId,
+    members: BTreeMap<VmId, Member>,
+) -> BTreeMap<VmId, Member> {
+    members
+        .into_iter()
+        .filter(|(vm, member)| state.vms.get(vm).is_some_and(|vm| vm.instance == member.instance))
+        .filter_map(|(vm, mut member)| {
+            member.ports.retain(|rule| other_holding(state, id, &vm, rule.port).is_none());
+            (!member.ports.is_empty()).then_some((vm, member))
+        })
+        .collect()
+}
+
+/// The policy, not `id`, that holds that port of a VM.
+fn other_holding<'a>(
+    state: &'a State,
+    id: &PolicyId,
+    vm: &'a VmId,
+    port: Port,
+) -> Option<&'a Policy> {
+    state
+        .policies_of(vm)
+        .find(|(policy, member)| policy.id != *id && member.rule(port).is_some())
+        .map(|(policy, _)| policy)
 }
 
 /// A change of a policy, and what it does to the accesses under it: what it no longer covers is
 /// withdrawn, what it now allows for a shorter time ends earlier, everything else goes on.
 fn with_consequences(state: &State, event: Event, id: &PolicyId, now: Now) -> Vec<Event> {
-    let mut after = state.clone();
-    after.evolve(&event);
-    let mut events = vec![event];
+    let members = if let Event::PolicySet { members, .. } = &event { Some(members) } else { None };
+    let mut consequences = Vec::new();
     for (request, access) in state.live().filter(|(request, _)| request.policy == *id) {
         let access_id = access_id(request, &access.vm, access.port);
-        let rule = rule_of(&after, request, access)
+        let rule = rule_in(members, access)
             .filter(|rule| rule.allowed.coverage(access.source) != Coverage::No);
         let Some(rule) = rule else {
-            events.push(ended(access_id, EndReason::PolicyChanged, now));
+            consequences.push(ended(access_id, EndReason::PolicyChanged, now));
             continue;
         };
         if let Stage::Granted { since, until, .. } = access.stage {
-            let latest = later(since, rule.longest);
-            if latest <= now.wall {
-                events.push(ended(access_id, EndReason::PolicyChanged, now));
-            } else if latest < until.wall {
-                // Never later on either clock, even where the wall clock was set back meanwhile.
-                let until = now.until(latest).but_not_after(until);
-                events.push(Event::EndMoved { access: access_id, until });
+            // Earlier by the same length on both clocks, even where the wall clock was set meanwhile.
+            let latest = until.earlier_by(distance(later(since, rule.longest), until.wall));
+            if latest.is_over(now) {
+                consequences.push(ended(access_id, EndReason::PolicyChanged, now));
+            } else if latest != until {
+                consequences.push(Event::EndMoved { access: access_id, until: latest });
             }
         }
     }
+    let mut events = vec![event];
+    events.extend(consequences);
     events
 }
 
@@ -226,10 +260,7 @@ fn member(
         if !seen.insert(port.port) {
             refusals.push(Refusal::PortTwice { at: at.clone() });
         }
-        let other = state
-            .policies_of(&vm.id)
-            .find(|(policy, member)| policy.id != draft.id && member.rule(port.port).is_some());
-        if let Some((policy, _)) = other {
+        if let Some(policy) = other_holding(state, &draft.id, &vm.id, port.port) {
             let policy = policy.id.clone();
             refusals.push(Refusal::PortInOtherPolicy { at: at.clone(), policy });
         }

@@ -2,6 +2,10 @@
 //!
 //! [`Store`] is all that the rest of Hourgate sees of it.
 
+pub mod bound;
+pub mod log;
+pub mod sqlite;
+
 use std::{future::Future, net::IpAddr, time::Duration};
 
 use hourgate_core::{

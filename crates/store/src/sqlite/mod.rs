@@ -1,0 +1,235 @@
+//! The memory in one SQLite file: one writer that commits many commands at once, readers beside it.
+
+mod fingerprint;
+mod journal;
+mod load;
+mod open;
+mod read;
+mod rows;
+mod save;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use hourgate_core::{
+    command::{Command, Needs},
+    event::Note,
+    grant::Request,
+    id::RequestId,
+    policy::{Settings, Vm},
+    state::State,
+    time::{Clock, Now},
+};
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use uuid::Uuid;
+
+pub use open::{Open, OpenError};
+pub use read::{ENDED_SHOWN, ENDED_SHOWN_MAX, LIVE_SHOWN_MAX, PAGE_MAX};
+
+use crate::{
+    Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
+    RequestFilter, Store, StoreError, TransactError, VmFilter, log::LogKey,
+};
+use writer::Work;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// How many commands may wait for the writer; at thousands a second this is under a second of waiting.
+pub const WAITING_MAX: usize = 4_096;
+/// How many reads run at once, each on a connection and a thread of its own.
+pub const READERS_MAX: usize = 4;
+/// How many reads may wait for one.
+pub const READS_WAITING_MAX: usize = 1_024;
+
+/// Randomness for salts and ids. A simulation brings its own.
+pub trait Mint: Send + Sync + 'static {
+    /// Fills `bytes`; nobody can guess what with.
+    fn fill(&self, bytes: &mut [u8]) -> std::result::Result<(), NoRandomness>;
+}
+
+/// There is no randomness to be had, so nothing can be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no randomness: {0}")]
+pub struct NoRandomness(pub String);
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsMint;
+
+impl Mint for OsMint {
+    fn fill(&self, bytes: &mut [u8]) -> std::result::Result<(), NoRandomness> {
+        getrandom::fill(bytes).map_err(|error| NoRandomness(error.to_string()))
+    }
+}
+
+/// A [`Store`] in one SQLite file. Clones share it; the last one closes it.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    installation: Installation,
+    path: PathBuf,
+    key: LogKey,
+    clock: Arc<dyn Clock>,
+    settings: Arc<RwLock<Arc<Settings>>>,
+    readers: Mutex<Vec<Connection>>,
+    may_read: Semaphore,
+    may_wait: Semaphore,
+    // Set until the store closes.
+    queue: Option<mpsc::Sender<Work>>,
+    writer: Option<JoinHandle<()>>,
+    // Held until the writer is gone: nobody else opens the file before. Never read.
+    _lock: std::fs::File,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a sender the writer finishes what waits and ends.
+        self.queue = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer ended by a bug");
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Replaces the settings that decide, from the next command on.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// What stands by the log alone, from its first record on, every record verified: equal to
+    /// [`Store::everything`] unless a row or a record was changed by somebody else.
+    pub async fn replay(&self) -> Result<State> {
+        let (key, id) = (self.0.key.clone(), self.0.installation.id);
+        self.read(move |db| journal::replay(db, &key, id)).await
+    }
+
+    async fn write<T>(&self, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let queue = self.0.queue.as_ref().ok_or_else(writer::gone)?;
+        queue.try_send(work(answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => writer::gone(),
+        })?;
+        answered.await.map_err(|_| writer::gone())
+    }
+
+    /// Runs `read` in one snapshot, on a thread where it may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _waiting = self.0.may_wait.try_acquire().map_err(|_| StoreError::Busy)?;
+        let _reading = self.0.may_read.acquire().await.map_err(|_| writer::gone())?;
+        let store = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let kept = store.readers().pop();
+            let mut db = match kept {
+                Some(db) => db,
+                None => open::reader(&store.path)?,
+            };
+            let snapshot = db.transaction()?;
+            let found = read(&snapshot);
+            // Nothing was written: there is nothing to commit or to lose.
+            let ended = snapshot.finish();
+            if ended.is_ok() {
+                store.readers().push(db);
+            }
+            found
+        });
+        done.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
+impl Inner {
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for SqliteStore {
+    async fn transact(
+        &self,
+        origin: Origin,
+        command: Command,
+    ) -> std::result::Result<Committed, TransactError> {
+        self.write(|answer| Work::Transact { origin, command, answer }).await?
+    }
+
+    async fn note(&self, origin: Origin, note: Note) -> Result<()> {
+        self.write(|answer| Work::Note { origin, note, answer }).await?
+    }
+
+    async fn load(&self, needs: Needs) -> Result<State> {
+        let now = self.0.clock.now();
+        self.read(move |db| read::load(db, &needs, now)).await
+    }
+
+    async fn everything(&self) -> Result<State> {
+        let key = self.0.key.clone();
+        self.read(move |db| read::everything(db, &key)).await
+    }
+
+    async fn next_deadline(&self, now: Now) -> Result<Option<Duration>> {
+        self.read(move |db| read::next_deadline(db, now)).await
+    }
+
+    async fn policies(&self, which: PolicyFilter) -> Result<Vec<PolicyAnswer>> {
+        let now = self.0.clock.now();
+        self.read(move |db| read::policies(db, &which, now)).await
+    }
+
+    async fn vms(&self, which: VmFilter) -> Result<Vec<Vm>> {
+        self.read(move |db| read::vms(db, &which)).await
+    }
+
+    async fn requests(&self, which: RequestFilter) -> Result<Vec<Request>> {
+        self.read(move |db| read::requests(db, &which)).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Request>> {
+        self.read(move |db| read::request(db, id)).await
+    }
+
+    fn installation(&self) -> Installation {
+        self.0.installation
+    }
+
+    async fn principal(&self, client: Uuid) -> Result<Option<Principal>> {
+        self.read(move |db| read::principal(db, client)).await
+    }
+
+    async fn set_principal(&self, origin: Origin, principal: Principal, note: Note) -> Result<()> {
+        self.write(|answer| Work::Principal { origin, principal, note, answer }).await?
+    }
+
+    async fn verify_log(&self) -> Result<LogVerdict> {
+        let (key, id) = (self.0.key.clone(), self.0.installation.id);
+        self.read(move |db| journal::verify(db, &key, id)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            // A constraint that fails is a rule that the core let pass: a bug, and this command's alone.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ConstraintViolation,
+            ) => StoreError::Damaged(error.to_string()),
+            Some(_) => StoreError::Unavailable(error.to_string()),
+            None => StoreError::Damaged(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What readers ask, each in one snapshot.
+
+use std::time::Duration;
+
+use hourgate_core::{
+    command::Needs,
+    grant::{PLANNED_AHEAD_MAX, Request},
+    id::{PolicyId, RequestId},
+    policy::{LONGEST_ACCESS_MAX, Vm},
+    state::State,
+    time::{Now, Timestamp, distance},
+};
+use rusqlite::{Connection, named_params, params};
+
+use super::{
+    Result,
+    journal::Head,
+    load::{self, Loader, all, requests as read_requests},
+    rows,
+};
+use crate::{PolicyAnswer, PolicyFilter, Principal, RequestFilter, VmFilter, log::LogKey};
+
+/// How many live requests a policy's answer shows: its body stays under the wire's bound.
+pub const LIVE_SHOWN_MAX: usize = 2_000;
+/// How many ended ones.
+pub const ENDED_SHOWN_MAX: usize = 1_000;
+/// For how long it shows them (Azure's).
+pub const ENDED_SHOWN: Duration = Duration::from_hours(24 * 30);
+/// How many requests one page of [`crate::Store::requests`] has at most.
+pub const PAGE_MAX: usize = 10_000;
+
+pub(super) fn load(db: &Connection, needs: &Needs, now: Now) -> Result<State> {
+    let mut loader = Loader::new(db, head(db)?.highest);
+    loader.needs(needs, now)?;
+    Ok(loader.into_parts().0)
+}
+
+/// Everything; and whether the log explains it, for whoever opens ports by it.
+pub(super) fn everything(db: &Connection, key: &LogKey) -> Result<State> {
+    let head = head(db)?;
+    let state = load::everything(db, head.highest)?;
+    head.check_rows(key, &state)?;
+    Ok(state)
+}
+
+fn head(db: &Connection) -> Result<Head> {
+    Head::read(db)?.ok_or_else(|| rows::damaged("the log has no head"))
+}
+
+pub(super) fn next_deadline(db: &Connection, now: Now) -> Result<Option<Duration>> {
+    let boot = now.boot.boot.as_bytes().as_slice();
+    let wall: Option<i64> = db
+        .prepare_cached(
+            "SELECT min(at) FROM ( \
+             SELECT min(until) AS at FROM access WHERE stage = 'granted' \
+             UNION ALL SELECT min(start) FROM access WHERE stage = 'planned' \
+             UNION ALL SELECT min(confirm_wall) FROM policy WHERE confirm_wall IS NOT NULL)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let boot: Option<i64> = db
+        .prepare_cached(
+            "SELECT min(at) FROM ( \
+             SELECT min(until_nanos) AS at FROM access WHERE stage = 'granted' AND until_boot = ?1 \
+             UNION ALL SELECT min(confirm_nanos) FROM policy \
+             WHERE confirm_wall IS NOT NULL AND confirm_boot = ?1)",
+        )?
+        .query_row([boot], |row| row.get(0))?;
+    let wall = match wall {
+        Some(nanos) => {
+            let at = Timestamp::from_nanosecond(i128::from(nanos)).map_err(rows::damaged)?;
+            Some(distance(now.wall, at))
+        }
+        None => None,
+    };
+    let boot = boot.map(|nanos| {
+        let nanos = u64::try_from(nanos).unwrap_or_default();
+        Duration::from_nanos(nanos.saturating_sub(now.boot.nanos))
+    });
+    Ok(wall.into_iter().chain(boot).min())
+}
+
+pub(super) fn policies(
+    db: &Connection,
+    which: &PolicyFilter,
+    now: Now,
+) -> Result<Vec<PolicyAnswer>> {
+    let ids: Vec<PolicyId> = all(
+        db,
+        "SELECT id FROM policy WHERE (:id IS NULL OR key = :id) AND (:grp IS NULL OR grp = :grp) \
+         AND (:location IS NULL OR location = :location) AND (:vm IS NULL OR EXISTS \
+         (SELECT 1 FROM member WHERE member.vm = :vm AND member.policy = policy.key)) \
+         ORDER BY key",
+        named_params! {
+            ":id": which.id.as_ref().map(rows::policy_key),
+            ":grp": which.group.as_ref().map(|group| group.folded()),
+            ":location": which.location.as_ref().map(|location| location.as_str()),
+            ":vm": which.vm.as_ref().map(rows::vm_key),
+        },
+        |row| row.policy_id(0),
+    )?;
+    ids.into_iter()
+        .filter_map(|id| match load::policy_alone(db, &id) {
+            Ok(Some(policy)) => Some(Ok(policy)),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .map(|policy| {
+            let policy = policy?;
+            let requests = shown(db, &policy.id, now)?;
+            Ok(PolicyAnswer { policy, requests })
+        })
+        .collect()
+}
+
+/// The requests that a policy's answer shows, oldest first.
+fn shown(db: &Connection, policy: &PolicyId, now: Now) -> Result<Vec<Request>> {
+    let since = |back: Duration| {
+        rows::nanos(now.wall.checked_sub(back).unwrap_or(Timestamp::MIN)).unwrap_or(i64::MIN)
+    };
+    // Nothing lasts longer after it was asked for than it can be planned ahead and then run.
+    let created = since(ENDED_SHOWN + PLANNED_AHEAD_MAX + LONGEST_ACCESS_MAX);
+    let policy = rows::policy_key(policy);
+    let live = read_requests(
+        db,
+        "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 1 \
+         ORDER BY created DESC, id DESC LIMIT ?2)",
+        "r.created, r.id, a.position",
+        params![policy, LIVE_SHOWN_MAX as i64],
+    )?;
+    let ended = read_requests(
+        db,
+        "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 0 AND created >= ?3 \
+         AND ended >= ?4 ORDER BY created DESC, id DESC LIMIT ?2)",
+        "r.created, r.id, a.position",
+        params![policy, ENDED_SHOWN_MAX as i64, created, since(ENDED_SHOWN)],
+    )?;
+    let mut shown = live;
+    shown.extend(ended);
+    shown.sort_by_key(|request| (request.created, request.id));
+    Ok(shown)
+}
+
+pub(super) fn vms(db: &Connection, which: &VmFilter) -> Result<Vec<Vm>> {
+    let group = which.group.as_ref().map(|group| group.folded());
+    let name = which.name.as_ref().map(|name| name.folded());
+    match name {
+        // Said apart, so that a name is found by its index.
+        Some(name) => load::vms(db, "name = ?1 AND (?2 IS NULL OR grp = ?2)", params![name, group]),
+        None => load::vms(db, "?1 IS NULL OR grp = ?1", params![group]),
+    }
+}
+
+pub(super) fn requests(db: &Connection, which: &RequestFilter) -> Result<Vec<Request>> {
+    let (created, id) = match &which.before {
+        Some((created, id)) => (rows::nanos(*created)?, id.as_str().to_owned()),
+        None => (i64::MAX, String::new()),
+    };
+    let most = which.most.min(PAGE_MAX) as i64;
+    let live = if which.live_only { "live = 1 AND" } else { "" };
+    let page = "(created, id) < (?1, ?2) ORDER BY created DESC, id DESC LIMIT ?3";
+    let order = "r.created DESC, r.id DESC, a.position";
+    match &which.vm {
+        Some(vm) => read_requests(
+            db,
+            &format!(
+                "r.id IN (SELECT id FROM request WHERE {live} id IN \
+                 (SELECT request FROM access WHERE vm = ?4) AND {page})"
+            ),
+            order,
+            params![created, id, most, rows::vm_key(vm)],
+        ),
+        None => read_requests(
+            db,
+            &format!("r.id IN (SELECT id FROM request WHERE {live} {page})"),
+            order,
+            params![created, id, most],
+        ),
+    }
+}
+
+pub(super) fn request(db: &Connection, id: RequestId) -> Result<Option<Request>> {
+    let found = read_requests(db, "r.id = ?1", "r.id, a.position", params![id.as_str()])?;
+    Ok(found.into_iter().next())
+}
+
+pub(super) fn principal(db: &Connection, client: uuid::Uuid) -> Result<Option<Principal>> {
+    let found = all(
+        db,
+        "SELECT client, object, name, secret_digest FROM principal WHERE client = ?1",
+        [client.as_bytes().as_slice()],
+        |row| {
+            Ok(Principal {
+                client: row.uuid(0)?,
+                object: row.uuid(1)?,
+                name: row.text(2)?.to_owned(),
+                secret_digest: row.hash(3)?,
+            })
+        },
+    )?;
+    Ok(found.into_iter().next())
+}

@@ -1,3 +1,32 @@
 //! The wire: what goes over it, for all who talk.
+//!
+//! Azure's shapes exactly, ours behind them. Read in this order: [`paths`], [`body`], [`jit`], [`error`].
+
+pub mod paths;
+
+pub mod body;
+
+pub mod jit;
+
+pub mod vm;
+
+pub mod list;
+
+pub mod error;
+
+pub mod headers;
+
+pub mod subscription;
+
+pub mod whoami;
+
+pub mod guards;
+
+pub mod token;
+
+pub mod metadata;
 
 pub mod guard;
+
+pub mod text;
+pub mod time;

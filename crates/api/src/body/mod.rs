@@ -1,0 +1,15 @@
+//! What is sent to us, read strictly: every problem at once, each with its path and what would be accepted.
+
+mod initiate;
+mod json;
+mod object;
+mod policy;
+mod value;
+mod vm;
+
+pub use initiate::{AskParts, initiate};
+pub use policy::policy;
+pub use vm::{VmParts, vm};
+
+/// The largest body that is read, in bytes: a policy of 5,000 VMs fits.
+pub const BODY_BYTES_MAX: usize = 4 << 20;

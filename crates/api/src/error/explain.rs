@@ -1,0 +1,384 @@
+//! The rules' refusals in words: what stands against it, where, and what would be accepted.
+
+use std::time::Duration;
+
+use hourgate_core::{
+    network::{Family, NotAVmAddress, Source},
+    refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
+};
+
+use super::{ArmError, Code, Positions, known};
+use crate::text::{listed, moment, span};
+
+/// How many allowed ports or sources one sentence names; a rule has no more.
+const LISTED_MAX: usize = 100;
+
+/// All refusals as one error. The code that stands first in [`Code`] is the error's own: what was not
+/// found first, then values, then what the policy does not allow, then approval, then conflicts.
+/// All of them stand in the details, each with the numbers needed to ask again correctly.
+pub fn explain(refusals: &Refusals, positions: &Positions) -> ArmError {
+    let mut problems: Vec<ArmError> = Vec::new();
+    for problem in refusals.0.iter().map(|refusal| one(refusal, positions)) {
+        // A VM that does not exist is missed once for each of its ports, and told once.
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    let subset = problems.iter().any(|problem| problem.code.is_not_subset());
+    match positions.policy() {
+        Some(policy) if subset => {
+            // Azure's sentence, which scripts look for, stands above the reasons that Azure never gave.
+            let mut sentence = ArmError::new(
+                Code::RequestNotSubset,
+                format!(
+                    "The given access request is not a subset of policy '{policy}'. Please make sure that \
+                     the access request is within the allowed policy properties."
+                ),
+            );
+            let all = ArmError::of(problems);
+            let worse = all.code < sentence.code;
+            if worse {
+                return all;
+            }
+            sentence.details = if all.details.is_empty() { vec![all] } else { all.details };
+            sentence
+        }
+        Some(_) | None => ArmError::of(problems),
+    }
+}
+
+fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
+    let (code, message) = words(refusal);
+    let mut error = ArmError::new(code, message);
+    error.target = target(refusal, positions);
+    error
+}
+
+/// Code and sentence of each refusal.
+fn words(refusal: &Refusal) -> (Code, String) {
+    let value = |message: String| (Code::InvalidParameter, message);
+    match refusal {
+        Refusal::VmNotFound { vm } => said(known::vm_not_found(vm)),
+        Refusal::PolicyNotFound { policy } => said(known::policy_not_found(policy)),
+        Refusal::RequestNotFound { request } => said(known::request_not_found(*request)),
+        Refusal::RequestIdTaken { request } => {
+            (Code::RequestIdTaken, format!("The id '{request}' is another request's. Ask again."))
+        }
+        Refusal::PreconditionFailed { version } => (Code::PreconditionFailed, stands(*version)),
+        Refusal::NoAddress => value("A VM needs at least one private address.".to_owned()),
+        Refusal::TooManyAddresses { most } => {
+            value(format!("A VM has at most {most} private addresses."))
+        }
+        Refusal::NotAVmAddress { address, why } => {
+            value(format!("{address} {} A VM needs a unicast address of its own.", not_a_vms(*why)))
+        }
+        Refusal::AddressTwice { address } => {
+            value(format!("The address {address} is named twice."))
+        }
+        Refusal::AddressTaken { address, vm } => {
+            (Code::AddressInUse, format!("The address {address} is that of '{vm}'."))
+        }
+        Refusal::VmHasPolicy { vm, policy } => (
+            Code::VmHasPolicy,
+            format!(
+                "The policy '{policy}' holds '{vm}', so it can neither be unregistered nor change its \
+                 addresses or location. Take it out of the policy first."
+            ),
+        ),
+        Refusal::NotEnforced { vm } => (
+            Code::NotEnforced,
+            format!(
+                "No guard covers all addresses of '{vm}', so nothing would keep its ports closed. Configure \
+                 a guard that covers them."
+            ),
+        ),
+        Refusal::NoVms => {
+            value("A policy needs at least one VM. To remove it, DELETE it.".to_owned())
+        }
+        Refusal::TooManyVms { most } => value(format!("A policy holds at most {most} VMs.")),
+        Refusal::VmTwice { vm } => value(format!("The VM '{vm}' is named twice.")),
+        Refusal::VmOfAnotherGroup { vm, policy } => value(format!(
+            "'{vm}' is not in the policy's resource group. This policy holds VMs of subscription '{}' and \
+             resource group '{}'.",
+            policy.subscription, policy.group
+        )),
+        Refusal::NoPorts { vm } => value(no_ports(vm)),
+        Refusal::TooManyPorts { vm, most } => {
+            value(format!("'{vm}' has more than {most} ports, the most that one VM may have."))
+        }
+        Refusal::PortTwice { at } => {
+            value(format!("Port {} of '{}' is named twice.", at.port, at.vm))
+        }
+        Refusal::TooManySources { at, most } => value(format!(
+            "Port {} names more than {most} sources, the most there may be.",
+            at.port
+        )),
+        Refusal::LongestOutOfBounds { longest, least, most, .. } => value(format!(
+            "The longest access is {}; from {} to {} is accepted.",
+            span(*longest),
+            span(*least),
+            span(*most)
+        )),
+        Refusal::WidestOutOfBounds { length, family, .. } => value(format!(
+            "The prefix length is {length}; for {family} 0 to {} is accepted.",
+            family.all().max_prefix_len()
+        )),
+        Refusal::PortInOtherPolicy { at, policy } => (
+            Code::PortInOtherPolicy,
+            format!(
+                "Port {} of '{}' is held by the policy '{policy}'. A port is in one policy: take it out there, \
+                 or change it there.",
+                at.port, at.vm
+            ),
+        ),
+        Refusal::ConfirmationNeeded { at } => (
+            Code::ConfirmationNeeded,
+            format!(
+                "Port {} of '{}' is on the machine that runs this server: the lock could lock you out. Send it \
+                 again with the header 'Hourgate-Confirm-Within: PT5M', and confirm within that time; otherwise \
+                 it goes back.",
+                at.port, at.vm
+            ),
+        ),
+        Refusal::ConfirmWithinOutOfBounds { least, most } => {
+            value(format!("The time to confirm in is from {} to {}.", span(*least), span(*most)))
+        }
+        Refusal::ConfirmationPending { until } => (
+            Code::ConfirmationPending,
+            format!(
+                "The policy waits for confirmation until {}. Confirm it first, or wait.",
+                moment(*until)
+            ),
+        ),
+        Refusal::NothingToConfirm { policy } => (
+            Code::NothingToConfirm,
+            format!("The policy '{policy}' does not wait for confirmation."),
+        ),
+        Refusal::NothingAsked => {
+            value("The request names no VM. Name at least one VM and port.".to_owned())
+        }
+        Refusal::TooManyAccesses { most } => {
+            value(format!("One request asks for at most {most} ports, over all VMs."))
+        }
+        Refusal::TooManyOnVm { vm, most } => (
+            Code::TooManyRequests,
+            format!(
+                "'{vm}' has {most} accesses that wait or run, the most there may be. End some first."
+            ),
+        ),
+        Refusal::TextTooLong { property, most } => {
+            value(format!("The {} is longer than {most} characters.", property_name(*property)))
+        }
+        Refusal::VmNotInPolicy { vm, policy } => {
+            (Code::VmNotInPolicy, format!("The policy '{policy}' does not hold '{vm}'."))
+        }
+        Refusal::PortNotInPolicy { at, ports } => (
+            Code::PortNotInPolicy,
+            format!(
+                "Asked port {} of '{}'; the policy allows {}.",
+                at.port,
+                at.vm,
+                listed(ports, LISTED_MAX)
+            ),
+        ),
+        Refusal::SourceNotAllowed { at, source, allowed } => (
+            Code::SourceNotAllowed,
+            format!(
+                "Asked source {source} for port {} of '{}'; the policy allows {}.",
+                at.port,
+                at.vm,
+                listed(allowed, LISTED_MAX)
+            ),
+        ),
+        Refusal::NoAddressInFamily { at, source, families } => value(format!(
+            "The source {source} cannot reach '{}', which has {} addresses only. Name a source of that family.",
+            at.vm,
+            listed(families, LISTED_MAX)
+        )),
+        Refusal::SourceNeeded { at, seen, why } => (
+            Code::SourceNeeded,
+            format!("{} Name the source for port {}.", cannot_stand_in(seen, *why, at), at.port),
+        ),
+        Refusal::LongerThanPolicy { at, asked, longest } => (
+            Code::LongerThanPolicy,
+            format!(
+                "Asked {} for port {} of '{}'; the policy allows at most {}.",
+                longer(*asked, *longest),
+                at.port,
+                at.vm,
+                span(*longest)
+            ),
+        ),
+        Refusal::TooShort { asked, shortest, .. } => {
+            value(format!("Asked {}; at least {} is accepted.", span(*asked), span(*shortest)))
+        }
+        Refusal::EndInPast { end, begin, .. } => value(format!(
+            "The end {} is not after the beginning {}. Name a later end, or a duration.",
+            moment(*end),
+            moment(*begin)
+        )),
+        Refusal::StartInPast { start, now } => value(format!(
+            "The start {} is past: it is {}. Name a later one, or none to begin now.",
+            moment(*start),
+            moment(*now)
+        )),
+        Refusal::StartTooFarAhead { start, furthest } => value(format!(
+            "The start {} is too far ahead; until {} is accepted.",
+            moment(*start),
+            moment(*furthest)
+        )),
+        Refusal::ApprovalRequired { at, source, why } => {
+            (Code::ApprovalRequired, approval(at, *source, *why))
+        }
+        Refusal::ClockBehind { now, highest } => (
+            Code::ClockBehind,
+            format!(
+                "The server's clock says {}, which is before {}, the latest time it has recorded. Nothing opens \
+                 until the clock is right, or an administrator runs 'hourgate clock accept' on that machine.",
+                moment(*now),
+                moment(*highest)
+            ),
+        ),
+    }
+}
+
+fn said(error: ArmError) -> (Code, String) {
+    (error.code, error.message)
+}
+
+/// What a VM without ports is told, here and where the body is read.
+pub(crate) fn no_ports(vm: &hourgate_core::id::VmId) -> String {
+    format!("'{vm}' names no port. Name at least one.")
+}
+
+fn stands(version: Option<u64>) -> String {
+    match version {
+        Some(version) => {
+            let etag = crate::jit::etag(version);
+            format!(
+                "The resource has the ETag {etag}, which is not what the request asks for. Read it again, and \
+                 send the change with its new ETag."
+            )
+        }
+        None => "The resource does not exist, and the request asks that it does.".to_owned(),
+    }
+}
+
+fn not_a_vms(why: NotAVmAddress) -> &'static str {
+    match why {
+        NotAVmAddress::Loopback => "is a loopback address.",
+        NotAVmAddress::Multicast => "is a multicast or broadcast address.",
+        NotAVmAddress::LinkLocal => {
+            "is a link-local address, which means another machine on each link."
+        }
+        NotAVmAddress::Unspecified => "is no address that a machine can be reached at.",
+        NotAVmAddress::Mapped => "is an IPv4 address written as IPv6. Write it as IPv4.",
+    }
+}
+
+fn property_name(property: TextProperty) -> &'static str {
+    match property {
+        TextProperty::Justification => "justification",
+        TextProperty::Ticket => "ticket",
+        TextProperty::Kind => "kind",
+    }
+}
+
+fn cannot_stand_in(seen: &std::net::IpAddr, why: SourceNeeded, at: &At) -> String {
+    match why {
+        SourceNeeded::Nobodys => format!(
+            "No source was named, and the address that the server sees, {seen}, is not the caller's own: it is \
+             loopback, a proxy's, the server's or a guard's."
+        ),
+        SourceNeeded::OtherFamily => format!(
+            "No source was named, and the address that the server sees, {seen}, is {}, of which '{}' has none.",
+            Family::of(*seen),
+            at.vm
+        ),
+    }
+}
+
+/// The asked length, never written as the longest that it is over.
+fn longer(asked: Duration, longest: Duration) -> String {
+    if span(asked) == span(longest) { format!("more than {}", span(longest)) } else { span(asked) }
+}
+
+fn approval(at: &At, source: Source, why: ApprovalNeeded) -> String {
+    let port = at.port;
+    let vm = &at.vm;
+    match why {
+        ApprovalNeeded::NotOwnAddress { own } => {
+            let own = match own {
+                Some(own) => format!("Ask for {own}, your own"),
+                None => "Ask from your own address".to_owned(),
+            };
+            format!(
+                "Port {port} of '{vm}' is open to any source, so {source}, which is not your own address, needs \
+                 approval, and there is no approval yet. {own}; or have the policy name a prefix that holds \
+                 {source}, or set 'otherAddresses' to 'allowed' there."
+            )
+        }
+        ApprovalNeeded::TooWide { widest, family } => format!(
+            "For port {port} of '{vm}' your sources, {source} among them, are together wider than a {family} /{widest}, \
+             the widest without approval, and there is no approval yet. Ask for a smaller source, end other \
+             accesses of yours, or have the policy raise 'widestUnapproved'."
+        ),
+    }
+}
+
+/// Where in the body it stands.
+fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
+    match refusal {
+        Refusal::PolicyNotFound { .. }
+        | Refusal::RequestNotFound { .. }
+        | Refusal::RequestIdTaken { .. }
+        | Refusal::ConfirmationPending { .. }
+        | Refusal::NothingToConfirm { .. }
+        | Refusal::ClockBehind { .. } => None,
+        Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
+        Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),
+        Refusal::NoAddress | Refusal::TooManyAddresses { .. } => {
+            Some("properties.privateAddresses".to_owned())
+        }
+        Refusal::NotAVmAddress { address, .. }
+        | Refusal::AddressTwice { address }
+        | Refusal::AddressTaken { address, .. } => positions.of_address(*address),
+        Refusal::NoVms
+        | Refusal::TooManyVms { .. }
+        | Refusal::NothingAsked
+        | Refusal::TooManyAccesses { .. } => positions.list(),
+        Refusal::VmNotFound { vm }
+        | Refusal::VmHasPolicy { vm, .. }
+        | Refusal::NotEnforced { vm }
+        | Refusal::VmOfAnotherGroup { vm, .. }
+        | Refusal::TooManyOnVm { vm, .. }
+        | Refusal::VmNotInPolicy { vm, .. } => positions.of_vm(vm, "id"),
+        Refusal::VmTwice { vm } => positions.of_vm_again(vm),
+        Refusal::NoPorts { vm } | Refusal::TooManyPorts { vm, .. } => positions.of_vm(vm, "ports"),
+        Refusal::PortTwice { at } => positions.of_port_again(at),
+        Refusal::PortInOtherPolicy { at, .. }
+        | Refusal::ConfirmationNeeded { at }
+        | Refusal::PortNotInPolicy { at, .. } => positions.of_port(at, "number"),
+        Refusal::TooManySources { at, .. } => positions.of_source(at),
+        Refusal::LongestOutOfBounds { at, .. } => positions.of_length(at),
+        Refusal::WidestOutOfBounds { at, family, .. } => {
+            let family = match family {
+                Family::V4 => "ipv4",
+                Family::V6 => "ipv6",
+            };
+            positions.of_port(at, &format!("widestUnapproved.{family}"))
+        }
+        Refusal::TextTooLong { property, .. } => Some(property_name(*property).to_owned()),
+        Refusal::SourceNotAllowed { at, .. }
+        | Refusal::NoAddressInFamily { at, .. }
+        | Refusal::SourceNeeded { at, .. }
+        | Refusal::ApprovalRequired { at, .. } => positions.of_source(at),
+        Refusal::LongerThanPolicy { at, .. } | Refusal::TooShort { at, .. } => {
+            positions.of_length(at)
+        }
+        Refusal::EndInPast { at, .. } => positions.of_port(at, "endTimeUtc"),
+        Refusal::StartInPast { .. } | Refusal::StartTooFarAhead { .. } => {
+            Some("startTimeUtc".to_owned())
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Errors in Azure's shape, and the one place where their words are made.
+//!
+//! Status codes are the server's affair: it maps [`Code`].
+
+mod explain;
+mod known;
+mod positions;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use explain::explain;
+pub(crate) use explain::no_ports;
+pub use known::*;
+pub(crate) use positions::PortPosition;
+pub use positions::Positions;
+
+/// How many problems one answer tells; a body of 4 MiB may have a million, and the rest is counted.
+pub const DETAILS_MAX: usize = 100;
+
+/// `{"error":{…}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// The error.
+    pub error: ArmError,
+}
+
+/// Azure's error: what is wrong, where, and what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArmError {
+    /// What kind.
+    pub code: Code,
+    /// For a person.
+    pub message: String,
+    /// Where in the request: a path in the body, a query parameter or a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Every problem, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<ArmError>,
+    /// For machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_info: Vec<AdditionalInfo>,
+}
+
+/// Something about an error for machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdditionalInfo {
+    /// Of which type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What.
+    pub info: serde_json::Value,
+}
+
+/// What kind of error: the `code` of Azure's errors. The comment names the status that belongs to it.
+///
+/// In the order in which one of several stands for all of them: whoever repairs the first is told less
+/// the next time, never something new that the first had hidden.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Code {
+    /// 401: no token.
+    AuthenticationFailed,
+    /// 401: a token that is not ours, or not well formed.
+    InvalidAuthenticationToken,
+    /// 401: a token whose time is over.
+    ExpiredAuthenticationToken,
+    /// 403: the caller lacks the right.
+    AuthorizationFailed,
+    /// 403: the caller lacks the right on something named in the body.
+    LinkedAuthorizationFailed,
+    /// 405.
+    MethodNotAllowed,
+    /// 400: no api-version.
+    MissingApiVersionParameter,
+    /// 400: an api-version that is no date.
+    InvalidApiVersionParameter,
+    /// 400: a subscription's id that is no GUID.
+    InvalidSubscriptionId,
+    /// 413: more than [`crate::body::BODY_BYTES_MAX`].
+    RequestContentTooLarge,
+    /// 415: not JSON, or no form where one is needed.
+    UnsupportedMediaType,
+    /// 412: the resource does not stand as the caller says.
+    PreconditionFailed,
+    /// 404: no such path.
+    InvalidResourceType,
+    /// 404: not this installation's subscription.
+    SubscriptionNotFound,
+    /// 404.
+    ResourceGroupNotFound,
+    /// 404: also for a VM named in a body.
+    ResourceNotFound,
+    /// 400: no JSON, a wrong type, an unknown or missing property.
+    InvalidRequestContent,
+    /// 400: a value that cannot be.
+    InvalidParameter,
+    /// 400: no source was named, and the caller's address cannot stand in.
+    SourceNeeded,
+    /// 400: asked for more than the policy allows. The reasons stand in `details`.
+    RequestNotSubset,
+    /// 400, in details: the policy does not hold the VM.
+    VmNotInPolicy,
+    /// 400, in details: the policy does not hold the port.
+    PortNotInPolicy,
+    /// 400, in details: the policy does not allow the source.
+    SourceNotAllowed,
+    /// 400, in details: the policy does not allow so long.
+    LongerThanPolicy,
+    /// 403: somebody else must say yes.
+    ApprovalRequired,
+    /// 403: nobody could say yes.
+    NoApprover,
+    /// 409: no guard covers the VM.
+    NotEnforced,
+    /// 409: the port is another policy's.
+    PortInOtherPolicy,
+    /// 409: a policy holds the VM.
+    VmHasPolicy,
+    /// 409: another VM has the address.
+    AddressInUse,
+    /// 409: the policy waits for confirmation.
+    ConfirmationPending,
+    /// 409: the policy does not wait for confirmation.
+    NothingToConfirm,
+    /// 409: the lock could lock out the one who sets it.
+    ConfirmationNeeded,
+    /// 429: more than the server takes on, for one VM or at all.
+    TooManyRequests,
+    /// 503: the minted id was taken; the server asks again with another and never shows this.
+    RequestIdTaken,
+    /// 503: the server's clock cannot be right.
+    ClockBehind,
+    /// 503: closed, but not yet recorded.
+    ClosedNotRecorded,
+    /// 503: try again.
+    ServiceUnavailable,
+    /// 500: a mistake of ours.
+    InternalServerError,
+    /// A code that this version does not know; only ever read, never made.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl Code {
+    /// Whether it says that the policy does not allow what was asked.
+    fn is_not_subset(&self) -> bool {
+        (Code::RequestNotSubset..=Code::LongerThanPolicy).contains(self)
+    }
+}
+
+impl ArmError {
+    /// An error without target and details.
+    pub fn new(code: Code, message: impl Into<String>) -> ArmError {
+        ArmError {
+            code,
+            message: message.into(),
+            target: None,
+            details: Vec::new(),
+            additional_info: Vec::new(),
+        }
+    }
+
+    /// The same, about a part of the request.
+    #[must_use]
+    pub fn at(mut self, target: impl Into<String>) -> ArmError {
+        self.target = Some(target.into());
+        self
+    }
+
+    /// One error for several problems: it bears the code that comes first in [`Code`], and all problems
+    /// in its details. One problem stands for itself. None at all is a mistake of ours.
+    pub fn of(problems: Vec<ArmError>) -> ArmError {
+        ArmError::of_first(problems, 0)
+    }
+
+    /// The same, where `more` problems were found than are told.
+    pub(crate) fn of_first(mut problems: Vec<ArmError>, more: usize) -> ArmError {
+        let count = problems.len() + more;
+        // Stable: within a code they stand in the order of the body.
+        problems.sort_by(|a, b| a.code.cmp(&b.code));
+        problems.truncate(DETAILS_MAX);
+        let Some(first) = problems.first() else { return internal_error() };
+        if count == 1 {
+            return problems.remove(0);
+        }
+        let (code, target) = (first.code.clone(), first.target.clone());
+        let things = if count == 2 { "problem" } else { "problems" };
+        let message = format!("{} ({} more {things}: see details.)", first.message, count - 1);
+        let untold = count - problems.len();
+        if untold > 0 {
+            problems.push(ArmError::new(code.clone(), format!("And {untold} more.")));
+        }
+        ArmError { code, message, target, details: problems, additional_info: Vec::new() }
+    }
+}
+
+impl From<ArmError> for ErrorAnswer {
+    fn from(error: ArmError) -> ErrorAnswer {
+        ErrorAnswer { error }
+    }
+}

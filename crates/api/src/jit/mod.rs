@@ -1,0 +1,25 @@
+//! JIT policies and requests as answers: Azure's keys in Azure's order, ours behind them.
+//!
+//! The same types are read back by clients, which overlook what they do not know.
+
+mod etag;
+mod policy;
+mod request;
+mod send;
+
+pub use etag::{etag, precondition};
+pub(crate) use policy::{
+    OTHERS_ALLOWED, OTHERS_APPROVAL, PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET, PROTOCOL_ANY,
+    PROTOCOL_TCP,
+};
+pub use policy::{
+    PolicyPort, PolicyProperties, PolicyResource, PolicyVm, ProvisioningState, WidestUnapproved,
+};
+pub use request::{
+    Connect, Observed, ObservedState, RequestPort, RequestResource, RequestVm, RequestedBy, Status,
+    StatusReason, View, end_of, start_of, status_of,
+};
+pub use send::{InitiateBody, InitiatePort, InitiateVm, PolicyBody, PolicyBodyProperties};
+
+/// The type of JIT policies.
+pub const POLICY_TYPE: &str = "Microsoft.Security/locations/jitNetworkAccessPolicies";

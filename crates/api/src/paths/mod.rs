@@ -1,0 +1,203 @@
+//! The one place for URLs: which paths are served, and how clients build them.
+//!
+//! Words of a path are compared without case, names as Azure compares them.
+
+mod parse;
+mod query;
+mod version;
+mod write;
+
+use hourgate_core::id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId};
+
+pub use parse::PathError;
+pub use query::{
+    PAGE_DEFAULT, PAGE_MAX, RequestQuery, StatusFilter, WAIT_SECONDS_MAX, wait_seconds,
+};
+pub use version::{
+    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, OWN_VERSION, RESOURCES_VERSION, check_version,
+};
+pub(crate) use write::RESERVED;
+
+/// Something that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// JIT policies of a subscription: all, or those of a group, of a location, or of both.
+    Policies {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+        /// Only of this location.
+        location: Option<Location>,
+    },
+    /// One JIT policy.
+    Policy(PolicyId),
+    /// Ask a policy for access.
+    Initiate(PolicyId),
+    /// Keep a policy that waits for confirmation.
+    Confirm(PolicyId),
+    /// Requests of a subscription.
+    Requests(SubscriptionId),
+    /// One request.
+    Request(SubscriptionId, RequestId),
+    /// End a request.
+    CloseRequest(SubscriptionId, RequestId),
+    /// Who the caller is.
+    Whoami(Option<SubscriptionId>),
+    /// The guards, and what each reports.
+    Guards(SubscriptionId),
+    /// VMs of a subscription, or of one group.
+    Vms {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+    },
+    /// One VM.
+    Vm(VmId),
+    /// The subscriptions that the caller sees.
+    Subscriptions,
+    /// One subscription.
+    Subscription(SubscriptionId),
+    /// Its resource groups.
+    Groups(SubscriptionId),
+    /// One resource group.
+    Group(SubscriptionId, Name),
+    /// The tenants that the caller belongs to.
+    Tenants,
+    /// Where everything is, for `az cloud register`.
+    MetadataEndpoints,
+    /// Tokens of a tenant, named by id or by a word such as `organizations`.
+    Token(String),
+    /// A tenant's OpenID configuration.
+    Discovery(String),
+    /// The keys that sign a tenant's tokens.
+    Keys(String),
+    /// Whether the server is up, and nothing more.
+    Healthz,
+    /// Whether it is ready, and what it still waits for.
+    Readyz,
+}
+
+impl Route {
+    /// What is served at a path (without its query). Percent-encoding is undone segment by segment, so an
+    /// encoded slash never makes another path.
+    pub fn parse(path: &str) -> Result<Route, PathError> {
+        parse::route(path)
+    }
+
+    /// The methods it is served with.
+    pub fn methods(&self) -> &'static [&'static str] {
+        match self {
+            Route::Policy(_) | Route::Vm(_) => &["GET", "PUT", "DELETE"],
+            Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
+                &["POST"]
+            }
+            Route::Policies { .. }
+            | Route::Requests(_)
+            | Route::Request(..)
+            | Route::Whoami(_)
+            | Route::Guards(_)
+            | Route::Vms { .. }
+            | Route::Subscriptions
+            | Route::Subscription(_)
+            | Route::Groups(_)
+            | Route::Group(..)
+            | Route::Tenants
+            | Route::MetadataEndpoints
+            | Route::Discovery(_)
+            | Route::Keys(_)
+            | Route::Healthz
+            | Route::Readyz => &["GET"],
+        }
+    }
+
+    /// Whether it is served with that method; 405 if not.
+    pub fn allows(&self, method: &str) -> bool {
+        self.methods().contains(&method)
+    }
+
+    /// Whether it is served without a token: what a client must read before it can have one, and whether
+    /// the server is up.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Route::MetadataEndpoints
+            | Route::Token(_)
+            | Route::Discovery(_)
+            | Route::Keys(_)
+            | Route::Healthz
+            | Route::Readyz => true,
+            Route::Policies { .. }
+            | Route::Policy(_)
+            | Route::Initiate(_)
+            | Route::Confirm(_)
+            | Route::Requests(_)
+            | Route::Request(..)
+            | Route::CloseRequest(..)
+            | Route::Whoami(_)
+            | Route::Guards(_)
+            | Route::Vms { .. }
+            | Route::Vm(_)
+            | Route::Subscriptions
+            | Route::Subscription(_)
+            | Route::Groups(_)
+            | Route::Group(..)
+            | Route::Tenants => false,
+        }
+    }
+
+    /// The subscription it is about; none where it is about none.
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        match self {
+            Route::Policies { subscription, .. }
+            | Route::Requests(subscription)
+            | Route::Request(subscription, _)
+            | Route::CloseRequest(subscription, _)
+            | Route::Guards(subscription)
+            | Route::Vms { subscription, .. }
+            | Route::Subscription(subscription)
+            | Route::Groups(subscription)
+            | Route::Group(subscription, _) => Some(*subscription),
+            Route::Policy(policy) | Route::Initiate(policy) | Route::Confirm(policy) => {
+                Some(policy.subscription)
+            }
+            Route::Vm(vm) => Some(vm.subscription),
+            Route::Whoami(subscription) => *subscription,
+            Route::Subscriptions
+            | Route::Tenants
+            | Route::MetadataEndpoints
+            | Route::Token(_)
+            | Route::Discovery(_)
+            | Route::Keys(_)
+            | Route::Healthz
+            | Route::Readyz => None,
+        }
+    }
+
+    /// The api-version that our own clients send to it; none where none is needed. The server needs one
+    /// exactly where this is some, and takes any date.
+    pub fn version(&self) -> Option<&'static str> {
+        match self {
+            Route::Policies { .. } | Route::Policy(_) | Route::Initiate(_) | Route::Confirm(_) => {
+                Some(JIT_VERSION)
+            }
+            Route::Requests(_)
+            | Route::Request(..)
+            | Route::CloseRequest(..)
+            | Route::Whoami(_)
+            | Route::Guards(_) => Some(OWN_VERSION),
+            Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
+            Route::Subscriptions
+            | Route::Subscription(_)
+            | Route::Groups(_)
+            | Route::Group(..)
+            | Route::Tenants => Some(RESOURCES_VERSION),
+            Route::MetadataEndpoints
+            | Route::Token(_)
+            | Route::Discovery(_)
+            | Route::Keys(_)
+            | Route::Healthz
+            | Route::Readyz => None,
+        }
+    }
+}

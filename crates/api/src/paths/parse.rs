@@ -1,0 +1,185 @@
+//! From a path to what is served there.
+
+use hourgate_core::id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId};
+use percent_encoding::percent_decode_str;
+
+use super::Route;
+use crate::{
+    error::{ArmError, Code, path_not_found},
+    text::quoted,
+};
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathError {
+    /// Nothing of that form is served: 404.
+    Unknown,
+    /// A subscription's id that is no GUID: 400.
+    NotASubscription(String),
+    /// A name that none can have: 400.
+    NotAName {
+        /// Of what.
+        what: &'static str,
+        /// What was sent.
+        sent: String,
+    },
+    /// A request's id that none can have: 404.
+    NotARequest(String),
+}
+
+impl PathError {
+    /// In words. `path` is what was asked for.
+    pub fn explain(&self, path: &str) -> ArmError {
+        match self {
+            PathError::Unknown => path_not_found(path),
+            PathError::NotASubscription(sent) => ArmError::new(
+                Code::InvalidSubscriptionId,
+                format!("The provided subscription identifier {} is malformed or invalid.", quoted(sent)),
+            ),
+            PathError::NotAName { what, sent } => ArmError::new(
+                Code::InvalidParameter,
+                format!(
+                    "{} is no name of a {what}: 1 to 90 ASCII letters, digits and '-', '_', '.', '(', ')' are \
+                     accepted, with no '-' or '.' at the beginning and no '.' at the end.",
+                    quoted(sent)
+                ),
+            )
+            .at(*what),
+            PathError::NotARequest(sent) => ArmError::new(
+                Code::ResourceNotFound,
+                format!(
+                    "There is no request {}. A request's id has six letters and digits.",
+                    quoted(sent)
+                ),
+            ),
+        }
+    }
+}
+
+pub(super) fn route(path: &str) -> Result<Route, PathError> {
+    let path = path.strip_prefix('/').ok_or(PathError::Unknown)?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        let decoded = percent_decode_str(segment).decode_utf8();
+        segments.push(decoded.map_err(|_| PathError::Unknown)?.into_owned());
+    }
+    let folded: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+    let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
+    match folded.as_slice() {
+        ["subscriptions", _, rest @ ..] if !is_tenant_route(&folded) => {
+            below_subscription(subscription(&segments[1])?, rest, &segments[2..])
+        }
+        ["subscriptions"] => Ok(Route::Subscriptions),
+        ["tenants"] => Ok(Route::Tenants),
+        ["whoami"] => Ok(Route::Whoami(None)),
+        ["metadata", "endpoints"] => Ok(Route::MetadataEndpoints),
+        ["healthz"] => Ok(Route::Healthz),
+        ["readyz"] => Ok(Route::Readyz),
+        [_, "oauth2", "v2.0", "token"] => Ok(Route::Token(segments[0].clone())),
+        [_, "v2.0", ".well-known", "openid-configuration"] => {
+            Ok(Route::Discovery(segments[0].clone()))
+        }
+        [_, "discovery", "v2.0", "keys"] => Ok(Route::Keys(segments[0].clone())),
+        _ => Err(PathError::Unknown),
+    }
+}
+
+fn is_tenant_route(folded: &[&str]) -> bool {
+    matches!(
+        folded,
+        [_, "oauth2", "v2.0", "token"]
+            | [_, "v2.0", ".well-known", "openid-configuration"]
+            | [_, "discovery", "v2.0", "keys"]
+    )
+}
+
+/// `folded` and `sent` are the segments behind the subscription, in lower case and as they were sent.
+fn below_subscription(
+    subscription: SubscriptionId,
+    folded: &[&str],
+    sent: &[String],
+) -> Result<Route, PathError> {
+    match folded {
+        [] => Ok(Route::Subscription(subscription)),
+        ["resourcegroups"] => Ok(Route::Groups(subscription)),
+        ["resourcegroups", _] => Ok(Route::Group(subscription, name("resource group", &sent[1])?)),
+        ["resourcegroups", _, "providers", rest @ ..] => {
+            let group = known(rest).then(|| name("resource group", &sent[1])).transpose()?;
+            of_provider(subscription, Some(group.ok_or(PathError::Unknown)?), rest, &sent[3..])
+        }
+        ["providers", "hourgate.access", rest @ ..] => own(subscription, rest, &sent[2..]),
+        ["providers", rest @ ..] => of_provider(subscription, None, rest, &sent[1..]),
+        _ => Err(PathError::Unknown),
+    }
+}
+
+/// Whether the provider is one of ours; only then is a bad name before it worth a word.
+fn known(rest: &[&str]) -> bool {
+    matches!(rest.first(), Some(&"microsoft.security" | &"microsoft.compute"))
+}
+
+fn of_provider(
+    subscription: SubscriptionId,
+    group: Option<Name>,
+    folded: &[&str],
+    sent: &[String],
+) -> Result<Route, PathError> {
+    match (folded, group) {
+        (["microsoft.security", "jitnetworkaccesspolicies"], group) => {
+            Ok(Route::Policies { subscription, group, location: None })
+        }
+        (["microsoft.security", "locations", _, "jitnetworkaccesspolicies"], group) => {
+            let location = Some(location(&sent[2])?);
+            Ok(Route::Policies { subscription, group, location })
+        }
+        (
+            ["microsoft.security", "locations", _, "jitnetworkaccesspolicies", _, action @ ..],
+            Some(group),
+        ) => {
+            let (location, name) = (location(&sent[2])?, name("JIT policy", &sent[4])?);
+            let policy = PolicyId { subscription, group, location, name };
+            match action {
+                [] => Ok(Route::Policy(policy)),
+                ["initiate"] => Ok(Route::Initiate(policy)),
+                ["confirm"] => Ok(Route::Confirm(policy)),
+                _ => Err(PathError::Unknown),
+            }
+        }
+        (["microsoft.compute", "virtualmachines"], group) => Ok(Route::Vms { subscription, group }),
+        (["microsoft.compute", "virtualmachines", _], Some(group)) => {
+            let name = name("virtual machine", &sent[2])?;
+            Ok(Route::Vm(VmId { subscription, group, name }))
+        }
+        (_, _) => Err(PathError::Unknown),
+    }
+}
+
+fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result<Route, PathError> {
+    match folded {
+        ["requests"] => Ok(Route::Requests(subscription)),
+        ["requests", _] => Ok(Route::Request(subscription, request(&sent[1])?)),
+        ["requests", _, "close"] => Ok(Route::CloseRequest(subscription, request(&sent[1])?)),
+        ["whoami"] => Ok(Route::Whoami(Some(subscription))),
+        ["guards"] => Ok(Route::Guards(subscription)),
+        _ => Err(PathError::Unknown),
+    }
+}
+
+/// A GUID with its hyphens, as Azure wants it; the other spellings of a UUID are none.
+fn subscription(sent: &str) -> Result<SubscriptionId, PathError> {
+    let wrong = || PathError::NotASubscription(sent.to_owned());
+    if sent.len() == 36 { sent.parse().map_err(|_| wrong()) } else { Err(wrong()) }
+}
+
+fn name(what: &'static str, sent: &str) -> Result<Name, PathError> {
+    sent.parse().map_err(|_| PathError::NotAName { what, sent: sent.to_owned() })
+}
+
+fn location(sent: &str) -> Result<Location, PathError> {
+    sent.parse().map_err(|_| PathError::NotAName { what: "location", sent: sent.to_owned() })
+}
+
+fn request(sent: &str) -> Result<RequestId, PathError> {
+    sent.parse().map_err(|_| PathError::NotARequest(sent.to_owned()))
+}

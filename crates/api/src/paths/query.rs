@@ -1,0 +1,232 @@
+//! Query parameters: read once, for server and clients alike.
+
+use hourgate_core::{
+    id::{RequestId, VmId},
+    time::Timestamp,
+};
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    error::{ArmError, Code},
+    text::quoted,
+};
+
+/// How many requests one page has where the caller does not say.
+pub const PAGE_DEFAULT: usize = 100;
+/// How many it has at most: a page stays under a few MiB.
+pub const PAGE_MAX: usize = 1_000;
+/// How long a call may wait for a change, in seconds: proxies cut a silent connection after a minute.
+pub const WAIT_SECONDS_MAX: u64 = 50;
+
+/// Which requests a caller wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestQuery {
+    /// Of this status alone.
+    pub status: Option<StatusFilter>,
+    /// Only those that name this VM.
+    pub vm: Option<VmId>,
+    /// Only those of this person: the sign-in name or the id, compared without case.
+    pub requestor: Option<String>,
+    /// Only those older than this one: the next page.
+    pub before: Option<(Timestamp, RequestId)>,
+    /// How many at most.
+    pub most: usize,
+}
+
+impl Default for RequestQuery {
+    fn default() -> RequestQuery {
+        RequestQuery { status: None, vm: None, requestor: None, before: None, most: PAGE_DEFAULT }
+    }
+}
+
+/// A status that requests can be filtered by: one of their ports has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// `Live`: not `Revoked`.
+    Live,
+    /// `Initiating`.
+    Initiating,
+    /// `Initiated`.
+    Initiated,
+    /// `Revoked`.
+    Revoked,
+}
+
+impl StatusFilter {
+    const ALL: [StatusFilter; 4] = [
+        StatusFilter::Live,
+        StatusFilter::Initiating,
+        StatusFilter::Initiated,
+        StatusFilter::Revoked,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            StatusFilter::Live => "Live",
+            StatusFilter::Initiating => "Initiating",
+            StatusFilter::Initiated => "Initiated",
+            StatusFilter::Revoked => "Revoked",
+        }
+    }
+}
+
+impl RequestQuery {
+    /// Reads `$filter`, `$top` and `$skipToken`. A filter that is not understood is an error: with it
+    /// ignored, the answer would show more than was asked for.
+    pub fn parse(query: Option<&str>) -> Result<RequestQuery, ArmError> {
+        let mut wanted = RequestQuery::default();
+        if let Some(filter) = first(query, "$filter").filter(|filter| !filter.trim().is_empty()) {
+            for clause in clauses(&filter) {
+                wanted.take(&clause)?;
+            }
+        }
+        if let Some(top) = first(query, "$top") {
+            wanted.most = match top.parse() {
+                Ok(most @ 1..=PAGE_MAX) => most,
+                Ok(_) | Err(_) => {
+                    let message =
+                        format!("{} is no page size; 1 to {PAGE_MAX} is accepted.", quoted(&top));
+                    return Err(ArmError::new(Code::InvalidParameter, message).at("$top"));
+                }
+            };
+        }
+        if let Some(token) = first(query, "$skipToken") {
+            let read = token
+                .split_once('_')
+                .and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+            wanted.before = Some(read.ok_or_else(|| {
+                let message =
+                    format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
+                ArmError::new(Code::InvalidParameter, message).at("$skipToken")
+            })?);
+        }
+        Ok(wanted)
+    }
+
+    /// The parameters that [`RequestQuery::parse`] reads back, for [`super::Route::with_query`].
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let text = |text: &str| text.replace('\'', "''");
+        let clauses: Vec<String> = [
+            self.status.map(|status| format!("status eq '{}'", status.name())),
+            self.vm.as_ref().map(|vm| format!("vm eq '{vm}'")),
+            self.requestor.as_ref().map(|person| format!("requestor eq '{}'", text(person))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let filter = (!clauses.is_empty()).then(|| ("$filter", clauses.join(" and ")));
+        let top = (self.most != PAGE_DEFAULT).then(|| ("$top", self.most.to_string()));
+        let token = self.before.map(|(at, id)| ("$skipToken", format!("{at}_{id}")));
+        [filter, top, token].into_iter().flatten().collect()
+    }
+
+    fn take(&mut self, clause: &Clause) -> Result<(), ArmError> {
+        match clause {
+            Clause::Equals { name, value } if name.eq_ignore_ascii_case("status") => {
+                let status = StatusFilter::ALL
+                    .into_iter()
+                    .find(|status| status.name().eq_ignore_ascii_case(value));
+                self.status = Some(status.ok_or_else(|| not_a_filter(value))?);
+            }
+            Clause::Equals { name, value } if name.eq_ignore_ascii_case("vm") => {
+                self.vm = Some(value.parse().map_err(|_| not_a_filter(value))?);
+            }
+            Clause::Equals { name, value } if name.eq_ignore_ascii_case("requestor") => {
+                self.requestor = Some(value.clone());
+            }
+            Clause::Equals { name: text, .. } | Clause::NotUnderstood(text) => {
+                return Err(not_a_filter(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_a_filter(sent: &str) -> ArmError {
+    let message = format!(
+        "The filter is not understood at {}. Accepted are status eq 'Live', 'Initiating', 'Initiated' or \
+         'Revoked', vm eq 'ID' with a VM's resource id, and requestor eq 'NAME', joined by 'and'.",
+        quoted(sent)
+    );
+    ArmError::new(Code::InvalidParameter, message).at("$filter")
+}
+
+/// `name eq 'value'`, or what stands there instead.
+enum Clause {
+    Equals { name: String, value: String },
+    NotUnderstood(String),
+}
+
+fn clauses(filter: &str) -> Vec<Clause> {
+    let mut out = Vec::new();
+    let mut rest = filter.trim();
+    loop {
+        let Some((name, value, behind)) = equals(rest) else {
+            out.push(Clause::NotUnderstood(rest.to_owned()));
+            return out;
+        };
+        out.push(Clause::Equals { name: name.to_owned(), value });
+        if behind.trim().is_empty() {
+            return out;
+        }
+        let Some(next) = word(behind, "and") else {
+            out.push(Clause::NotUnderstood(behind.to_owned()));
+            return out;
+        };
+        rest = next;
+    }
+}
+
+/// The first `name eq 'value'` and what stands behind it. A quote in a value is written twice (OData).
+fn equals(text: &str) -> Option<(&str, String, &str)> {
+    let (name, rest) = text.trim_start().split_once(' ')?;
+    let mut rest = word(rest, "eq")?.trim_start().strip_prefix('\'')?;
+    let mut value = String::new();
+    loop {
+        let (part, behind) = rest.split_once('\'')?;
+        value.push_str(part);
+        match behind.strip_prefix('\'') {
+            Some(more) => {
+                value.push('\'');
+                rest = more;
+            }
+            None => return Some((name, value, behind)),
+        }
+    }
+}
+
+/// What stands behind a word.
+fn word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let text = text.trim_start();
+    let (first, rest) = text.split_at_checked(word.len())?;
+    (first.eq_ignore_ascii_case(word) && rest.starts_with(char::is_whitespace)).then_some(rest)
+}
+
+/// `?wait=SECONDS`: how long a call waits for a change; none where it is not to wait. More than
+/// [`WAIT_SECONDS_MAX`] waits that long.
+pub fn wait_seconds(query: Option<&str>) -> Result<Option<u64>, ArmError> {
+    let Some(sent) = first(query, "wait") else { return Ok(None) };
+    match sent.parse::<u64>() {
+        Ok(seconds) => Ok(Some(seconds.min(WAIT_SECONDS_MAX))),
+        Err(_) => {
+            let message = format!(
+                "{} is no time to wait; whole seconds up to {WAIT_SECONDS_MAX} are accepted.",
+                quoted(&sent)
+            );
+            Err(ArmError::new(Code::InvalidParameter, message).at("wait"))
+        }
+    }
+}
+
+/// The first parameter of that name, compared without case, decoded.
+pub(super) fn first(query: Option<&str>, name: &str) -> Option<String> {
+    query?.split('&').find_map(|pair| {
+        let (sent, value) = pair.split_once('=').unwrap_or((pair, ""));
+        decoded(sent).eq_ignore_ascii_case(name).then(|| decoded(value))
+    })
+}
+
+/// Undoes the encoding of forms: `+` for a space, then percent signs. What is no UTF-8 becomes visible.
+fn decoded(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}

@@ -19,6 +19,6 @@ mod netlink;
 mod refusals;
 mod sessions;
 
-pub use nftables::{Nftables, Settings, StartError};
+pub use nftables::{Features, Nftables, Settings, StartError};
 pub use process::{Config, RunError, run};
 pub use serve::{Door, Served, Shown, serve};

@@ -9,7 +9,7 @@ use std::{
 use hourgate_core::{
     network::{Lock, Opening, Sessions},
     plan::{Desired, Observed, OpeningFailure, Plan, plan},
-    time::{Deadline, Now},
+    time::{Clock, Deadline, Now},
 };
 use hourgate_enforce::guard::GuardError;
 
@@ -188,7 +188,7 @@ impl Inner {
             if part.is_empty() {
                 continue;
             }
-            match state.put_openings(&part, now).await {
+            match state.put_openings(&part, &*self.clock).await {
                 Ok(()) => {}
                 Err(error @ (WireError::Owned | WireError::NotPermitted(_) | WireError::Raced)) => {
                     return Err(error);
@@ -247,7 +247,7 @@ impl State {
     async fn put_openings(
         &mut self,
         part: &[(Opening, Deadline)],
-        now: Now,
+        clock: &dyn Clock,
     ) -> Result<(), WireError> {
         let new: BTreeSet<Slot> = part
             .iter()
@@ -262,6 +262,8 @@ impl State {
             }
             self.rules = self.wire.rules().await?;
         }
+        // Read only now: making a set took its time.
+        let now = clock.now();
         self.commit_put(&timed(part, now)).await?;
         for (opening, until) in part {
             self.mirror.hold(*opening, *until, now);

@@ -2,17 +2,25 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use hourgate_core::network::{Lock, Opening, Sessions};
+use hourgate_core::{
+    network::{Lock, Opening, Sessions},
+    time::{BootTime, Now, later},
+};
 
-use super::Inner;
-use crate::netlink::{Flow, Monitor, Seen};
+use super::{Inner, State};
+use crate::netlink::{Flow, Monitor, Seen, WireError};
 
 /// The longest sleep before both clocks are read again: a suspended machine or a wall clock set forward
 /// is noticed within this time.
 const NAP_MAX: Duration = Duration::from_secs(1);
+/// The shortest, so that a clock that stands still does not keep us busy.
+const NAP_MIN: Duration = Duration::from_micros(500);
+/// How long before an end the flows are listed that it will end.
+const FORESEE: Duration = Duration::from_millis(150);
 /// How long to wait after a failure before trying again.
 const RETRY: Duration = Duration::from_millis(200);
-/// When the ends of an ended session are asked to speak: at once, and again for packets that were lost.
+/// When the flows are listed anew and their ends asked to speak: for those that began meanwhile, and for
+/// packets that were lost.
 const PROVOKE_AFTER: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(15), Duration::from_millis(300)];
 
@@ -20,31 +28,48 @@ impl Inner {
     /// The second clock: the kernel ends openings by itself; so do we, at the same moment.
     pub(super) async fn watch_deadlines(self: Arc<Self>) {
         loop {
-            let next = {
-                let mut state = self.state.lock().await;
-                let now = self.clock.now();
-                let due = state.mirror.due(now);
-                if !due.is_empty() {
-                    let locks: BTreeSet<_> = due.iter().map(Opening::lock).collect();
-                    if let Err(error) = state.close(due).await {
-                        tracing::error!(%error, "openings that are over could not be taken away; the kernel ends them by itself");
-                        drop(state);
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    }
-                    let ends = |lock: &Lock| {
-                        state.mirror.locks.get(lock) == Some(&Sessions::EndWithAccess)
-                    };
-                    let ended = locks.into_iter().filter(ends).collect();
-                    Arc::clone(&self).end_sessions(ended);
+            let nap = match self.end_due().await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::error!(%error, "openings that are over could not be taken away; the kernel ends them by itself");
+                    RETRY
                 }
-                state.mirror.next_due(now)
             };
-            let nap = next.unwrap_or(NAP_MAX).clamp(Duration::from_micros(500), NAP_MAX);
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(nap.clamp(NAP_MIN, NAP_MAX)) => {}
                 () = self.deadlines.notified() => {}
             }
+        }
+    }
+
+    /// Ends what is due, and says how long there is nothing to do.
+    async fn end_due(self: &Arc<Self>) -> Result<Duration, WireError> {
+        let mut state = self.state.lock().await;
+        let now = self.clock.now();
+        let due = state.mirror.due(now);
+        if !due.is_empty() {
+            let ended = state.ending(&due);
+            state.close(due).await?;
+            Arc::clone(self).end_sessions(ended);
+        }
+        let Some(next) = state.mirror.next_due(now) else { return Ok(NAP_MAX) };
+        if next > FORESEE {
+            return Ok(next - FORESEE);
+        }
+        let soon = state.ending(&state.mirror.due(ahead(now, FORESEE)));
+        let known = std::mem::replace(&mut state.foreseen_for, soon.clone());
+        drop(state);
+        let new: BTreeSet<_> = soon.difference(&known).copied().collect();
+        if !new.is_empty() {
+            tokio::spawn(Arc::clone(self).foresee(new));
+        }
+        Ok(next)
+    }
+
+    /// Lists the flows that are about to end: at the end itself that would take too long.
+    async fn foresee(self: Arc<Self>, locks: BTreeSet<Lock>) {
+        if let Ok(flows) = self.flows.to(&locks).await {
+            self.state.lock().await.foreseen.extend(flows);
         }
     }
 
@@ -54,34 +79,41 @@ impl Inner {
             return;
         }
         tokio::spawn(async move {
+            let foreseen = {
+                let mut state = self.state.lock().await;
+                let all = std::mem::take(&mut state.foreseen);
+                let (mine, others) = all.into_iter().partition(|(lock, _)| locks.contains(lock));
+                state.foreseen = others;
+                mine
+            };
+            self.provoke(foreseen).await;
             for wait in PROVOKE_AFTER {
                 tokio::time::sleep(wait).await;
-                for lock in &locks {
-                    self.provoke(*lock).await;
+                match self.flows.to(&locks).await {
+                    Ok(flows) => self.provoke(flows).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "sessions cannot be listed: each ends with its next packet");
+                    }
                 }
             }
         });
     }
 
-    async fn provoke(&self, lock: Lock) {
-        let flows = match self.flows.to(lock).await {
-            Ok(flows) => flows,
-            Err(error) => {
-                tracing::warn!(%error, "sessions cannot be listed: each ends with its next packet");
-                return;
-            }
-        };
+    /// Makes both ends of those flows speak that have no access any more.
+    async fn provoke(&self, flows: Vec<(Lock, Flow)>) {
+        let now = self.clock.now();
         let over: Vec<Flow> = {
             let state = self.state.lock().await;
-            let now = self.clock.now();
-            if state.mirror.locks.get(&lock) != Some(&Sessions::EndWithAccess) {
-                return;
-            }
-            flows.into_iter().filter(|f| !state.mirror.admits(lock, f.client, now)).collect()
+            let ends = |lock: &Lock| state.mirror.locks.get(lock) == Some(&Sessions::EndWithAccess);
+            flows
+                .into_iter()
+                .filter(|(lock, flow)| ends(lock) && !state.mirror.admits(*lock, flow.client, now))
+                .map(|(_, flow)| flow)
+                .collect()
         };
-        // Any number will do: four billion to one it lies outside the window.
-        let sequence = self.clock.now().boot.nanos.to_le_bytes();
-        let sequence = u32::from_le_bytes([sequence[0], sequence[1], sequence[2], sequence[3]]);
+        // Any number will do: many thousands to one it lies outside the window.
+        let [a, b, c, d, ..] = now.boot.nanos.to_le_bytes();
+        let sequence = u32::from_le_bytes([a, b, c, d]);
         for flow in over {
             if let Err(error) = self.resets.provoke(&flow, sequence) {
                 tracing::debug!(%error, "an end of a session could not be asked to speak");
@@ -147,4 +179,20 @@ impl Inner {
             self.compare().await;
         }
     }
+}
+
+impl State {
+    /// The locks of these openings whose sessions end with them.
+    fn ending(&self, openings: &BTreeSet<Opening>) -> BTreeSet<Lock> {
+        let locks = openings.iter().map(Opening::lock);
+        let ends = |lock: &Lock| self.mirror.locks.get(lock) == Some(&Sessions::EndWithAccess);
+        locks.filter(ends).collect()
+    }
+}
+
+/// A reading of both clocks as it will be.
+fn ahead(now: Now, by: Duration) -> Now {
+    let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+    let boot = BootTime { nanos: now.boot.nanos.saturating_add(nanos), ..now.boot };
+    Now { wall: later(now.wall, by), boot }
 }

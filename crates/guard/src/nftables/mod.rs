@@ -7,9 +7,10 @@ mod converge;
 mod keep;
 mod raise;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
 
 use hourgate_core::{
+    network::Lock,
     plan::{Coverage, Desired, Observed},
     time::Clock,
 };
@@ -25,7 +26,7 @@ pub use crate::netlink::Features;
 use crate::{
     floor::Floor,
     mirror::Mirror,
-    netlink::{Flows, Monitor, Wire, WireError},
+    netlink::{Flow, Flows, Monitor, Wire, WireError},
     serve::Served,
     sessions::Resets,
 };
@@ -129,6 +130,9 @@ struct State {
     rules: Vec<(String, Vec<u8>)>,
     /// A commit failed in a way that leaves open what stands: compare before the next.
     doubtful: bool,
+    /// Flows that an end close at hand will end, and the locks they were listed for.
+    foreseen: Vec<(Lock, Flow)>,
+    foreseen_for: BTreeSet<Lock>,
 }
 
 impl Nftables {
@@ -141,8 +145,14 @@ impl Nftables {
         let monitor = Monitor::open(wire.port()).map_err(StartError::of)?;
         let flows = Flows::open().map_err(StartError::of)?;
         let resets = Resets::open().map_err(|e| StartError::NotPermitted(e.to_string()))?;
-        let mut state =
-            State { wire, mirror: Mirror::default(), rules: Vec::new(), doubtful: false };
+        let mut state = State {
+            wire,
+            mirror: Mirror::default(),
+            rules: Vec::new(),
+            doubtful: false,
+            foreseen: Vec::new(),
+            foreseen_for: BTreeSet::new(),
+        };
         state.adopt(floor, &*clock).await.map_err(StartError::of)?;
         let inner = Arc::new(Inner {
             settings,

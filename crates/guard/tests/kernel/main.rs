@@ -2,7 +2,10 @@
 
 #![allow(unreachable_pub, dead_code, reason = "one program of many files")]
 
+mod evasion;
 mod gate;
+mod life;
+mod sessions;
 mod support;
 
 /// The program of the guard, when this program is started as one.

@@ -7,6 +7,6 @@ mod probes;
 pub use guarded::{Guarded, desired, lock, opening, process, run_if_told};
 pub use net::{CLIENT, CLIENT_2, CLIENT6, Net, VM, VM_2, VM6, within};
 pub use probes::{
-    Answer, Session, eventually, icmp, is_reset, listen, nap, probe, probe_from, raw_tcp,
+    Answer, Session, connect, eventually, icmp, is_reset, listen, nap, probe, probe_from, raw_tcp,
     server_sees, udp,
 };

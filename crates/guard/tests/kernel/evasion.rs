@@ -1,0 +1,218 @@
+//! What an attacker would try, and what others do to the table.
+
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+use hourgate_core::{network::Sessions, plan::OpeningFailure};
+use hourgate_guard::{Features, Settings};
+use socket2::Domain;
+
+use crate::support::*;
+
+const LONG: Duration = Duration::from_secs(600);
+const ACK: u8 = 0x10;
+const SYN_ACK: u8 = 0x12;
+const SYN: u8 = 0x02;
+const FIN: u8 = 0x01;
+const NULL: u8 = 0;
+const XMAS: u8 = 0x29;
+
+#[test]
+fn no_crafted_packet_reaches_a_locked_port_and_none_is_answered() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = (listen(&net.vm, VM, 22), listen(&net.vm, VM6, 22));
+    let guard = Guarded::start(&net, &dir);
+    // What a destination option of four bytes of padding before TCP looks like.
+    let options = [6, 0, 1, 4, 0, 0, 0, 0];
+    for sessions in [Sessions::GoOn, Sessions::EndWithAccess] {
+        guard.set(&[(lock(VM, 22), sessions), (lock(VM6, 22), sessions)], &[]);
+        for flags in [SYN, ACK, SYN_ACK, FIN, NULL, XMAS] {
+            let send = || raw_tcp(&net.client, CLIENT, VM, (5555, 22), flags, &[]);
+            let answers = server_sees(&net.client, Domain::IPV4, 6, 5555, || {
+                let seen = server_sees(&net.vm, Domain::IPV4, 6, 22, || (send(), send()).0);
+                assert_eq!(seen, 0, "flags {flags:#x} {sessions:?}");
+            });
+            assert_eq!(answers, 0, "flags {flags:#x} {sessions:?} were answered");
+        }
+        for extra in [&[][..], &options] {
+            for flags in [SYN, ACK] {
+                let seen = server_sees(&net.vm, Domain::IPV6, 6, 22, || {
+                    raw_tcp(&net.client, CLIENT6, VM6, (5555, 22), flags, extra);
+                });
+                assert_eq!(seen, 0, "IPv6, flags {flags:#x}, extension {extra:?}");
+            }
+        }
+    }
+    // The same packets arrive where there is no lock, so the test would see them.
+    let seen = server_sees(&net.vm, Domain::IPV6, 6, 23, || {
+        raw_tcp(&net.client, CLIENT6, VM6, (5555, 23), SYN, &options);
+    });
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn a_packet_in_fragments_is_put_together_before_it_is_judged() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    guard.set(&[(lock(VM, 22), Sessions::GoOn)], &[]);
+    let datagram = |port: u16| {
+        let server = within(&net.vm, || std::net::UdpSocket::bind((VM, port)).unwrap());
+        server.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        within(&net.client, || {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.send_to(&[7; 4000], (VM, port)).unwrap();
+        });
+        server.recv(&mut [0; 5000]).is_ok()
+    };
+    assert!(!datagram(22), "fragments passed the lock");
+    assert!(datagram(53), "fragments of others pass");
+}
+
+#[test]
+fn a_flow_that_conntrack_forgot_is_not_revived_from_the_middle() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let accepted = listen(&net.vm, VM, 22);
+    for sessions in [Sessions::GoOn, Sessions::EndWithAccess] {
+        let guard = Guarded::start(&net, &dir);
+        let locks = [(lock(VM, 22), sessions)];
+        guard.set(&locks, &[(opening(CLIENT, VM, 22), LONG)]);
+        let mut session = Session::open(&net.client, &accepted, VM, 22);
+        assert_eq!(session.talks(), (true, true));
+        guard.set(&locks, &[]);
+        let _ = net.gateway_can(&["conntrack", "-D", "-p", "tcp"]);
+        let (to_vm, to_client) = session.talks();
+        assert!(!to_vm, "{sessions:?}: payload to the VM");
+        if sessions == Sessions::EndWithAccess {
+            assert!(!to_client, "payload from the VM");
+        }
+    }
+}
+
+#[test]
+fn while_the_guard_lives_nobody_else_can_touch_the_table() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
+    let guard = Guarded::start(&net, &dir);
+    guard.set(&[(lock(VM, 22), Sessions::GoOn)], &[]);
+    let _ = net.gateway_can(&["nft", "flush", "ruleset"]);
+    assert!(!net.gateway_can(&["nft", "delete", "table", "inet", "hourgate"]));
+    assert!(!net.gateway_can(&["nft", "flush", "chain", "inet", "hourgate", "judge4"]));
+    assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
+    assert_eq!(guard.observe().locks.len(), 1);
+}
+
+#[test]
+fn what_others_did_to_the_table_is_undone_within_100_ms() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let mut settings = Settings::new(dir.path().into(), vec!["10.0.0.0/8".parse().unwrap()]);
+    // Without an owner, as before kernel 6.9, anybody who is root can.
+    settings.features = Features { persist: false, ..Features::of_kernel() };
+    let guard = Guarded::with(&net, settings);
+    let open = [(opening(CLIENT, VM, 22), LONG), (opening("10.1.0.0/30", VM, 22), LONG)];
+    guard.set(&[(lock(VM, 22), Sessions::GoOn)], &open);
+    let standing = || net.on_gateway(&["nft", "list", "table", "inet", "hourgate"]);
+    let shape = |text: &str| {
+        let lines = text.lines().filter(|line| !line.contains("expires"));
+        lines.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let before = shape(&standing());
+    let element = "{ 10.1.0.2 . 10.2.0.4 . 22 }";
+    for meddling in [
+        vec!["flush", "ruleset"],
+        vec!["delete", "table", "inet", "hourgate"],
+        vec!["flush", "chain", "inet", "hourgate", "judge4"],
+        vec!["flush", "set", "inet", "hourgate", "going4"],
+        vec!["insert", "rule", "inet", "hourgate", "judge", "accept"],
+        vec!["add", "element", "inet", "hourgate", "open4_0", "{ 0.0.0.0 . 10.2.0.4 . 22 }"],
+        vec!["delete", "element", "inet", "hourgate", "open4_32", element],
+    ] {
+        let program = [&["nft"][..], &meddling].concat();
+        let _ = net.gateway_can(&program);
+        let clock = guard.clock;
+        let began = hourgate_core::time::Clock::now(&clock).boot.nanos;
+        assert!(
+            eventually(Duration::from_secs(2), || {
+                net.gateway_can(&["nft", "list", "chain", "inet", "hourgate", "judge4"])
+                    && shape(&standing()) == before
+                    && standing().matches("expires").count() == 2
+            }),
+            "{meddling:?} was not undone: {}",
+            standing()
+        );
+        let took = (hourgate_core::time::Clock::now(&clock).boot.nanos - began) / 1_000_000;
+        println!("{meddling:?} undone in at most {took} ms, as nft sees it");
+    }
+}
+
+#[test]
+fn a_full_set_refuses_what_does_not_fit_and_nothing_else() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let mut settings = Settings::new(dir.path().into(), vec!["10.0.0.0/8".parse().unwrap()]);
+    settings.openings_max = 4;
+    let guard = Guarded::with(&net, settings);
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    let all: Vec<_> =
+        (1..=6).map(|n| (opening(&format!("10.9.0.{n}"), VM, 22), LONG)).collect();
+    let observed = guard.set(&locks, &all);
+    assert_eq!((observed.openings.len(), observed.failed.len()), (4, 2));
+    assert!(observed.failed.values().all(|failure| *failure == OpeningFailure::Full));
+    let observed = guard.set(&locks, &all[2..]);
+    assert_eq!((observed.openings.len(), observed.failed.len()), (4, 0), "closes make room");
+}
+
+#[test]
+fn a_hundred_thousand_openings() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
+    let guard = Guarded::start(&net, &dir);
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    let many: Vec<_> = (0..100_000_u32)
+        .map(|n| {
+            let source = std::net::Ipv4Addr::from(0x0b00_0000 + n);
+            (opening(&source.to_string(), VM, 22), LONG)
+        })
+        .collect();
+    let now = || hourgate_core::time::Clock::now(&guard.clock).boot.nanos;
+    let timed = |what: &str, did: &mut dyn FnMut()| {
+        let began = now();
+        did();
+        println!("{what}: {} ms", (now() - began) / 1_000_000);
+    };
+    timed("open 100,000", &mut || assert_eq!(guard.set(&locks, &many).openings.len(), 100_000));
+    let one = opening(CLIENT, VM_2, 22);
+    timed("lock and open one more elsewhere", &mut || {
+        let mut more = desired(&[(lock(VM_2, 22), Sessions::GoOn)], [(one, guard.after(LONG))].into());
+        more.coverage = hourgate_core::plan::Coverage::Only([VM_2.parse().unwrap()].into());
+        assert_eq!(guard.converge(more).unwrap().openings.len(), 1);
+    });
+    assert_eq!(guard.observe().openings.len(), 100_001);
+    timed("close 100,000", &mut || assert!(guard.set(&locks, &[]).openings.is_empty()));
+    assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
+}
+
+#[test]
+fn a_kernel_that_refuses_one_opening_gets_the_others() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let mut settings = Settings::new(dir.path().into(), vec!["10.0.0.0/8".parse().unwrap()]);
+    settings.features = Features { persist: false, ..Features::of_kernel() };
+    let guard = Guarded::with(&net, settings);
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    // A set that somebody squats on: the slot of /29 cannot be made, all others can.
+    guard.set(&locks, &[(opening(CLIENT, VM, 22), LONG)]);
+    let squat = "add set inet hourgate open4_29 { type ipv4_addr; }";
+    let mut child = Command::new("ip")
+        .args(["netns", "exec", &net.gateway, "sh", "-c"])
+        .arg(format!("while :; do nft '{squat}' 2>/dev/null; done"))
+        .spawn()
+        .unwrap();
+    let open = [
+        (opening("10.1.0.8/29", VM, 22), LONG),
+        (opening("10.1.0.0/28", VM, 22), LONG),
+        (opening(CLIENT, VM, 22), LONG),
+    ];
+    let observed = guard.set(&locks, &open);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(observed.openings.len() + observed.failed.len() == 3, "{observed:?}");
+    assert!(observed.openings.len() >= 2, "{observed:?}");
+    assert!(eventually(Duration::from_secs(2), || guard.set(&locks, &open).openings.len() == 3));
+}

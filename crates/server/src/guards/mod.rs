@@ -1,0 +1,193 @@
+//! The way to the guards: sockets, the local guard's process, and the reconciler over the store.
+//!
+//! Operations use [`Gate`] and nothing else of this module:
+//!
+//! - after every commit: [`Gate::wake_for`] with its events, or [`Gate::wake`] with the VMs it was about.
+//!   Neither says what to do;
+//! - where ending an access could not be committed: [`Gate::hold`] closes it now, records it as soon as
+//!   the store takes it, and then forgets the hold. The answer is 503 "closed, not yet recorded";
+//! - to show what guards see: [`Gate::view`]; to wait for a change: [`View::changes`], then ask the store;
+//! - nobody else commits [`Command::Tick`] or [`Command::Observe`]: the gate does, on time.
+
+mod facts;
+mod frames;
+mod socket;
+mod supervise;
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use hourgate_core::{
+    command::Command,
+    event::Event,
+    id::{RequestId, VmId},
+    network::Port,
+    policy::GuardCover,
+    time::Clock,
+};
+use hourgate_enforce::{
+    guard::Guard,
+    reconcile::{Pace, Reconciler},
+};
+use hourgate_store::{Origin, Store, TransactError};
+use tokio::{task::AbortHandle, time::sleep};
+
+pub use hourgate_enforce::view::{GuardStatus, Overdue, Reached, Sight, View};
+
+use facts::StoreFacts;
+use socket::SocketGuard;
+
+/// The longest pause before a close that could not be recorded is tried again.
+const RECORD_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The first such pause.
+const RECORD_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// A guard, and how its process comes to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardAt {
+    /// Its name and what it covers.
+    pub cover: GuardCover,
+    /// Its unix socket.
+    pub socket: PathBuf,
+    /// Set where this server starts the guard when nobody answers on the socket: where it has the
+    /// privilege ([`may_start_guards`]) and was not told `--no-guard`.
+    pub start: Option<StartGuard>,
+}
+
+/// How a local guard is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartGuard {
+    /// Its program: this one's own, `std::env::current_exe()`.
+    pub program: PathBuf,
+    /// `--state-dir`.
+    pub state_dir: PathBuf,
+    /// The file that its words are appended to.
+    pub log: PathBuf,
+}
+
+pub use supervise::may_start_guards;
+
+/// Everything that is told to guards goes through here. Clones are the same gate; when the last is
+/// dropped the work stops, and what stands on the guards stays.
+#[derive(Clone)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reconciler: Arc<Reconciler>,
+    record: Box<dyn Fn(Origin, Command, RequestId) + Send + Sync>,
+    supervisors: Vec<AbortHandle>,
+}
+
+impl Gate {
+    /// Begins to make the guards agree with the store. To be called within a tokio runtime.
+    pub fn start<S: Store>(guards: Vec<GuardAt>, store: S, clock: Arc<dyn Clock>) -> Gate {
+        let installation = store.installation().id;
+        let mut supervisors = Vec::new();
+        let mut sockets = Vec::new();
+        for GuardAt { cover, socket, start } in guards {
+            let guard = SocketGuard::connect(socket.clone(), installation);
+            if let Some(start) = start {
+                let watch = supervise::run(guard.link(), socket, cover.clone(), start);
+                supervisors.push(tokio::spawn(watch).abort_handle());
+            }
+            sockets.push((cover, guard));
+        }
+        Gate::over(sockets, store, clock, supervisors)
+    }
+
+    /// The same over any guards, for instance those in memory.
+    pub fn start_with<S: Store, G: Guard>(
+        guards: Vec<(GuardCover, G)>,
+        store: S,
+        clock: Arc<dyn Clock>,
+    ) -> Gate {
+        Gate::over(guards, store, clock, Vec::new())
+    }
+
+    fn over<S: Store, G: Guard>(
+        guards: Vec<(GuardCover, G)>,
+        store: S,
+        clock: Arc<dyn Clock>,
+        supervisors: Vec<AbortHandle>,
+    ) -> Gate {
+        let facts = StoreFacts::new(store.clone(), Arc::clone(&clock));
+        let reconciler = Arc::new(Reconciler::start(facts, guards, clock, Pace::default()));
+        let held = Arc::downgrade(&reconciler);
+        let record = move |origin: Origin, command: Command, request: RequestId| {
+            let (store, held) = (store.clone(), held.clone());
+            tokio::spawn(async move {
+                record(&store, origin, command).await;
+                if let Some(reconciler) = held.upgrade() {
+                    reconciler.release(request);
+                }
+            });
+        };
+        Gate { inner: Arc::new(Inner { reconciler, record: Box::new(record), supervisors }) }
+    }
+
+    /// Says that something about these VMs may have changed. Never waits.
+    pub fn wake(&self, vms: impl IntoIterator<Item = VmId>) {
+        self.inner.reconciler.wake(vms);
+    }
+
+    /// Says that something about the VMs of these events may have changed. Never waits.
+    pub fn wake_for(&self, events: &[Event]) {
+        let vms = facts::vms_of(events);
+        if !vms.is_empty() {
+            self.wake(vms);
+        }
+    }
+
+    /// Says that anything may have changed, for instance that the clock is believed again. Never waits.
+    pub fn wake_all(&self) {
+        self.inner.reconciler.wake_all();
+    }
+
+    /// Closes a request's accesses (all, or those named) although [`Command::End`] could not be committed,
+    /// and commits it, on behalf of `origin`, as soon as the store takes it. Never waits.
+    ///
+    /// False where nothing of the request is known to be open: then nothing was done.
+    pub fn hold(
+        &self,
+        origin: Origin,
+        request: RequestId,
+        only: Option<BTreeSet<(VmId, Port)>>,
+    ) -> bool {
+        let held = self.inner.reconciler.hold(request, only.clone());
+        if held {
+            (self.inner.record)(origin, Command::End { request, only }, request);
+        }
+        held
+    }
+
+    /// What the guards last said.
+    pub fn view(&self) -> &View {
+        self.inner.reconciler.view()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for supervisor in &self.supervisors {
+            supervisor.abort();
+        }
+    }
+}
+
+/// Commits a close that is made already, however long that takes.
+async fn record<S: Store>(store: &S, origin: Origin, command: Command) {
+    let mut pause = RECORD_PAUSE_MIN;
+    loop {
+        match store.transact(origin.clone(), command.clone()).await {
+            Ok(_) => return,
+            // Nothing is left of it to end: somebody else recorded that.
+            Err(TransactError::Refused(_)) => return,
+            Err(TransactError::Store(error)) => {
+                tracing::error!(%error, "closed, not yet recorded");
+                sleep(pause).await;
+                pause = (pause * 2).min(RECORD_PAUSE_MAX);
+            }
+        }
+    }
+}

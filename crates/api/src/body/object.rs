@@ -61,13 +61,11 @@ pub(super) struct Object {
 impl Object {
     /// The value as an object.
     pub(super) fn of(json: Json, path: &str, problems: &mut Problems) -> Option<Object> {
-        match json {
-            Json::Object(left) => Some(Object { path: path.to_owned(), left, known: Vec::new() }),
-            other => {
-                problems.form(path, format!("{other} stands where an object is needed."));
-                None
-            }
-        }
+        let Json::Object(left) = json else {
+            problems.form(path, format!("{json} stands where an object is needed."));
+            return None;
+        };
+        Some(Object { path: path.to_owned(), left, known: Vec::new() })
     }
 
     /// Where a property stands.
@@ -79,7 +77,7 @@ impl Object {
     pub(super) fn take(&mut self, name: &'static str) -> Option<Json> {
         self.known.push(name);
         let index = self.left.iter().position(|(sent, _)| sent.eq_ignore_ascii_case(name))?;
-        Some(self.left.swap_remove(index).1)
+        Some(self.left.remove(index).1)
     }
 
     /// A property that may be left out or `null`.

@@ -221,17 +221,14 @@ pub(super) fn single(
     path: &str,
     problems: &mut Problems,
 ) -> Option<hourgate_core::network::Source> {
-    match json {
-        Json::List(items) => match <[Json; 1]>::try_from(items) {
-            Ok([only]) => value::source(only, path, problems),
-            Err(items) => {
-                let count = items.len();
-                let message = format!("A list of {count} stands where one source is needed.");
-                problems.value(path, message);
-                None
-            }
-        },
-        other => value::source(other, path, problems),
+    let Json::List(items) = json else { return value::source(json, path, problems) };
+    match <[Json; 1]>::try_from(items) {
+        Ok([only]) => value::source(only, path, problems),
+        Err(items) => {
+            let message = format!("A list of {} stands where one source is needed.", items.len());
+            problems.value(path, message);
+            None
+        }
     }
 }
 

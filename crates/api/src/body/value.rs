@@ -24,13 +24,11 @@ pub(super) fn text(
     needed: &str,
     problems: &mut Problems,
 ) -> Option<String> {
-    match json {
-        Json::Text(text) => Some(text),
-        other => {
-            problems.form(path, format!("{other} stands where {needed} is needed."));
-            None
-        }
-    }
+    let Json::Text(text) = json else {
+        problems.form(path, format!("{json} stands where {needed} is needed."));
+        return None;
+    };
+    Some(text)
 }
 
 /// A list, each item with its path.
@@ -40,27 +38,21 @@ pub(super) fn list(
     needed: &str,
     problems: &mut Problems,
 ) -> Option<Vec<(String, Json)>> {
-    match json {
-        Json::List(items) => {
-            let paths = (0..).map(|index: usize| format!("{path}[{index}]"));
-            Some(paths.zip(items).collect())
-        }
-        other => {
-            problems.form(path, format!("{other} stands where {needed} is needed."));
-            None
-        }
-    }
+    let Json::List(items) = json else {
+        problems.form(path, format!("{json} stands where {needed} is needed."));
+        return None;
+    };
+    let paths = (0..).map(|index: usize| format!("{path}[{index}]"));
+    Some(paths.zip(items).collect())
 }
 
 /// `true` or `false`.
 pub(super) fn flag(json: Json, path: &str, problems: &mut Problems) -> Option<bool> {
-    match json {
-        Json::Flag(flag) => Some(flag),
-        other => {
-            problems.form(path, format!("{other} stands where true or false is needed."));
-            None
-        }
-    }
+    let Json::Flag(flag) = json else {
+        problems.form(path, format!("{json} stands where true or false is needed."));
+        return None;
+    };
+    Some(flag)
 }
 
 /// One of some words, compared without case.
@@ -89,19 +81,15 @@ pub(super) fn whole(
     problems: &mut Problems,
 ) -> Option<u64> {
     let needed = format!("a whole number from {least} to {most}");
-    match json {
-        Json::Number(number) => match number.as_u64() {
-            Some(number) if (least..=most).contains(&number) => Some(number),
-            Some(_) | None => {
-                problems.value(path, format!("{number} is not accepted: {needed} is."));
-                None
-            }
-        },
-        other => {
-            problems.form(path, format!("{other} stands where {needed} is needed."));
-            None
-        }
+    let Json::Number(number) = json else {
+        problems.form(path, format!("{json} stands where {needed} is needed."));
+        return None;
+    };
+    let whole = number.as_u64().filter(|whole| (least..=most).contains(whole));
+    if whole.is_none() {
+        problems.value(path, format!("{number} is not accepted: {needed} is."));
     }
+    whole
 }
 
 /// A port.

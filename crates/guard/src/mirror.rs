@@ -186,3 +186,66 @@ impl Mirror {
             .take_while(move |(opening, _)| opening.address() == address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hourgate_core::time::{BootTime, later};
+
+    fn now() -> Now {
+        let boot = BootTime { boot: Uuid::from_u128(1), nanos: 1_000_000_000_000 };
+        Now { wall: Timestamp::from_second(1_800_000_000).unwrap(), boot }
+    }
+
+    fn passed(wall: u64, boot: u64) -> Now {
+        let nanos = now().boot.nanos + boot * 1_000_000_000;
+        let wall = later(now().wall, Duration::from_secs(wall));
+        Now { wall, boot: BootTime { nanos, ..now().boot } }
+    }
+
+    fn opening(source: &str) -> Opening {
+        let (address, port) = ("10.0.0.4".parse().unwrap(), Port::new(22).unwrap());
+        Opening::new(source.parse().unwrap(), address, port).unwrap()
+    }
+
+    #[test]
+    fn whichever_clock_comes_first_ends_an_opening() {
+        let mut mirror = Mirror::default();
+        let only = opening("192.0.2.7/32");
+        mirror.hold(only, now().after(Duration::from_secs(60)), now());
+        for (wall, boot, over) in [(0, 59, false), (59, 0, false), (60, 0, true), (0, 60, true)] {
+            let at = passed(wall, boot);
+            assert_eq!(mirror.due(at).contains(&only), over, "{wall} {boot}");
+            assert_eq!(mirror.live(at).count() == 0, over, "{wall} {boot}");
+            assert_eq!(mirror.admits(only.lock(), "192.0.2.7".parse().unwrap(), at), !over);
+            assert_eq!(mirror.next_due(at).unwrap().is_zero(), over, "{wall} {boot}");
+        }
+        // An end of another boot is fixed on this boot's clock when it arrives.
+        let old = Deadline { boot: None, ..now().after(Duration::from_secs(60)) };
+        mirror.hold(only, old, now());
+        assert!(mirror.due(passed(0, 60)).contains(&only), "a wall clock set back");
+    }
+
+    #[test]
+    fn only_what_a_statement_speaks_of_is_observed_and_counts_stay_right() {
+        let mut mirror = Mirror::default();
+        let until = now().after(Duration::from_secs(60));
+        for source in ["192.0.2.7/32", "192.0.2.0/24", "0.0.0.0/0"] {
+            mirror.hold(opening(source), until, now());
+            mirror.hold(opening(source), until, now());
+        }
+        mirror.locks.insert(opening("0.0.0.0/0").lock(), Sessions::GoOn);
+        let of = |address: &str| Coverage::Only([address.parse().unwrap()].into());
+        assert_eq!(mirror.observed(&of("10.0.0.4"), now()).openings.len(), 3);
+        assert_eq!(mirror.observed(&of("10.0.0.4"), now()).locks.len(), 1);
+        assert!(mirror.observed(&of("10.0.0.3"), now()).locks.is_empty());
+        assert!(mirror.observed(&of("10.0.0.5"), now()).openings.is_empty());
+        assert_eq!(mirror.count((Family::V4, 24)), 1);
+        mirror.forget(&opening("192.0.2.0/24"));
+        mirror.forget(&opening("192.0.2.0/24"));
+        assert_eq!(mirror.count((Family::V4, 24)), 0);
+        assert!(mirror.has_slot((Family::V4, 24)), "the kernel still has its set");
+        assert_eq!(mirror.through(opening("0.0.0.0/0").lock()).len(), 2);
+        assert!(mirror.admits(opening("0.0.0.0/0").lock(), "8.8.8.8".parse().unwrap(), now()));
+    }
+}

@@ -12,7 +12,10 @@ use std::{
 };
 
 use ipnet::IpNet;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs},
+};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -70,11 +73,26 @@ pub enum RunError {
 
 /// Runs the guard until SIGTERM or SIGINT, which leave the gate as it is.
 pub fn run(config: &Config) -> Result<(), RunError> {
+    shed().map_err(|error| RunError::Machine(error.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Machine)?;
     runtime.block_on(guard(config))
+}
+
+/// Gives up every privilege but the two that are needed, for this thread and all it will make: whoever
+/// takes the guard over gets the firewall, and nothing else of root's.
+fn shed() -> rustix::io::Result<()> {
+    set_no_new_privs(true)?;
+    let kept = CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW;
+    let held = capabilities(None)?;
+    let sets = CapabilitySets {
+        effective: held.effective & kept,
+        permitted: held.permitted & kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, sets)
 }
 
 async fn guard(config: &Config) -> Result<(), RunError> {

@@ -10,7 +10,7 @@ use hourgate_core::network::{Lock, Sessions};
 
 use crate::{
     floor::{self, Floor},
-    netlink::{Features, Wire, WireError},
+    netlink::{Features, SET_SIZE, Wire, WireError},
     process::take_place,
 };
 
@@ -79,7 +79,7 @@ fn names(locks: &BTreeMap<Lock, Sessions>) -> impl Iterator<Item = Lock> {
 fn on_kernel<T>(ask: impl AsyncFnOnce(Wire) -> Result<T, WireError>) -> Result<T, RemoveError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let wire = Wire::open(Features::of_kernel()).map_err(|e| RemoveError::of(&e))?;
+        let wire = Wire::open(Features::of_kernel(), SET_SIZE).map_err(|e| RemoveError::of(&e))?;
         ask(wire).await.map_err(|e| RemoveError::of(&e))
     })
 }

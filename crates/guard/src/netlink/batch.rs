@@ -25,6 +25,7 @@ pub(crate) struct Batch {
     destroy: bool,
     update_timeout: bool,
     flags: u32,
+    set_size: u32,
 }
 
 impl Wire {
@@ -35,6 +36,7 @@ impl Wire {
             destroy: self.features.destroy,
             update_timeout: self.features.update_timeout,
             flags: self.table_flags(),
+            set_size: self.set_size,
         }
     }
 }
@@ -79,7 +81,7 @@ impl Batch {
 
     /// Makes the set of one slot and the rules that ask it.
     pub(crate) fn slot(mut self, slot: Slot) -> Batch {
-        let mut t = self.transaction.add_set(rules::openings(slot));
+        let mut t = self.transaction.add_set(rules::openings(slot, self.set_size));
         for rule in rules::slot_rules(slot) {
             t = t.add_rule(rule);
         }

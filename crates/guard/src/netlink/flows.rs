@@ -49,7 +49,9 @@ impl Flows {
     /// The kernel walks its whole table for one question (10 to 20 ms), so it is asked once for all.
     pub(crate) async fn to(&self, locks: &BTreeSet<Lock>) -> Result<Vec<(Lock, Flow)>, WireError> {
         let mut flows = Vec::new();
-        for (family, kind) in [(Family::V4, AddressFamily::Inet), (Family::V6, AddressFamily::Inet6)] {
+        for (family, kind) in
+            [(Family::V4, AddressFamily::Inet), (Family::V6, AddressFamily::Inet6)]
+        {
             let mut of_family = locks.iter().filter(|lock| Family::of(lock.address) == family);
             let Some(first) = of_family.next() else { continue };
             let mut filter = ConntrackFilter::new().family(kind).proto(IpProtocol::Tcp);
@@ -59,7 +61,9 @@ impl Flows {
             let entries = self.conntrack.get_conntrack_matching(&filter).await;
             // Also those that conntrack thinks closed: our reset to one end closes a flow for it.
             for entry in entries.map_err(WireError::of)? {
-                let (Some(near), Some(far)) = (end(&entry.orig), end(&entry.reply)) else { continue };
+                let (Some(near), Some(far)) = (end(&entry.orig), end(&entry.reply)) else {
+                    continue;
+                };
                 let Some(port) = Port::new(far.own.port()) else { continue };
                 let lock = Lock { address: far.own.ip(), port };
                 if locks.contains(&lock) {

@@ -3,6 +3,7 @@
 mod batch;
 mod elements;
 mod flows;
+mod hazards;
 mod monitor;
 mod rules;
 mod survey;
@@ -18,6 +19,7 @@ use nlink::netlink::{
 pub(crate) use batch::Batch;
 pub(crate) use elements::Element;
 pub(crate) use flows::{End, Flow, Flows};
+pub(crate) use hazards::{Foreign, foreign, xdp_links};
 pub(crate) use monitor::{Monitor, Seen};
 pub(crate) use rules::{RESET_MARK, SET_SIZE};
 pub(crate) use survey::Survey;
@@ -109,15 +111,16 @@ impl WireError {
 pub(crate) struct Wire {
     nft: Connection<Nftables>,
     pub(crate) features: Features,
+    set_size: u32,
 }
 
 impl Wire {
-    pub(crate) fn open(features: Features) -> Result<Wire, WireError> {
+    pub(crate) fn open(features: Features, set_size: u32) -> Result<Wire, WireError> {
         let nft = Connection::<Nftables>::new().map_err(WireError::of)?;
         // Without CAP_NET_ADMIN the next commit says so better than this call would.
         let _ =
             rustix::net::sockopt::set_socket_send_buffer_size_force(nft.socket(), SEND_BYTES_MAX);
-        Ok(Wire { nft: nft.timeout(Duration::from_secs(10)), features })
+        Ok(Wire { nft: nft.timeout(Duration::from_secs(10)), features, set_size })
     }
 
     /// The port of our socket: changes that carry it are ours.
@@ -127,16 +130,13 @@ impl Wire {
 
     /// Carries out all of a batch or nothing of it.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), WireError> {
-        batch.transaction.commit(&self.nft).await.map_err(|error| {
-            let error = WireError::of(error);
-            match error {
-                // An owned table refuses everybody but its owner, root included.
-                WireError::NotPermitted(_) if rustix::process::geteuid().is_root() => {
-                    WireError::Owned
-                }
-                other => other,
-            }
-        })
+        let Err(error) = batch.transaction.commit(&self.nft).await else { return Ok(()) };
+        let error = WireError::of(error);
+        // An owned table refuses everybody but its owner, root included.
+        if matches!(error, WireError::NotPermitted(_)) && rustix::process::geteuid().is_root() {
+            return Err(WireError::Owned);
+        }
+        Err(error)
     }
 
     fn table_flags(&self) -> u32 {

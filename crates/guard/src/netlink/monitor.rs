@@ -53,7 +53,7 @@ impl Monitor {
 }
 
 /// The messages of one datagram, header included.
-fn messages(mut news: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn messages(mut news: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let length = usize::try_from(u32::from_ne_bytes(*news.first_chunk()?)).ok()?;
         if length < HEADER_BYTES {

@@ -81,13 +81,13 @@ pub(super) fn fixed_sets() -> Vec<Set> {
 }
 
 /// The set of one slot: a hash over the masked source, so that a prefix may lie within another.
-pub(super) fn openings((family, length): Slot) -> Set {
+pub(super) fn openings((family, length): Slot, size: u32) -> Set {
     let address = || address_type(family);
     let key = SetKeyType::Concat(vec![address(), address(), SetKeyType::InetService]);
     Set::new(TABLE, &SetOf::Openings(family, length).to_string())
         .family(INET)
         .key_type(key)
-        .size(SET_SIZE)
+        .size(size)
         .timeout(DEFAULT_TIMEOUT)
         .gc_interval(COLLECT_EVERY)
 }

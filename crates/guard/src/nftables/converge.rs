@@ -43,7 +43,7 @@ impl Inner {
         let before = state.mirror.observed(&desired.coverage, now);
         let mut plan = plan(&desired, &before);
         let mut refused = Failed::new();
-        self.judge(&state, &mut plan, &mut refused, now);
+        self.judge(&state, &desired, &mut plan, &mut refused, now);
         if plan.is_empty() {
             let mut observed = before;
             observed.failed = refused;
@@ -69,10 +69,20 @@ impl Inner {
     }
 
     /// Takes out of the plan what the guard itself does not allow.
-    fn judge(&self, state: &State, plan: &mut Plan, refused: &mut Failed, now: Now) {
-        for lock in &plan.unlock {
+    fn judge(
+        &self,
+        state: &State,
+        desired: &Desired,
+        plan: &mut Plan,
+        refused: &mut Failed,
+        now: Now,
+    ) {
+        for opening in plan.unlock.iter().flat_map(|lock| state.mirror.through(*lock)) {
             // Without its lock an opening means nothing; it must not wake up with a later lock.
-            plan.close.extend(state.mirror.through(*lock));
+            plan.close.insert(opening);
+            if desired.openings.contains_key(&opening) {
+                refused.insert(opening, OpeningFailure::NotLocked);
+            }
         }
         for opening in &plan.close {
             plan.shorten.remove(opening);
@@ -193,20 +203,30 @@ impl Inner {
                 Err(error @ (WireError::Owned | WireError::NotPermitted(_) | WireError::Raced)) => {
                     return Err(error);
                 }
-                Err(error) if part.len() == 1 => {
-                    let failure = match error {
-                        WireError::Full => OpeningFailure::Full,
-                        other => OpeningFailure::Rejected(other.to_string()),
-                    };
+                Err(error @ (WireError::Full | WireError::Refused(_))) if part.len() == 1 => {
+                    let failure = error.failure();
                     refused.extend(part.into_iter().map(|(opening, _)| (opening, failure.clone())));
                 }
-                Err(_) => {
+                Err(WireError::Full | WireError::Refused(_)) => {
                     let other = part.split_off(part.len() / 2);
                     waiting.extend([other, part]);
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl WireError {
+    /// What it means for the one opening that met it.
+    fn failure(&self) -> OpeningFailure {
+        match self {
+            WireError::Full => OpeningFailure::Full,
+            WireError::Refused(_)
+            | WireError::Raced
+            | WireError::Owned
+            | WireError::NotPermitted(_) => OpeningFailure::Rejected(self.to_string()),
+        }
     }
 }
 

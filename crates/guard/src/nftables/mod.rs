@@ -47,6 +47,8 @@ pub struct Settings {
     pub features: Features,
     /// How many openings one set may hold beside the tenth that is kept free for break-glass.
     pub openings_max: usize,
+    /// How many elements the kernel is told a set may hold.
+    pub set_size: u32,
     /// How often everything is compared.
     pub sweep: Duration,
 }
@@ -54,12 +56,14 @@ pub struct Settings {
 impl Settings {
     /// The usual settings, for this machine's kernel.
     pub fn new(state_dir: PathBuf, covers: Vec<IpNet>) -> Settings {
-        let size = usize::try_from(crate::netlink::SET_SIZE).unwrap_or(0);
+        let set_size = crate::netlink::SET_SIZE;
+        let size = usize::try_from(set_size).unwrap_or(usize::MAX);
         Settings {
             state_dir,
             covers,
             features: Features::of_kernel(),
             openings_max: size - size / 10,
+            set_size,
             sweep: Duration::from_secs(60),
         }
     }
@@ -140,7 +144,7 @@ impl Nftables {
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Nftables, StartError> {
         let floor = Floor::read(&settings.state_dir)
             .map_err(|error| StartError::State { path: settings.state_dir.clone(), error })?;
-        let wire = Wire::open(settings.features).map_err(StartError::of)?;
+        let wire = Wire::open(settings.features, settings.set_size).map_err(StartError::of)?;
         // Listening begins before reading, so that nothing falls between.
         let monitor = Monitor::open(wire.port()).map_err(StartError::of)?;
         let flows = Flows::open().map_err(StartError::of)?;

@@ -1,6 +1,6 @@
 //! What an attacker would try, and what others do to the table.
 
-use std::{collections::BTreeSet, process::Command, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_core::{network::Sessions, plan::OpeningFailure};
 use hourgate_guard::{Features, Settings};
@@ -150,8 +150,7 @@ fn a_full_set_refuses_what_does_not_fit_and_nothing_else() {
     settings.openings_max = 4;
     let guard = Guarded::with(&net, settings);
     let locks = [(lock(VM, 22), Sessions::GoOn)];
-    let all: Vec<_> =
-        (1..=6).map(|n| (opening(&format!("10.9.0.{n}"), VM, 22), LONG)).collect();
+    let all: Vec<_> = (1..=6).map(|n| (opening(&format!("10.9.0.{n}"), VM, 22), LONG)).collect();
     let observed = guard.set(&locks, &all);
     assert_eq!((observed.openings.len(), observed.failed.len()), (4, 2));
     assert!(observed.failed.values().all(|failure| *failure == OpeningFailure::Full));
@@ -180,7 +179,8 @@ fn a_hundred_thousand_openings() {
     timed("open 100,000", &mut || assert_eq!(guard.set(&locks, &many).openings.len(), 100_000));
     let one = opening(CLIENT, VM_2, 22);
     timed("lock and open one more elsewhere", &mut || {
-        let mut more = desired(&[(lock(VM_2, 22), Sessions::GoOn)], [(one, guard.after(LONG))].into());
+        let mut more =
+            desired(&[(lock(VM_2, 22), Sessions::GoOn)], [(one, guard.after(LONG))].into());
         more.coverage = hourgate_core::plan::Coverage::Only([VM_2.parse().unwrap()].into());
         assert_eq!(guard.converge(more).unwrap().openings.len(), 1);
     });
@@ -190,29 +190,25 @@ fn a_hundred_thousand_openings() {
 }
 
 #[test]
-fn a_kernel_that_refuses_one_opening_gets_the_others() {
+fn a_batch_that_the_kernel_refuses_is_halved_until_only_what_does_not_fit_fails() {
     let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
     let mut settings = Settings::new(dir.path().into(), vec!["10.0.0.0/8".parse().unwrap()]);
-    settings.features = Features { persist: false, ..Features::of_kernel() };
+    settings.set_size = 20;
     let guard = Guarded::with(&net, settings);
     let locks = [(lock(VM, 22), Sessions::GoOn)];
-    // A set that somebody squats on: the slot of /29 cannot be made, all others can.
-    guard.set(&locks, &[(opening(CLIENT, VM, 22), LONG)]);
-    let squat = "add set inet hourgate open4_29 { type ipv4_addr; }";
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &net.gateway, "sh", "-c"])
-        .arg(format!("while :; do nft '{squat}' 2>/dev/null; done"))
-        .spawn()
-        .unwrap();
-    let open = [
-        (opening("10.1.0.8/29", VM, 22), LONG),
-        (opening("10.1.0.0/28", VM, 22), LONG),
-        (opening(CLIENT, VM, 22), LONG),
-    ];
+    let mut open: Vec<_> =
+        (1..=30).map(|n| (opening(&format!("10.9.0.{n}"), VM, 22), LONG)).collect();
+    // Of another prefix length, so of another set, in the same batch.
+    open.push((opening("10.1.0.0/30", VM, 22), LONG));
     let observed = guard.set(&locks, &open);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(observed.openings.len() + observed.failed.len() == 3, "{observed:?}");
-    assert!(observed.openings.len() >= 2, "{observed:?}");
-    assert!(eventually(Duration::from_secs(2), || guard.set(&locks, &open).openings.len() == 3));
+    assert_eq!((observed.openings.len(), observed.failed.len()), (21, 10), "{observed:?}");
+    assert!(observed.failed.values().all(|failure| *failure == OpeningFailure::Full));
+    assert_eq!(probe(&net.client, VM, 22), Answer::Open);
+    // What is asked to close closes although what is asked to open cannot.
+    let mut rest = open.split_off(1);
+    rest.retain(|(opening, _)| opening.source().prefix_len() == 32);
+    let observed = guard.set(&locks, &rest);
+    assert_eq!(observed.openings.len(), 20);
+    assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
 }

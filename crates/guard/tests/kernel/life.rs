@@ -65,13 +65,17 @@ fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
     runtime.block_on(async {
         let mut stream = UnixStream::connect(dir.path().join("guard.sock")).await.unwrap();
         let installation = uuid::Uuid::from_u128(1);
-        frames::write(&mut stream, &ToGuard::Hello { protocol: PROTOCOL, installation }).await.unwrap();
+        frames::write(&mut stream, &ToGuard::Hello { protocol: PROTOCOL, installation })
+            .await
+            .unwrap();
         frames::write(&mut stream, &ToGuard::Converge { id: 1, desired }).await.unwrap();
         loop {
             match frames::read(&mut stream).await.unwrap().unwrap() {
                 FromGuard::Observed { observed, .. } => return observed,
                 FromGuard::Hello { .. } | FromGuard::Changed { .. } => {}
-                other => panic!("{other:?}"),
+                other @ (FromGuard::Refused { .. } | FromGuard::Failed { .. }) => {
+                    panic!("{other:?}")
+                }
             }
         }
     })
@@ -125,7 +129,10 @@ fn a_new_guard_takes_up_what_stands_with_what_it_has_left() {
     let guard = Guarded::start(&net, &dir);
     let after = guard.observe();
     assert_eq!(after.locks, before.locks);
-    assert_eq!(after.openings.keys().collect::<Vec<_>>(), before.openings.keys().collect::<Vec<_>>());
+    assert_eq!(
+        after.openings.keys().collect::<Vec<_>>(),
+        before.openings.keys().collect::<Vec<_>>()
+    );
     let now = guard.clock.now();
     for until in after.openings.values() {
         let (left, was) = (until.remaining(now), end.remaining(now));

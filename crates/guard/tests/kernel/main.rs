@@ -1,10 +1,13 @@
 //! The gate on the real kernel: namespaces and cables of the test's own, real packets.
 
 #![allow(unreachable_pub, dead_code, reason = "one program of many files")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod doctor;
 mod evasion;
 mod gate;
 mod life;
+mod protocol;
 mod sessions;
 mod support;
 

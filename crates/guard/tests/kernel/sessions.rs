@@ -22,7 +22,13 @@ fn sessions_go_on_after_the_end_and_new_ones_do_not_begin() {
 }
 
 /// Opens for a moment, and returns how long after the end each of the two was reset.
-fn reset_after(net: &Net, guard: &Guarded, address: &str, source: &str, busy: bool) -> [Duration; 2] {
+fn reset_after(
+    net: &Net,
+    guard: &Guarded,
+    address: &str,
+    source: &str,
+    busy: bool,
+) -> [Duration; 2] {
     let accepted = listen_for(net, address);
     let locks = [(lock(address, 22), Sessions::EndWithAccess)];
     let length = Duration::from_millis(600);
@@ -60,9 +66,12 @@ fn listen_for(net: &Net, address: &str) -> std::sync::Arc<Mutex<Vec<std::net::Tc
 
 #[test]
 fn sessions_end_with_the_access_and_both_ends_are_reset() {
-    for (address, source, busy) in
-        [(VM, CLIENT, false), (VM, CLIENT, true), (VM6, CLIENT6, false), ("10.1.0.1", CLIENT, false)]
-    {
+    for (address, source, busy) in [
+        (VM, CLIENT, false),
+        (VM, CLIENT, true),
+        (VM6, CLIENT6, false),
+        ("10.1.0.1", CLIENT, false),
+    ] {
         let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
         let guard = Guarded::start(&net, &dir);
         let [client, vm] = reset_after(&net, &guard, address, source, busy);
@@ -77,8 +86,7 @@ fn closing_early_ends_sessions_of_that_source_alone() {
     let accepted = listen(&net.vm, VM, 22);
     let other = listen(&net.vm, VM, 23);
     let guard = Guarded::start(&net, &dir);
-    let locks =
-        [(lock(VM, 22), Sessions::EndWithAccess), (lock(VM, 23), Sessions::EndWithAccess)];
+    let locks = [(lock(VM, 22), Sessions::EndWithAccess), (lock(VM, 23), Sessions::EndWithAccess)];
     let open = [(opening(CLIENT, VM, 22), LONG), (opening(CLIENT, VM, 23), LONG)];
     guard.set(&locks, &open);
     let mut ended = Session::open(&net.client, &accepted, VM, 22);

@@ -143,11 +143,8 @@ fn arrives(from: &mut TcpStream, to: &mut TcpStream) -> bool {
 
 /// Whether an end has been reset by now.
 pub fn is_reset(end: &mut TcpStream) -> bool {
-    let mut byte = [0];
-    match end.read(&mut byte) {
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
-        Ok(_) => false,
-    }
+    let read = end.read(&mut [0]);
+    read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 /// What a packet socket in `ns` sees while `act` runs: every TCP or UDP packet to `port`, ports first.

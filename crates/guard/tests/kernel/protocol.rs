@@ -1,0 +1,155 @@
+//! What the guard refuses by itself, and what it does with callers who do not speak its language.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use hourgate_api::guard::{FRAME_BYTES_MAX, FromGuard, PROTOCOL, ToGuard};
+use hourgate_core::{
+    network::Sessions,
+    plan::{Coverage, OpeningFailure},
+};
+use hourgate_enforce::guard::GuardError;
+use hourgate_guard::{Door, Settings, frames, remove, serve};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+};
+use uuid::Uuid;
+
+use crate::support::*;
+
+const LONG: Duration = Duration::from_secs(600);
+
+fn narrow(net: &Net, dir: &tempfile::TempDir) -> Guarded {
+    let covers = vec!["10.2.0.0/24".parse().unwrap()];
+    Guarded::with(net, Settings::new(dir.path().into(), covers))
+}
+
+#[test]
+fn what_no_honest_server_asks_is_refused() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = narrow(&net, &dir);
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    guard.set(&locks, &[(opening(CLIENT, VM, 22), LONG)]);
+    let before = guard.observe();
+
+    let far = guard.converge(desired(&[(lock("10.3.0.1", 22), Sessions::GoOn)], [].into()));
+    assert!(matches!(far, Err(GuardError::Refused(_))), "{far:?}");
+    let mut partial = desired(&locks, [].into());
+    partial.coverage = Coverage::Only([VM_2.parse().unwrap()].into());
+    assert!(matches!(guard.converge(partial), Err(GuardError::Refused(_))));
+    assert_eq!(guard.observe(), before, "a refusal changes nothing");
+
+    let day = Duration::from_secs(24 * 3600);
+    let observed = guard.set(
+        &locks,
+        &[
+            (opening(CLIENT, VM, 22), LONG),
+            (opening("10.1.0.9", VM, 22), day + Duration::from_secs(5)),
+            (opening("10.1.0.8", VM, 22), day),
+            (opening(CLIENT, "10.3.0.1", 22), LONG),
+            (opening(CLIENT, VM, 23), LONG),
+            (opening(CLIENT_2, VM, 22), Duration::ZERO),
+        ],
+    );
+    assert_eq!(observed.openings.len(), 2);
+    let failed: Vec<_> = observed.failed.values().cloned().collect();
+    let expected =
+        [OpeningFailure::TooFarAhead, OpeningFailure::NotLocked, OpeningFailure::NotCovered];
+    assert_eq!(failed, expected, "what has nothing left is neither open nor a failure");
+
+    // An unlock that nobody signed off is none, and a signed one takes the openings with it.
+    assert_eq!(guard.converge(desired(&[], [].into())).unwrap().locks.len(), 1);
+    guard.set(&locks, &[(opening(CLIENT, VM, 22), LONG)]);
+    let mut released = desired(&[], [(opening(CLIENT, VM, 22), guard.after(LONG))].into());
+    released.released = BTreeSet::from([lock(VM, 22)]);
+    let observed = guard.converge(released).unwrap();
+    assert!(observed.locks.is_empty() && observed.openings.is_empty(), "{observed:?}");
+    assert_eq!(observed.failed.values().next(), Some(&OpeningFailure::NotLocked));
+}
+
+#[test]
+fn the_same_statement_again_changes_nothing() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    let end = guard.after(LONG);
+    let locks = [(lock(VM, 22), Sessions::GoOn), (lock(VM6, 22), Sessions::EndWithAccess)];
+    let asked = desired(&locks, [(opening(CLIENT, VM, 22), end)].into());
+    let first = guard.converge(asked.clone()).unwrap();
+    let generation = || net.on_gateway(&["nft", "-j", "list", "ruleset"]).replace("expires", "");
+    let before = generation().len();
+    assert_eq!(guard.converge(asked).unwrap(), first);
+    assert!(generation().len().abs_diff(before) < 8);
+    assert_eq!(first.openings[&opening(CLIENT, VM, 22)], end);
+}
+
+async fn hello(path: &std::path::Path, installation: u128) -> UnixStream {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    let installation = Uuid::from_u128(installation);
+    let hello = ToGuard::Hello { protocol: PROTOCOL, installation };
+    frames::write(&mut stream, &hello).await.unwrap();
+    assert!(matches!(
+        frames::read(&mut stream).await.unwrap(),
+        Some(FromGuard::Hello { protocol: PROTOCOL, .. })
+    ));
+    stream
+}
+
+#[test]
+fn a_guard_obeys_one_installation_and_hangs_up_on_garbage() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    let path = dir.path().join("guard.sock");
+    let served = Arc::clone(&guard.guard);
+    let at = path.clone();
+    guard.handle.spawn(async move {
+        let listener = UnixListener::bind(at).unwrap();
+        serve(listener, served, Door::default()).await
+    });
+    assert!(eventually(Duration::from_secs(5), || path.exists()));
+    guard.handle.block_on(async {
+        let mut ours = hello(&path, 1).await;
+        for garbage in [
+            b"\0\0\0\x04junk".to_vec(),
+            (u32::try_from(FRAME_BYTES_MAX).unwrap() + 1).to_be_bytes().to_vec(),
+            b"\0\0\0\x02{}".to_vec(),
+            br#"{"say":"observe"}"#.to_vec(),
+        ] {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            let _: Option<FromGuard> = frames::read(&mut stream).await.unwrap();
+            stream.write_all(&garbage).await.unwrap();
+            stream.shutdown().await.unwrap();
+            assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0, "not hung up on");
+        }
+        let mut other = hello(&path, 2).await;
+        let refused = frames::read(&mut other).await.unwrap();
+        assert!(matches!(refused, Some(FromGuard::Refused { .. })), "{refused:?}");
+        assert!(frames::read::<FromGuard, _>(&mut other).await.unwrap().is_none());
+        frames::write(&mut ours, &ToGuard::Observe { id: 9 }).await.unwrap();
+        let answer = frames::read(&mut ours).await.unwrap();
+        assert!(matches!(answer, Some(FromGuard::Observed { id: 9, .. })), "{answer:?}");
+    });
+    // Also after a restart, and without the state directory: the table itself says whose it is.
+    guard.stop();
+    let empty = tempfile::tempdir().unwrap();
+    let guard = Guarded::start(&net, &empty);
+    let claim = hourgate_guard::Served::claim(&*guard.guard, Uuid::from_u128(2));
+    assert!(matches!(guard.handle.block_on(claim), Err(GuardError::Refused(_))));
+}
+
+#[test]
+fn removal_says_what_it_opens_and_is_refused_while_a_guard_runs() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
+    let guard = Guarded::start(&net, &dir);
+    guard.set(&[(lock(VM, 22), Sessions::GoOn)], &[]);
+    let would = within(&net.gateway, || remove::would_open(dir.path()).unwrap());
+    assert_eq!(would, BTreeSet::from([lock(VM, 22)]));
+    let refused = within(&net.gateway, || remove::remove(dir.path()));
+    assert!(matches!(refused, Err(remove::RemoveError::Running)), "{refused:?}");
+    guard.stop();
+    assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
+    let opened = within(&net.gateway, || remove::remove(dir.path()).unwrap());
+    assert_eq!(opened, would);
+    assert_eq!(probe(&net.client, VM, 22), Answer::Open);
+    assert!(!dir.path().join("floor.nft").exists());
+}

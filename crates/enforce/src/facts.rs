@@ -18,13 +18,14 @@ pub trait Facts: Send + Sync + 'static {
     /// What stands, of what is named.
     fn load(&self, which: &Which) -> impl Future<Output = Result<State, FactsError>> + Send;
 
-    /// Takes note of what a guard saw on the addresses of these VMs.
+    /// Takes note of what a guard saw on the addresses of these VMs, and says for which VMs something
+    /// else changed by that: what was due ended, what could not be opened failed.
     fn noticed(
         &self,
         guard: &str,
         vms: BTreeSet<VmId>,
         observed: Observed,
-    ) -> impl Future<Output = Result<(), FactsError>> + Send;
+    ) -> impl Future<Output = Result<BTreeSet<VmId>, FactsError>> + Send;
 
     /// How long until time alone changes something; none if it never does.
     fn next_deadline(&self) -> impl Future<Output = Result<Option<Duration>, FactsError>> + Send;

@@ -127,16 +127,21 @@ pub(super) async fn run<F: Facts>(shared: Arc<Shared<F>>, lane: Arc<Lane>) {
         let vms: BTreeSet<VmId> = notice.told.keys().cloned().collect();
         let record =
             || shared.facts.noticed(&lane.cover.name, vms.clone(), notice.observed.clone());
-        while let Err(error) = record().await {
-            pause = longer(pause);
-            tracing::warn!(guard = lane.cover.name, %error, "what a guard saw cannot be recorded");
-            sleep(pause).await;
-        }
+        let changed = loop {
+            match record().await {
+                Ok(changed) => break changed,
+                Err(error) => {
+                    pause = longer(pause);
+                    let guard = &lane.cover.name;
+                    tracing::warn!(guard, %error, "what a guard saw cannot be recorded");
+                    sleep(pause).await;
+                }
+            }
+        };
         let told: Vec<(VmId, u64)> = notice.told.into_iter().collect();
         shared.known().recorded(&told);
-        if !notice.observed.failed.is_empty() {
-            // What could not be opened has ended by that: it is wanted no more.
-            shared.wakes.vms(vms);
+        if !changed.is_empty() {
+            shared.wakes.vms(changed);
         }
         shared.changed();
     }

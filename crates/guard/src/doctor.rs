@@ -43,7 +43,6 @@ pub fn doctor() -> Vec<Finding> {
         Ok(runtime) => findings.extend(runtime.block_on(rules())),
         Err(error) => findings.push(unread("this process", &error.to_string())),
     }
-    findings.extend(links());
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -118,7 +117,10 @@ async fn rules() -> Vec<Finding> {
     findings.extend(crowded(&survey));
     let locked = survey.locks.keys().map(|lock| lock.address).collect();
     match netlink::foreign(&locked).await {
-        Ok(foreign) => findings.extend(hands_of_others(foreign)),
+        Ok(foreign) => {
+            findings.extend(links(&foreign.links));
+            findings.extend(hands_of_others(foreign));
+        }
         Err(error) => findings.push(unread("the rules of others", &error.to_string())),
     }
     match netlink::xdp_links().await {
@@ -214,20 +216,15 @@ fn forwarding(locked: &BTreeSet<IpAddr>) -> Vec<Finding> {
     findings
 }
 
-fn links() -> Vec<Finding> {
+fn links(links: &[(String, bool)]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let entries = match fs::read_dir("/sys/class/net") {
-        Ok(entries) => entries,
-        Err(error) => return vec![unread("the links", &error.to_string())],
-    };
     let on = |path: String| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
     let filtered = on("/proc/sys/net/bridge/bridge-nf-call-iptables".into())
         && on("/proc/sys/net/bridge/bridge-nf-call-ip6tables".into());
     let strict = on("/proc/sys/net/ipv4/conf/all/rp_filter".into());
     let forwards = on("/proc/sys/net/ipv4/ip_forward".into());
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().join("bridge").is_dir() && !filtered {
+    for (name, is_bridge) in links {
+        if *is_bridge && !filtered {
             findings.push(finding(
                 Severity::Warning,
                 format!("bridge {name} is not filtered"),

@@ -32,6 +32,8 @@ pub(crate) struct Foreign {
     pub(crate) translations: BTreeSet<(String, IpAddr)>,
     /// Links with a traffic control filter that may redirect.
     pub(crate) redirects: BTreeSet<String>,
+    /// Every link, and whether it is a bridge.
+    pub(crate) links: Vec<(String, bool)>,
 }
 
 /// Reads what others have; `locked` are the addresses whose translations matter.
@@ -73,9 +75,12 @@ pub(crate) async fn foreign(locked: &BTreeSet<IpAddr>) -> Result<Foreign, WireEr
             filter.kind() == Some("bpf")
                 || filter.raw_options().is_some_and(|options| contains(options, b"mirred\0"))
         });
+        let name = link.name_or("?").to_owned();
         if redirects {
-            found.redirects.insert(link.name_or("?").to_owned());
+            found.redirects.insert(name.clone());
         }
+        let is_bridge = link.link_info().and_then(|info| info.kind()) == Some("bridge");
+        found.links.push((name, is_bridge));
     }
     Ok(found)
 }

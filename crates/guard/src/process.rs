@@ -74,7 +74,9 @@ pub enum RunError {
 /// Runs the guard until SIGTERM or SIGINT, which leave the gate as it is.
 pub fn run(config: &Config) -> Result<(), RunError> {
     shed().map_err(|error| RunError::Machine(error.into()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Two threads: a long statement that is being read keeps no deadline waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(RunError::Machine)?;

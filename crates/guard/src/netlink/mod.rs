@@ -133,7 +133,7 @@ impl Wire {
         let Err(error) = batch.transaction.commit(&self.nft).await else { return Ok(()) };
         let error = WireError::of(error);
         // An owned table refuses everybody but its owner, root included.
-        if matches!(error, WireError::NotPermitted(_)) && rustix::process::geteuid().is_root() {
+        if matches!(error, WireError::NotPermitted(_)) && may_change_firewall() {
             return Err(WireError::Owned);
         }
         Err(error)
@@ -142,6 +142,12 @@ impl Wire {
     fn table_flags(&self) -> u32 {
         if self.features.persist { NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST } else { 0 }
     }
+}
+
+/// Whether this thread has CAP_NET_ADMIN.
+fn may_change_firewall() -> bool {
+    let held = rustix::thread::capabilities(None);
+    held.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::NET_ADMIN))
 }
 
 /// A set of ours.

@@ -42,6 +42,14 @@ fn no_crafted_packet_reaches_a_locked_port_and_none_is_answered() {
             }
         }
     }
+    for transport in [17, 33, 132, 136] {
+        for (port, arrives) in [(22, 0), (23, 1)] {
+            let seen = server_sees(&net.vm, Domain::IPV4, transport, port, || {
+                raw_transport(&net.client, VM, transport, port);
+            });
+            assert_eq!(seen, arrives, "protocol {transport} to port {port}");
+        }
+    }
     // The same packets arrive where there is no lock, so the test would see them.
     let seen = server_sees(&net.vm, Domain::IPV6, 6, 23, || {
         raw_tcp(&net.client, CLIENT6, VM6, (5555, 23), SYN, &options);
@@ -140,6 +148,29 @@ fn what_others_did_to_the_table_is_undone_within_100_ms() {
         );
         let took = (hourgate_core::time::Clock::now(&clock).boot.nanos - began) / 1_000_000;
         println!("{meddling:?} undone in at most {took} ms, as nft sees it");
+    }
+}
+
+#[test]
+fn what_was_done_while_no_guard_watched_is_undone_by_the_next_start() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
+    for meddling in [
+        vec!["add", "set", "inet", "hourgate", "open4_0", "{ type ipv4_addr; }"],
+        vec!["flush", "ruleset"],
+        vec!["flush", "set", "inet", "hourgate", "going4"],
+        vec!["insert", "rule", "inet", "hourgate", "judge", "accept"],
+    ] {
+        let guard = Guarded::start(&net, &dir);
+        guard.set(&[(lock(VM, 22), Sessions::GoOn)], &[]);
+        guard.stop();
+        let program = [&["nft"][..], &meddling].concat();
+        assert!(net.gateway_can(&program), "{meddling:?}");
+        let guard = Guarded::start(&net, &dir);
+        assert_eq!(guard.observe().locks.len(), 1, "{meddling:?}");
+        assert_eq!(probe(&net.client, VM, 22), Answer::Silent, "{meddling:?}");
+        guard.set(&[(lock(VM, 22), Sessions::GoOn)], &[(opening("0.0.0.0/0", VM, 22), LONG)]);
+        assert_eq!(probe(&net.client, VM, 22), Answer::Open, "{meddling:?}");
     }
 }
 

@@ -1,9 +1,6 @@
 //! Ends on time, whoever lives; and what stands survives whoever dies.
 
-use std::{
-    process::{Child, Command},
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
 use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard};
 use hourgate_core::{
@@ -82,7 +79,7 @@ fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
 }
 
 /// Starts the guard process and waits until it answers.
-fn started(net: &Net, dir: &tempfile::TempDir) -> Child {
+fn started(net: &Net, dir: &tempfile::TempDir) -> Process {
     let child = process(net, dir);
     assert!(eventually(Duration::from_secs(10), || {
         std::os::unix::net::UnixStream::connect(dir.path().join("guard.sock")).is_ok()
@@ -99,8 +96,7 @@ fn an_opening_ends_on_time_when_every_process_is_killed_and_the_lock_stays() {
     let locks = [(lock(VM, 22), Sessions::GoOn)];
     let observed = tell(&dir, desired(&locks, [(opening(CLIENT, VM, 22), end)].into()));
     assert_eq!(observed.openings.len(), 1);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     let (last, first) = around_the_end(&net, end);
     println!("all dead: last open {last:.2} ms, first shut {first:.2} ms from the end");
     assert!(last > -100.0, "the opening did not survive the process: {last}");
@@ -111,7 +107,7 @@ fn an_opening_ends_on_time_when_every_process_is_killed_and_the_lock_stays() {
     assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
     assert_eq!(tell(&dir, desired(&[], [].into())).locks.len(), 1);
     let term = Command::new("kill").arg(again.id().to_string()).status().unwrap();
-    assert!(term.success() && again.wait().unwrap().success(), "SIGTERM is a clean stop");
+    assert!(term.success() && again.ended_well(), "SIGTERM is a clean stop");
     assert_eq!(probe(&net.client, VM, 22), Answer::Silent);
 }
 

@@ -1,6 +1,6 @@
 //! What the guard refuses by itself, and what it does with callers who do not speak its language.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use hourgate_api::guard::{FRAME_BYTES_MAX, FromGuard, PROTOCOL, ToGuard};
 use hourgate_core::{
@@ -8,7 +8,7 @@ use hourgate_core::{
     plan::{Coverage, OpeningFailure},
 };
 use hourgate_enforce::guard::GuardError;
-use hourgate_guard::{Door, Settings, frames, remove, serve};
+use hourgate_guard::{Config, Door, RunError, Settings, StartError, frames, remove, run, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -152,4 +152,48 @@ fn removal_says_what_it_opens_and_is_refused_while_a_guard_runs() {
     assert_eq!(opened, would);
     assert_eq!(probe(&net.client, VM, 22), Answer::Open);
     assert!(!dir.path().join("floor.nft").exists());
+}
+
+#[test]
+fn a_guard_does_not_take_the_place_of_another_or_of_a_file() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let config = |name: &str| Config {
+        socket: dir.path().join(name),
+        state_dir: dir.path().to_path_buf(),
+        covers: Vec::new(),
+        allow_uids: Vec::new(),
+    };
+    std::fs::write(dir.path().join("file"), "mine").unwrap();
+    let refused = within(&net.gateway, || run(&config("file")));
+    assert!(matches!(refused, Err(RunError::NotASocket(_))), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("file")).unwrap(), "mine");
+
+    // Somebody lives at the socket, but over another directory.
+    let _living = std::os::unix::net::UnixListener::bind(dir.path().join("taken")).unwrap();
+    let refused = within(&net.gateway, || run(&config("taken")));
+    assert!(matches!(refused, Err(RunError::Running(_))), "{refused:?}");
+
+    // A socket that nobody answers at is replaced.
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join("guard.sock")).unwrap());
+    let child = process(&net, &dir);
+    let answers = || std::os::unix::net::UnixStream::connect(dir.path().join("guard.sock")).is_ok();
+    assert!(eventually(Duration::from_secs(10), answers));
+    let mode = std::fs::metadata(dir.path().join("guard.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let refused = within(&net.gateway, || run(&config("other.sock")));
+    assert!(matches!(refused, Err(RunError::Running(_))), "{refused:?}");
+    // Nor does one over another directory get hold of the table.
+    let other = tempfile::tempdir().unwrap();
+    let settings = Config { state_dir: other.path().into(), ..config("third.sock") };
+    let refused = within(&net.gateway, || run(&settings));
+    assert!(matches!(refused, Err(RunError::Start(StartError::Owned(_)))), "{refused:?}");
+    // Its threads have the two capabilities that are needed; the harness's own thread has all.
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let capabilities = tasks.map(|task| {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("CapEff:")).unwrap();
+        line["CapEff:".len()..].trim().to_owned()
+    });
+    let shed = capabilities.filter(|held| held == "0000000000003000").count();
+    assert!(shed >= 3, "{shed}");
 }

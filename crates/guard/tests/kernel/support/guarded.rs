@@ -135,13 +135,39 @@ pub fn run_if_told() {
 }
 
 /// Starts this test program again, as a guard in the gateway.
-pub fn process(net: &Net, dir: &TempDir) -> Child {
-    Command::new("ip")
+pub fn process(net: &Net, dir: &TempDir) -> Process {
+    let child = Command::new("ip")
         .args(["netns", "exec", &net.gateway])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "guard_process", "--nocapture"])
         .env(IS_GUARD, dir.path())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Process(child)
+}
+
+/// A guard process; killed when the test is over, however it ends.
+pub struct Process(Child);
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Waits for it to end by itself; says whether it ended well.
+    pub fn ended_well(&mut self) -> bool {
+        self.0.wait().unwrap().success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }

@@ -4,9 +4,9 @@ mod guarded;
 mod net;
 mod probes;
 
-pub use guarded::{Guarded, desired, lock, opening, process, run_if_told};
+pub use guarded::{Guarded, Process, desired, lock, opening, process, run_if_told};
 pub use net::{CLIENT, CLIENT_2, CLIENT6, Net, VM, VM_2, VM6, within};
 pub use probes::{
     Answer, Session, connect, eventually, icmp, is_reset, listen, nap, probe, probe_from, raw_tcp,
-    server_sees, udp,
+    raw_transport, server_sees, udp,
 };

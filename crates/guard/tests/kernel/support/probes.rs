@@ -210,6 +210,19 @@ pub fn raw_tcp(ns: &str, from: &str, to: &str, ports: (u16, u16), flags: u8, ext
     });
 }
 
+/// Sends the first bytes of any transport protocol: ports, then zeros.
+pub fn raw_transport(ns: &str, to: &str, protocol: i32, port: u16) {
+    let to = SocketAddr::new(to.parse().unwrap(), 0);
+    let mut packet = [0; 24];
+    packet[..2].copy_from_slice(&5555_u16.to_be_bytes());
+    packet[2..4].copy_from_slice(&port.to_be_bytes());
+    packet[5] = 24;
+    within(ns, || {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol))).unwrap();
+        socket.send_to(&packet, &to.into()).unwrap();
+    });
+}
+
 /// An IP packet around TCP; `extra` is a whole IPv6 extension header whose first byte says TCP.
 fn wrap(from: IpAddr, to: IpAddr, tcp: &[u8], extra: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();

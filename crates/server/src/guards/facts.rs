@@ -84,7 +84,12 @@ impl<S: Store> Facts for StoreFacts<S> {
                 alarm.example.source()
             ),
         );
-        tracing::error!(guard = alarm.guard, closes = alarm.closes, late_ms = late, "late to close");
+        tracing::error!(
+            guard = alarm.guard,
+            closes = alarm.closes,
+            late_ms = late,
+            "late to close"
+        );
         let store = self.store.clone();
         tokio::spawn(async move {
             if let Err(error) = store.note(ours(), Note::Alarm { what }).await {

@@ -14,6 +14,9 @@ mod frames;
 mod socket;
 mod supervise;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use hourgate_core::{

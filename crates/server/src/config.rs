@@ -1,0 +1,281 @@
+//! What the operator configured: TOML, unknown keys are errors, flags win.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hourgate_core::{
+    network::Family,
+    policy::SHORTEST_ACCESS_MIN,
+    policy::{GuardCover, LONGEST_ACCESS_MAX, SHORTEST_POLICY_MIN},
+};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Where servers listen that were not told otherwise.
+const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
+/// How many addresses one server listens on; each costs a task.
+const LISTEN_MAX: usize = 32;
+/// How many guards one server may have.
+const GUARDS_MAX: usize = 1_000;
+
+/// Why a configuration cannot be used. The text names the file, the key, and what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// The configuration with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where HTTPS is served; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// How clients reach the server; absolute URLs are made from it.
+    pub public_url: Option<PublicUrl>,
+    /// Whose word about a caller's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where metrics are served, without TLS; a loopback address. Nowhere if not set.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The shortest access that can be asked for.
+    pub shortest_access: Duration,
+    /// The shortest "longest access" of a policy.
+    pub shortest_policy: Duration,
+    /// The guards; one local one that covers everything, if none is named.
+    pub guards: Vec<GuardConfig>,
+}
+
+/// One guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardConfig {
+    /// Its name and what it covers.
+    pub cover: GuardCover,
+    /// Its unix socket.
+    pub socket: PathBuf,
+}
+
+/// An `https` URL without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// The URL without a slash at its end.
+    pub url: String,
+    /// Its host: a name in lower case, or an address without brackets.
+    pub host: String,
+}
+
+/// What a command line says, which wins.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--listen`, as often as it was given.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// Tests a configuration file, and says what would hold with it.
+pub fn check(path: &Path) -> Result<Config, ConfigError> {
+    load(Some(path), Flags::default())
+}
+
+/// The configuration that a file (none: all defaults) and flags make.
+pub fn load(path: Option<&Path>, flags: Flags) -> Result<Config, ConfigError> {
+    let Some(path) = path else { return File::default().complete(flags) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("{shown} cannot be read: {error}")))?;
+    let file: File =
+        toml::from_str(&text).map_err(|error| ConfigError(format!("{shown}: {error}")))?;
+    file.complete(flags).map_err(|ConfigError(why)| ConfigError(format!("{shown}: {why}")))
+}
+
+/// Where the server keeps its data unless told otherwise.
+pub fn default_data_dir() -> Result<PathBuf, ConfigError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/hourgate"));
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
+    match state.or_else(home) {
+        Some(state) => Ok(state.join("hourgate")),
+        None => Err(ConfigError(
+            "neither XDG_STATE_HOME nor HOME is set: name a data directory with --data-dir".into(),
+        )),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<OneOrMore>,
+    public_url: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
+    metrics_listen: Option<SocketAddr>,
+    shortest_access: Option<String>,
+    shortest_policy: Option<String>,
+    guard: Option<Vec<GuardTable>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(SocketAddr),
+    More(Vec<SocketAddr>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuardTable {
+    name: String,
+    socket: Option<PathBuf>,
+    covers: Option<Vec<String>>,
+}
+
+impl File {
+    fn complete(self, flags: Flags) -> Result<Config, ConfigError> {
+        let data_dir = match flags.data_dir.or(self.data_dir) {
+            Some(data_dir) => data_dir,
+            None => default_data_dir()?,
+        };
+        let shortest_access = duration(
+            "shortest_access",
+            self.shortest_access.as_deref(),
+            Duration::from_mins(1),
+            SHORTEST_ACCESS_MIN,
+        )?;
+        let shortest_policy = duration(
+            "shortest_policy",
+            self.shortest_policy.as_deref(),
+            Duration::from_hours(1),
+            SHORTEST_POLICY_MIN,
+        )?;
+        if let Some(metrics) = self.metrics_listen.filter(|address| !address.ip().is_loopback()) {
+            return Err(ConfigError(format!(
+                "metrics_listen is {metrics}; metrics are served without sign-in or TLS, so only a \
+                 loopback address is accepted, for example 127.0.0.1:9464"
+            )));
+        }
+        Ok(Config {
+            listen: listen(flags.listen, self.listen)?,
+            public_url: self.public_url.as_deref().map(public_url).transpose()?,
+            trusted_proxies: self
+                .trusted_proxies
+                .unwrap_or_default()
+                .iter()
+                .map(|text| prefix("trusted_proxies", text))
+                .collect::<Result<_, _>>()?,
+            metrics_listen: self.metrics_listen,
+            shortest_access,
+            shortest_policy,
+            guards: guards(self.guard, &data_dir)?,
+            data_dir,
+        })
+    }
+}
+
+fn listen(flags: Vec<SocketAddr>, file: Option<OneOrMore>) -> Result<Vec<SocketAddr>, ConfigError> {
+    let listen = match file {
+        _ if !flags.is_empty() => flags,
+        Some(OneOrMore::One(one)) => vec![one],
+        Some(OneOrMore::More(more)) => more,
+        None => LISTEN_DEFAULT.parse().into_iter().collect(),
+    };
+    if listen.is_empty() || listen.len() > LISTEN_MAX {
+        return Err(ConfigError(format!(
+            "listen names {} addresses; 1 to {LISTEN_MAX} are accepted",
+            listen.len()
+        )));
+    }
+    Ok(listen)
+}
+
+fn guards(
+    tables: Option<Vec<GuardTable>>,
+    data_dir: &Path,
+) -> Result<Vec<GuardConfig>, ConfigError> {
+    let local = || data_dir.join("guard.sock");
+    let Some(tables) = tables else {
+        return Ok(vec![GuardConfig { cover: GuardCover::everything("local"), socket: local() }]);
+    };
+    if tables.is_empty() || tables.len() > GUARDS_MAX {
+        return Err(ConfigError(format!("1 to {GUARDS_MAX} guards are accepted")));
+    }
+    let mut guards: Vec<GuardConfig> = Vec::new();
+    for table in tables {
+        let name = table.name;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
+            return Err(ConfigError(format!(
+                "guard.name is {name:?}; letters, digits and -._ are accepted, at most 64"
+            )));
+        }
+        let covers = match table.covers {
+            None => vec![Family::V4.all(), Family::V6.all()],
+            Some(covers) => {
+                let parsed = covers.iter().map(|text| prefix("guard.covers", text));
+                parsed.collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let socket = table.socket.unwrap_or_else(local);
+        if guards.iter().any(|other| other.cover.name == name || other.socket == socket) {
+            return Err(ConfigError(format!(
+                "guard {name:?}: its name or its socket {} is another guard's too",
+                socket.display()
+            )));
+        }
+        guards.push(GuardConfig { cover: GuardCover { name, covers }, socket });
+    }
+    Ok(guards)
+}
+
+fn duration(
+    key: &str,
+    text: Option<&str>,
+    default: Duration,
+    least: Duration,
+) -> Result<Duration, ConfigError> {
+    let Some(text) = text else { return Ok(default) };
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let parsed = parsed.and_then(|signed| Duration::try_from(signed).ok());
+    let iso = text.starts_with('P');
+    match parsed {
+        Some(parsed) if iso && (least..=LONGEST_ACCESS_MAX).contains(&parsed) => Ok(parsed),
+        Some(_) | None => Err(ConfigError(format!(
+            "{key} is {text:?}; an ISO 8601 duration from PT{}S to PT24H is accepted, for example PT1M",
+            least.as_secs()
+        ))),
+    }
+}
+
+fn prefix(key: &str, text: &str) -> Result<IpNet, ConfigError> {
+    let net = match text.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address)),
+        Err(_) => text.parse::<IpNet>().ok().filter(|net| net.trunc() == *net),
+    };
+    net.ok_or_else(|| {
+        ConfigError(format!(
+            "{key} names {text:?}; an address or a prefix without host bits is accepted, for example \
+             10.0.0.0/8"
+        ))
+    })
+}
+
+fn public_url(text: &str) -> Result<PublicUrl, ConfigError> {
+    let refused = || {
+        ConfigError(format!(
+            "public_url is {text:?}; an https URL without a path is accepted, for example \
+             https://hourgate.example.com:8443"
+        ))
+    };
+    let url = text.strip_suffix('/').unwrap_or(text);
+    let authority = url.strip_prefix("https://").ok_or_else(refused)?;
+    let uri: hyper::http::uri::Authority = authority.parse().map_err(|_| refused())?;
+    let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    if host.is_empty() || !host.chars().all(fits) || authority.contains('@') {
+        return Err(refused());
+    }
+    Ok(PublicUrl { url: url.to_owned(), host })
+}

@@ -1,0 +1,241 @@
+//! Azure's routes: JIT policies, machines, groups, subscriptions.
+
+use std::time::Duration;
+
+use hourgate_api::{
+    body,
+    error::{ArmError, Code, Positions},
+    headers,
+    jit::{Observed, PolicyResource, ProvisioningState, RequestResource, View, etag, precondition},
+    list::List,
+    paths::Route,
+    subscription::{ResourceGroup, Subscription, Tenant},
+    text::quoted,
+    time::IsoDuration,
+    vm::VmResource,
+};
+use hourgate_core::{
+    command::Precondition,
+    grant::Access,
+    id::{PolicyId, VmId},
+    policy::Vm,
+};
+use hourgate_store::{PolicyFilter, Store};
+use hyper::{Method, StatusCode};
+
+use super::{
+    dispatch::Asked,
+    exchange::{Answer, with},
+};
+use crate::operations::{self, PolicySeen};
+
+/// What the subscription and the tenant of an installation are called.
+const DISPLAY_NAME: &str = "Hourgate";
+
+pub(super) async fn answer<S: Store>(
+    asked: &Asked<'_, S>,
+    route: &Route,
+) -> Result<Answer, ArmError> {
+    match route {
+        Route::Policies { group, location, .. } => {
+            let which = PolicyFilter {
+                group: group.clone(),
+                location: location.clone(),
+                ..PolicyFilter::default()
+            };
+            list_policies(asked, which).await
+        }
+        Route::Policy(id) => match asked.method {
+            Method::PUT => put_policy(asked, id).await,
+            Method::DELETE => delete_policy(asked, id).await,
+            _ => get_policy(asked, id).await,
+        },
+        Route::Initiate(id) => initiate(asked, id).await,
+        Route::Confirm(id) => {
+            let (caller, call) = (&asked.caller, asked.call());
+            let seen = operations::confirm_policy(caller, asked.server, &call, id.clone())
+                .await
+                .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+            Ok(show(asked, &seen))
+        }
+        Route::Vms { group, .. } => {
+            let (caller, call) = (&asked.caller, asked.call());
+            let vms = operations::list_vms(caller, asked.server, &call, group.clone())
+                .await
+                .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+            let list = List::whole(vms.iter().map(VmResource::from).collect());
+            Ok(asked.exchange.json(StatusCode::OK, &list))
+        }
+        Route::Vm(id) => vm(asked, id).await,
+        Route::Groups(_) => groups(asked, None).await,
+        Route::Group(_, group) => groups(asked, Some(group)).await,
+        _ => Ok(installation(asked, route)),
+    }
+}
+
+/// Asks for access: 202 with the request, and no header that makes a client wait for anything.
+async fn initiate<S: Store>(asked: &Asked<'_, S>, policy: &PolicyId) -> Result<Answer, ArmError> {
+    let parts = body::initiate(&asked.body, policy)?;
+    let (caller, call) = (&asked.caller, asked.call());
+    let (request, committed) = operations::request_access(caller, asked.server, &call, &parts)
+        .await
+        .map_err(|problem| asked.problem(&problem, &parts.positions))?;
+    let view = View {
+        vm: &|id: &VmId| committed.state.vms.get(id).cloned(),
+        // Nothing that was granted just now was seen by anybody.
+        observed: &Observed::of,
+    };
+    let answer = RequestResource::new(&request, &view);
+    Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
+}
+
+/// Sets a policy: always 200, and `Updating`.
+async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Answer, ArmError> {
+    let only_if = condition(asked)?;
+    let confirm_within = confirm_within(asked)?;
+    let (draft, positions) = body::policy(&asked.body, id)?;
+    let (caller, call) = (&asked.caller, asked.call());
+    let policy =
+        operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
+            .await
+            .map_err(|problem| asked.problem(&problem, &positions))?;
+    let view = View { vm: &|_| None, observed: &Observed::of };
+    let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
+    let answer = asked.exchange.json(StatusCode::OK, &answer);
+    Ok(with(answer, headers::ETAG, &etag(policy.version)))
+}
+
+async fn get_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let seen = operations::get_policy(caller, asked.server, &call, id.clone())
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &seen))
+}
+
+async fn list_policies<S: Store>(
+    asked: &Asked<'_, S>,
+    which: PolicyFilter,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let seen = operations::list_policies(caller, asked.server, &call, which)
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let list = List::whole(seen.iter().map(|seen| resource(asked, seen)).collect());
+    Ok(asked.exchange.json(StatusCode::OK, &list))
+}
+
+/// Removes a policy: 200 if it was there, 204 if not, without a body either way.
+async fn delete_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Answer, ArmError> {
+    let only_if = condition(asked)?;
+    let (caller, call) = (&asked.caller, asked.call());
+    let removed = operations::remove_policy(caller, asked.server, &call, id.clone(), only_if)
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(asked.exchange.empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
+}
+
+fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen));
+    with(answer, headers::ETAG, &etag(seen.answer.policy.version))
+}
+
+fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource {
+    let gate = asked.server.gate.view();
+    let view = View {
+        vm: &|id: &VmId| seen.vms.get(id).cloned(),
+        observed: &|access: &Access| operations::observed(access, seen.vms.get(&access.vm), gate),
+    };
+    PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
+}
+
+async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answer, ArmError> {
+    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
+    let none = Positions::none();
+    match asked.method {
+        Method::PUT => {
+            let parts = body::vm(&asked.body)?;
+            let (vm, new) = operations::register_vm(caller, server, &call, id.clone(), &parts)
+                .await
+                .map_err(|problem| asked.problem(&problem, &parts.positions))?;
+            let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok(asked.exchange.json(status, &VmResource::from(&vm)))
+        }
+        Method::DELETE => {
+            let known = operations::unregister_vm(caller, server, &call, id.clone())
+                .await
+                .map_err(|problem| asked.problem(&problem, &none))?;
+            Ok(asked.exchange.empty(if known { StatusCode::OK } else { StatusCode::NO_CONTENT }))
+        }
+        _ => {
+            let vm: Vm = operations::get_vm(caller, server, &call, id.clone())
+                .await
+                .map_err(|problem| asked.problem(&problem, &none))?;
+            Ok(asked.exchange.json(StatusCode::OK, &VmResource::from(&vm)))
+        }
+    }
+}
+
+async fn groups<S: Store>(
+    asked: &Asked<'_, S>,
+    only: Option<&hourgate_core::id::Name>,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let groups = operations::groups(caller, asked.server, &call, only.cloned())
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let subscription = asked.server.installation.subscription;
+    let mut groups: Vec<ResourceGroup> = groups
+        .iter()
+        .map(|(name, location)| ResourceGroup::new(subscription, name, location))
+        .collect();
+    Ok(match (only, groups.pop()) {
+        (Some(_), Some(group)) => asked.exchange.json(StatusCode::OK, &group),
+        (_, last) => {
+            groups.extend(last);
+            asked.exchange.json(StatusCode::OK, &List::whole(groups))
+        }
+    })
+}
+
+/// What an installation has one of.
+fn installation<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Answer {
+    let installation = asked.server.installation;
+    let subscription =
+        Subscription::new(installation.subscription, installation.tenant, DISPLAY_NAME);
+    match route {
+        Route::Subscription(_) => asked.exchange.json(StatusCode::OK, &subscription),
+        Route::Tenants => {
+            let tenant = Tenant::new(installation.tenant, DISPLAY_NAME);
+            asked.exchange.json(StatusCode::OK, &List::whole(vec![tenant]))
+        }
+        _ => asked.exchange.json(StatusCode::OK, &List::whole(vec![subscription])),
+    }
+}
+
+fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {
+    let text = |name: &'static str| match asked.headers.get(name) {
+        None => Ok(None),
+        // A condition that cannot be read is not overlooked: the caller wanted protection.
+        Some(value) => value
+            .to_str()
+            .map(Some)
+            .map_err(|_| ArmError::new(Code::InvalidParameter, "The header is no text.").at(name)),
+    };
+    precondition(text(headers::IF_MATCH)?, text(headers::IF_NONE_MATCH)?)
+}
+
+fn confirm_within<S>(asked: &Asked<'_, S>) -> Result<Option<Duration>, ArmError> {
+    if !asked.headers.contains_key(headers::CONFIRM_WITHIN) {
+        return Ok(None);
+    }
+    let sent = asked.header(headers::CONFIRM_WITHIN).unwrap_or_default();
+    match sent.parse::<IsoDuration>() {
+        Ok(IsoDuration(within)) => Ok(Some(within)),
+        Err(_) => {
+            let message =
+                format!("{} is no duration. ISO 8601 is accepted, such as 'PT5M'.", quoted(sent));
+            Err(ArmError::new(Code::InvalidParameter, message).at(headers::CONFIRM_WITHIN))
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! From a request to its handler: limits, path, method, who is there, api-version; and the answer's
+//! figures afterwards.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hourgate_api::{
+    body::BODY_BYTES_MAX,
+    error::{
+        ArmError, Code, Positions, authentication_failed, expired_token, invalid_token,
+        method_not_allowed, subscription_not_found, too_large, too_many_requests, unavailable,
+    },
+    paths::{Route, check_version},
+};
+use hourgate_core::role::{Assignment, Caller, OwnAddress, Role, Scope};
+use hourgate_store::Store;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+
+use super::{
+    azure, caller,
+    error::told,
+    exchange::{Answer, Exchange, with},
+    open, own,
+};
+use crate::{
+    admin::person,
+    clock::Stopwatch,
+    operations::{Call, Problem},
+    server::Server,
+    signin::BadToken,
+};
+
+/// How long a client may take to send a body of 4 MiB.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A request whose caller is known and whose body has been read.
+pub(super) struct Asked<'a, S> {
+    pub(super) server: &'a Arc<Server<S>>,
+    pub(super) exchange: &'a Exchange,
+    pub(super) caller: Caller,
+    pub(super) method: Method,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl<S> Asked<'_, S> {
+    /// What the operation records as called.
+    pub(super) fn call(&self) -> Call {
+        Call { target: self.exchange.target.clone(), correlation: self.exchange.correlation }
+    }
+
+    /// A header as text; none where it is not there or is no text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What an operation did not do, as an answer.
+    pub(super) fn problem(&self, problem: &Problem, positions: &Positions) -> ArmError {
+        told(problem, &self.caller, positions, self.exchange)
+    }
+}
+
+/// Answers one request, whatever it is.
+pub(super) async fn answer<S: Store>(
+    server: Arc<Server<S>>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Answer {
+    let watch = Stopwatch::start();
+    let Ok(exchange) = Exchange::of(request.method(), request.uri().path(), request.headers())
+    else {
+        let mut answer = Response::default();
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return answer;
+    };
+    let (operation, answer) = match Route::parse(request.uri().path()) {
+        Err(error) => {
+            // Who is not signed in learns nothing about which paths there are.
+            let answer = match authenticate(&server, peer, request.headers()) {
+                Ok(_) => exchange.error(error.explain(&exchange.target)),
+                Err(error) => unauthorised(&server, &exchange, error),
+            };
+            ("none", answer)
+        }
+        Ok(route) => (name(&route, request.method()), {
+            let answered = admit(&server, peer, request, &route, &exchange).await;
+            answered.unwrap_or_else(|error| match &error.code {
+                Code::AuthenticationFailed
+                | Code::InvalidAuthenticationToken
+                | Code::ExpiredAuthenticationToken => unauthorised(&server, &exchange, error),
+                Code::MethodNotAllowed => {
+                    let allowed = route.methods().join(", ");
+                    let answer = exchange.error(error);
+                    with(answer, "allow", &allowed)
+                }
+                _ => exchange.error(error),
+            })
+        }),
+    };
+    let took = watch.elapsed();
+    server.metrics.answered(operation, answer.status().as_u16(), took);
+    tracing::debug!(
+        request = %exchange.request_id,
+        operation,
+        status = answer.status().as_u16(),
+        micros = took.as_micros(),
+        "answered"
+    );
+    answer
+}
+
+/// Everything that is the same for all routes, in the order in which Azure looks at it.
+async fn admit<S: Store>(
+    server: &Arc<Server<S>>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    route: &Route,
+    exchange: &Exchange,
+) -> Result<Answer, ArmError> {
+    // A place is held until the answer is made. Those who close have places of their own.
+    let closes = match route {
+        Route::CloseRequest(..) => true,
+        _ => false,
+    };
+    let place = server.places.try_acquire();
+    let place = match place {
+        Err(_) if closes => server.places_to_close.try_acquire(),
+        place => place,
+    };
+    let _place = place.map_err(|_| too_many_requests())?;
+    if route.is_open() {
+        if !route.allows(request.method().as_str()) {
+            return Err(method_not_allowed(request.method().as_str(), route.methods()));
+        }
+        let address =
+            caller::address(peer, request.headers(), &server.trusted_proxies, &server.own);
+        return open::answer(server, exchange, request, route, address.seen()).await;
+    }
+    let caller = authenticate(server, peer, request.headers())?;
+    if !route.allows(request.method().as_str()) {
+        return Err(method_not_allowed(request.method().as_str(), route.methods()));
+    }
+    if route.version().is_some() {
+        check_version(request.uri().query())?;
+    }
+    if let Some(subscription) = route.subscription()
+        && subscription != server.installation.subscription
+    {
+        return Err(subscription_not_found(subscription));
+    }
+    let (parts, body) = request.into_parts();
+    let body = read(body, &parts.headers).await?;
+    let asked = Asked {
+        server,
+        exchange,
+        caller,
+        method: parts.method,
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body,
+    };
+    match route {
+        Route::Requests(_)
+        | Route::Request(..)
+        | Route::CloseRequest(..)
+        | Route::Whoami(_)
+        | Route::Guards(_) => own::answer(&asked, route).await,
+        _ => azure::answer(&asked, route).await,
+    }
+}
+
+/// Who is there, by their token.
+fn authenticate<S: Store>(
+    server: &Server<S>,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+) -> Result<Caller, ArmError> {
+    let header = headers.get(AUTHORIZATION).ok_or_else(authentication_failed)?;
+    let (scheme, token) =
+        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or_else(invalid_token)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(invalid_token());
+    }
+    let verified = server.sign_in.verify(token.trim(), server.now());
+    let principal = verified.map_err(|bad| match bad {
+        BadToken::Invalid => invalid_token(),
+        BadToken::Expired => expired_token(),
+    })?;
+    let address: OwnAddress = caller::address(peer, headers, &server.trusted_proxies, &server.own);
+    let scope = Scope { subscription: server.installation.subscription, group: None };
+    Ok(Caller {
+        person: person(&principal),
+        address,
+        assignments: vec![Assignment { role: Role::Owner, scope }],
+    })
+}
+
+/// 401, with the header that tells clients where to sign in.
+fn unauthorised<S>(server: &Server<S>, exchange: &Exchange, error: ArmError) -> Answer {
+    let challenge = format!(
+        "Bearer authorization_uri=\"{}/{}\", error=\"invalid_token\", \
+         error_description=\"Could not find identity for access token.\"",
+        server.base, server.installation.tenant
+    );
+    with(exchange.error(error), "www-authenticate", &challenge)
+}
+
+/// The whole body, if it is small enough and comes soon enough.
+pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Result<Bytes, ArmError> {
+    let told = body.size_hint().lower();
+    if told > BODY_BYTES_MAX as u64 {
+        return Err(too_large(BODY_BYTES_MAX));
+    }
+    if told == 0 && body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let limited = Limited::new(body, BODY_BYTES_MAX);
+    match tokio::time::timeout(BODY_WITHIN, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(BODY_BYTES_MAX)),
+        Ok(Err(_)) => {
+            let kind = headers.get(CONTENT_TYPE).is_some();
+            tracing::debug!(kind, "a body was cut off");
+            Err(ArmError::new(Code::InvalidRequestContent, "The request content was cut off."))
+        }
+        Err(_) => {
+            tracing::debug!("a body took too long");
+            Err(unavailable())
+        }
+    }
+}
+
+/// What a call is counted as.
+fn name(route: &Route, method: &Method) -> &'static str {
+    let verb = |read, write, delete| match *method {
+        Method::PUT => write,
+        Method::DELETE => delete,
+        _ => read,
+    };
+    match route {
+        Route::Policies { .. } => "policy_list",
+        Route::Policy(_) => verb("policy_get", "policy_put", "policy_delete"),
+        Route::Initiate(_) => "initiate",
+        Route::Confirm(_) => "policy_confirm",
+        Route::Requests(_) => "request_list",
+        Route::Request(..) => "request_get",
+        Route::CloseRequest(..) => "request_close",
+        Route::Whoami(_) => "whoami",
+        Route::Guards(_) => "guard_list",
+        Route::Vms { .. } => "vm_list",
+        Route::Vm(_) => verb("vm_get", "vm_put", "vm_delete"),
+        Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
+        Route::Groups(_) | Route::Group(..) => "group_get",
+        Route::MetadataEndpoints | Route::Discovery(_) | Route::Keys(_) => "discovery",
+        Route::Token(_) => "token",
+        Route::Healthz | Route::Readyz => "health",
+    }
+}

@@ -1,0 +1,94 @@
+//! The one place that maps what went wrong to a status, and to what the caller and the log are told.
+
+use hourgate_api::error::{
+    ArmError, Code, Positions, authorization_failed, closed_not_recorded, explain, group_not_found,
+    internal_error, linked_authorization_failed, too_many_requests, unavailable,
+};
+use hourgate_core::role::Caller;
+use hourgate_store::StoreError;
+use hyper::StatusCode;
+
+use super::exchange::Exchange;
+use crate::operations::Problem;
+
+/// The status that belongs to a code.
+pub(super) fn status(code: &Code) -> StatusCode {
+    match code {
+        Code::AuthenticationFailed
+        | Code::InvalidAuthenticationToken
+        | Code::ExpiredAuthenticationToken => StatusCode::UNAUTHORIZED,
+        Code::AuthorizationFailed
+        | Code::LinkedAuthorizationFailed
+        | Code::ApprovalRequired
+        | Code::NoApprover => StatusCode::FORBIDDEN,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::MissingApiVersionParameter
+        | Code::InvalidApiVersionParameter
+        | Code::InvalidSubscriptionId
+        | Code::InvalidRequestContent
+        | Code::InvalidParameter
+        | Code::SourceNeeded
+        | Code::RequestNotSubset
+        | Code::VmNotInPolicy
+        | Code::PortNotInPolicy
+        | Code::SourceNotAllowed
+        | Code::LongerThanPolicy => StatusCode::BAD_REQUEST,
+        Code::RequestContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Code::InvalidResourceType
+        | Code::SubscriptionNotFound
+        | Code::ResourceGroupNotFound
+        | Code::ResourceNotFound => StatusCode::NOT_FOUND,
+        Code::NotEnforced
+        | Code::PortInOtherPolicy
+        | Code::VmHasPolicy
+        | Code::AddressInUse
+        | Code::ConfirmationPending
+        | Code::NothingToConfirm
+        | Code::ConfirmationNeeded => StatusCode::CONFLICT,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Code::RequestIdTaken
+        | Code::ClockBehind
+        | Code::ClosedNotRecorded
+        | Code::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::InternalServerError | Code::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What an operation did not do, for the caller; what only the operator may know goes to the log, with the
+/// id of the request.
+pub(super) fn told(
+    problem: &Problem,
+    caller: &Caller,
+    positions: &Positions,
+    exchange: &Exchange,
+) -> ArmError {
+    let (client, object) = (&caller.person.name.0, &caller.person.id.0);
+    match problem {
+        Problem::Denied { action } => {
+            authorization_failed(client, object, *action, &exchange.target)
+        }
+        Problem::LinkedDenied { action, linked, vm } => {
+            let (did, does) = ((*action, exchange.target.as_str()), (*linked, vm));
+            linked_authorization_failed(client, object, did, does)
+        }
+        Problem::Refused(refusals) => explain(refusals, positions),
+        Problem::NoGroup(group) => group_not_found(group),
+        Problem::Store(StoreError::Busy) => too_many_requests(),
+        Problem::Store(StoreError::Unavailable(why)) => {
+            tracing::error!(request = %exchange.request_id, why, "the store is not available");
+            unavailable()
+        }
+        Problem::Store(StoreError::Damaged(why)) => {
+            tracing::error!(request = %exchange.request_id, why, "the store is damaged");
+            internal_error()
+        }
+        Problem::ClosedNotRecorded => closed_not_recorded(),
+        Problem::TooManyWait => too_many_requests(),
+        Problem::NoRandomness(why) => {
+            tracing::error!(request = %exchange.request_id, %why, "nothing can be minted");
+            unavailable()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Our own routes: requests, the caller, the guards.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hourgate_api::{
+    error::{ArmError, Positions},
+    guards::{DesiredObserved, GuardResource, GuardState},
+    headers,
+    jit::{RequestResource, View},
+    list::List,
+    paths::{RequestQuery, Route, wait_seconds},
+    time::UtcTime,
+    whoami::Whoami,
+};
+use hourgate_core::{
+    grant::{Access, Request},
+    id::{RequestId, VmId},
+    policy::Vm,
+};
+use hourgate_store::Store;
+use hyper::StatusCode;
+
+use super::{
+    dispatch::Asked,
+    exchange::{Answer, with},
+};
+use crate::{
+    guards::{GuardStatus, Reached},
+    operations,
+};
+
+pub(super) async fn answer<S: Store>(
+    asked: &Asked<'_, S>,
+    route: &Route,
+) -> Result<Answer, ArmError> {
+    match route {
+        Route::Requests(_) => list(asked).await,
+        Route::Request(_, id) => get(asked, *id).await,
+        Route::CloseRequest(_, id) => {
+            let (caller, call) = (&asked.caller, asked.call());
+            let closed = operations::close_request(caller, asked.server, &call, *id).await;
+            let (request, vms) =
+                closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+            Ok(show(asked, &request, &vms))
+        }
+        Route::Guards(_) => {
+            let guards = operations::guards(&asked.caller, asked.server, &asked.call()).await;
+            let guards = guards.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+            let list = List::whole(guards.iter().map(guard).collect());
+            Ok(asked.exchange.json(StatusCode::OK, &list))
+        }
+        _ => {
+            let installation = asked.server.installation;
+            let whoami = Whoami::new(&asked.caller, installation.tenant, installation.subscription);
+            Ok(asked.exchange.json(StatusCode::OK, &whoami))
+        }
+    }
+}
+
+async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, ArmError> {
+    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
+    let found = match wait_seconds(asked.query.as_deref())? {
+        Some(seconds) => {
+            let known = asked.header(headers::IF_NONE_MATCH);
+            let longest = Duration::from_secs(seconds);
+            operations::wait_for_request(caller, server, &call, id, longest, known).await
+        }
+        None => operations::get_request(caller, server, &call, id).await,
+    };
+    let (request, vms) = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &request, &vms))
+}
+
+async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+    let query = RequestQuery::parse(asked.query.as_deref())?;
+    let (caller, call) = (&asked.caller, asked.call());
+    let seen = operations::list_requests(caller, asked.server, &call, &query)
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let value = seen.requests.iter().map(|request| resource(asked, request, &seen.vms)).collect();
+    let next_link = seen.next.map(|before| {
+        let parameters = RequestQuery { before: Some(before), ..query }.parameters();
+        let parameters: Vec<(&str, &str)> =
+            parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let route = Route::Requests(asked.server.installation.subscription);
+        format!("{}{}", asked.server.base, route.with_query(&parameters))
+    });
+    Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
+}
+
+fn show<S: Store>(asked: &Asked<'_, S>, request: &Request, vms: &BTreeMap<VmId, Vm>) -> Answer {
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms));
+    with(answer, headers::ETAG, &operations::request_tag(request))
+}
+
+fn resource<S: Store>(
+    asked: &Asked<'_, S>,
+    request: &Request,
+    vms: &BTreeMap<VmId, Vm>,
+) -> RequestResource {
+    let gate = asked.server.gate.view();
+    let view = View {
+        vm: &|id: &VmId| vms.get(id).cloned(),
+        observed: &|access: &Access| operations::observed(access, vms.get(&access.vm), gate),
+    };
+    RequestResource::new(request, &view)
+}
+
+fn guard(status: &GuardStatus) -> GuardResource {
+    let (state, since, problem) = match &status.reached {
+        Reached::Yes { since } => (GuardState::Reached, *since, None),
+        Reached::No { since, why } => (GuardState::Unreached, *since, Some(why.clone())),
+    };
+    let late = status.overdue.as_ref().map(|overdue| {
+        format!("{} closes are late, by {:.3} s", overdue.closes, overdue.longest.as_secs_f64())
+    });
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let ever = status.convergences > 0;
+    let both = |desired, observed| DesiredObserved {
+        desired: count(desired),
+        observed: ever.then(|| count(observed)),
+    };
+    GuardResource {
+        name: status.cover.name.clone(),
+        state,
+        since: Some(UtcTime(since)),
+        kind: None,
+        version: None,
+        covers: status.cover.covers.clone(),
+        locks: both(status.locks_desired, status.locks_observed),
+        openings: both(status.openings_desired, status.openings_observed),
+        observed_at: None,
+        problem: late.or(problem),
+    }
+}

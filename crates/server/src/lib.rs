@@ -1,0 +1,39 @@
+//! The daemon: HTTPS, sign-in, operations; the only wall clock.
+//!
+//! Read in this order: [`serve`], `http`, `operations`, [`guards`]; the rest is what those stand on.
+
+mod serve;
+
+mod http;
+mod operations;
+mod server;
+
+pub mod guards;
+
+mod signin;
+
+mod admin;
+mod control;
+
+pub mod config;
+mod data_dir;
+mod storage;
+
+mod interfaces;
+mod tls;
+
+pub mod clock;
+mod mint;
+
+pub mod logs;
+mod metrics;
+
+pub use admin::{AdminError, AdminFile};
+pub use config::Config;
+pub use control::{ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin, verify_log};
+pub use data_dir::{DataDir, DataDirError};
+pub use mint::NoRandomness;
+pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
+pub use signin::SignInError;
+pub use storage::StorageError;
+pub use tls::TlsError;

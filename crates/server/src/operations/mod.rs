@@ -1,0 +1,147 @@
+//! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
+//! the store once, and wakes the guards. Whether something may be opened is decided in the core.
+
+mod policy;
+mod request;
+mod see;
+mod vm;
+mod waiting;
+
+use std::sync::{Mutex, PoisonError};
+
+use hourgate_core::{
+    event::Note,
+    id::Name,
+    refusal::Refusals,
+    role::{Action, Caller, Scope, may},
+};
+use hourgate_store::{Store, StoreError};
+use uuid::Uuid;
+
+pub(crate) use self::{
+    policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    request::{close_request, get_request, list_requests, request_access, wait_for_request},
+    see::{PolicySeen, RequestsSeen, observed, request_tag},
+    vm::{get_vm, groups, list_vms, register_vm, unregister_vm},
+    waiting::Waiters,
+};
+use crate::{
+    guards::GuardStatus,
+    mint::NoRandomness,
+    server::{Server, origin},
+};
+
+/// One call: what it was about, and the id of everything that belongs together.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The resource it was called on.
+    pub(crate) target: String,
+    /// The correlation id.
+    pub(crate) correlation: Uuid,
+}
+
+/// Why an operation did nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum Problem {
+    /// The caller lacks the right.
+    Denied { action: Action },
+    /// The caller lacks the right on something named in the body.
+    LinkedDenied { action: Action, linked: Action, vm: hourgate_core::id::VmId },
+    /// The rules say no.
+    Refused(Refusals),
+    /// There is no such resource group.
+    NoGroup(Name),
+    /// The store could not be read or written: nothing was changed.
+    Store(StoreError),
+    /// The port is closed, and that could not be recorded yet.
+    ClosedNotRecorded,
+    /// More calls wait for a change than may.
+    TooManyWait,
+    /// The kernel gives no randomness.
+    NoRandomness(NoRandomness),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        Problem::Store(error)
+    }
+}
+
+impl From<NoRandomness> for Problem {
+    fn from(error: NoRandomness) -> Problem {
+        Problem::NoRandomness(error)
+    }
+}
+
+/// How many denied calls are recorded in a minute. What is above is counted, and the count is recorded:
+/// somebody without rights must not be able to fill the log.
+const DENIALS_RECORDED_MAX: u64 = 120;
+/// That minute, in nanoseconds.
+const DENIALS_WINDOW_NANOS: u64 = 60_000_000_000;
+
+/// Counts denied calls and failed sign-ins.
+#[derive(Debug, Default)]
+pub(crate) struct Denials(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    since: u64,
+    count: u64,
+    unrecorded: u64,
+}
+
+impl Denials {
+    /// Whether one more is to be recorded, and how many were not before it. `now` is nanoseconds on the
+    /// boot clock.
+    pub(crate) fn count(&self, now: u64) -> (bool, u64) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_sub(counted.since) >= DENIALS_WINDOW_NANOS {
+            (counted.since, counted.count) = (now, 0);
+        }
+        counted.count += 1;
+        if counted.count > DENIALS_RECORDED_MAX {
+            counted.unrecorded += 1;
+            return (false, 0);
+        }
+        (true, std::mem::take(&mut counted.unrecorded))
+    }
+}
+
+/// Whether the caller may do that in that group (none: in the subscription). A no is recorded.
+async fn permit<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    action: Action,
+    group: Option<&Name>,
+) -> Result<(), Problem> {
+    let scope = Scope { subscription: server.installation.subscription, group: group.cloned() };
+    if may(caller, action, &scope) {
+        return Ok(());
+    }
+    denied(caller, server, call, action).await;
+    Err(Problem::Denied { action })
+}
+
+/// Records that a caller lacked a right.
+async fn denied<S: Store>(caller: &Caller, server: &Server<S>, call: &Call, action: Action) {
+    let (recorded, before) = server.denials.count(server.now().boot.nanos);
+    if before > 0 {
+        server.note(origin(caller, call, action), Note::MoreRefused { count: before }).await;
+    }
+    if recorded {
+        let (action_name, target) = (action.name().to_owned(), call.target.clone());
+        let note = Note::Denied { action: action_name, target };
+        server.note(origin(caller, call, action), note).await;
+    }
+}
+
+/// What every guard last said.
+pub(crate) async fn guards<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+) -> Result<Vec<GuardStatus>, Problem> {
+    permit(caller, server, call, Action::GuardRead, None).await?;
+    Ok(server.gate.view().guards())
+}

@@ -1,0 +1,105 @@
+//! What a running server holds, and the one way in which its operations change anything.
+
+use std::sync::Arc;
+
+use hourgate_core::{
+    command::Command,
+    event::Note,
+    role::{Action, Caller},
+    time::{Clock, Now},
+};
+use hourgate_store::{Committed, Installation, Origin, Store, TransactError};
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
+
+use crate::{
+    guards::Gate,
+    interfaces::OwnAddresses,
+    metrics::Metrics,
+    operations::{Call, Problem, Waiters},
+    signin::SignIn,
+};
+
+/// How many requests are worked on at once; each may hold a body of 4 MiB.
+const REQUESTS_MAX: usize = 512;
+/// How many more may be, if they close something: closing waits on nothing else.
+const CLOSES_MAX: usize = 128;
+
+/// A running server.
+pub(crate) struct Server<S> {
+    pub(crate) store: S,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) installation: Installation,
+    pub(crate) sign_in: SignIn,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) own: OwnAddresses,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The URL that absolute links begin with, without a slash at its end.
+    pub(crate) base: String,
+    pub(crate) waiters: Waiters,
+    pub(crate) places: Semaphore,
+    pub(crate) places_to_close: Semaphore,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) denials: crate::operations::Denials,
+}
+
+impl<S: Store> Server<S> {
+    /// How many requests may be under way, of either kind.
+    pub(crate) fn places() -> (Semaphore, Semaphore) {
+        (Semaphore::new(REQUESTS_MAX), Semaphore::new(CLOSES_MAX))
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Commits a command on somebody's behalf, and has the guards look at the VMs that it is about.
+    pub(crate) async fn commit(
+        &self,
+        origin: Origin,
+        command: Command,
+    ) -> Result<Committed, Problem> {
+        let committed = match self.store.transact(origin, command).await {
+            Ok(committed) => committed,
+            Err(TransactError::Refused(refusals)) => return Err(Problem::Refused(refusals)),
+            Err(TransactError::Store(error)) => return Err(Problem::Store(error)),
+        };
+        self.metrics.commits.inc();
+        if !committed.events.is_empty() {
+            self.gate.wake(committed.state.vms.keys().cloned());
+            self.waiters.changed(&committed.events);
+        }
+        Ok(committed)
+    }
+
+    /// Records something, as far as that is possible: what it tells of has happened.
+    pub(crate) async fn note(&self, origin: Origin, note: Note) {
+        if let Err(error) = self.store.note(origin, note).await {
+            tracing::error!(%error, "something could not be recorded");
+        }
+    }
+}
+
+/// On whose behalf a call is recorded.
+pub(crate) fn origin(caller: &Caller, call: &Call, action: Action) -> Origin {
+    Origin {
+        person: Some(caller.person.clone()),
+        address: Some(caller.address.seen()),
+        action: action.name().to_owned(),
+        target: call.target.clone(),
+        correlation: call.correlation,
+    }
+}
+
+/// On behalf of Hourgate itself.
+pub(crate) fn ours(correlation: Uuid) -> Origin {
+    Origin {
+        person: None,
+        address: None,
+        action: String::new(),
+        target: String::new(),
+        correlation,
+    }
+}

@@ -1,0 +1,411 @@
+//! A real server on 127.0.0.1 with the real store and a guard in memory, and a real HTTPS client.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hourgate_core::{
+    command::{Command, Needs},
+    event::Note,
+    grant::Request,
+    id::RequestId,
+    policy::{GuardCover, Vm},
+    state::State,
+    time::{Clock, Now},
+};
+use hourgate_enforce::fake::FakeGuard;
+use hourgate_server::{AdminFile, Options, Ready, ServeError, clock::SystemClock, guards::Gate};
+use hourgate_store::{
+    Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
+    RequestFilter, Store, StoreError, TransactError, VmFilter, sqlite::SqliteStore,
+};
+use reqwest::{Method, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+use uuid::Uuid;
+
+/// How long anything may take that is awaited.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub struct Running {
+    pub dir: Arc<TempDir>,
+    pub ready: Ready,
+    pub admin: AdminFile,
+    pub client: reqwest::Client,
+    pub guard: Option<FakeGuard>,
+    /// While set, nothing can be written.
+    pub broken: Arc<AtomicBool>,
+    pub notes: Arc<Mutex<Vec<Note>>>,
+    token: tokio::sync::OnceCell<String>,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+/// What a test wants of its server.
+#[derive(Clone)]
+pub struct Wanted {
+    pub config: String,
+    pub guard: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { config: String::new(), guard: true }
+    }
+}
+
+pub fn fresh_dir() -> Arc<TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).expect("a mode");
+    Arc::new(dir)
+}
+
+pub async fn start() -> Running {
+    start_in(fresh_dir(), Wanted::default()).await.expect("a server")
+}
+
+pub async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Running, ServeError> {
+    // The provider that the client of these tests uses; one test set it already, or this one does.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let config = dir.path().join("hourgate.toml");
+    std::fs::write(&config, &wanted.config).expect("a configuration");
+    let (ready, told) = oneshot::channel();
+    let (stop, stopping) = oneshot::channel();
+    let options = Options {
+        config: Some(config),
+        data_dir: Some(dir.path().join("data")),
+        listen: vec!["127.0.0.1:0".parse().expect("an address")],
+        no_guard: !wanted.guard,
+        ready: Some(ready),
+        stop: Some(stopping),
+    };
+    let broken = Arc::new(AtomicBool::new(false));
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let (held, listed) = (broken.clone(), notes.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().expect("a clock"));
+    let guard = wanted.guard.then(|| FakeGuard::new(clock));
+    let fake = guard.clone();
+    let mut served = tokio::spawn(async move {
+        match fake {
+            None => hourgate_server::serve(options).await,
+            Some(fake) => {
+                let wrap = move |inner| Breakable { inner, broken: held, notes: listed };
+                hourgate_server::serve_over(options, wrap, move |_config, _dir, store, clock| {
+                    Gate::start_with(vec![(GuardCover::everything("local"), fake)], store, clock)
+                })
+                .await
+            }
+        }
+    });
+    let ready = tokio::select! {
+        ready = told => ready,
+        failed = &mut served => return Err(failed.expect("no panic").expect_err("it ended early")),
+    };
+    let ready = match ready {
+        Ok(ready) => ready,
+        Err(_) => return Err(served.await.expect("no panic").expect_err("it ended early")),
+    };
+    let admin = read_admin(&ready.admin);
+    Ok(Running {
+        client: client(&ready.ca, None),
+        token: tokio::sync::OnceCell::new(),
+        stop: Some(stop),
+        served: Some(served),
+        dir,
+        ready,
+        admin,
+        guard,
+        broken,
+        notes,
+    })
+}
+
+pub fn read_admin(path: &Path) -> AdminFile {
+    serde_json::from_slice(&std::fs::read(path).expect("admin.json")).expect("its content")
+}
+
+/// A client that trusts that certificate and nothing else.
+pub fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
+    let pem = std::fs::read(ca).expect("ca.pem");
+    let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+    let builder = reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 6);
+    let builder = if http1.is_some() { builder.http1_only() } else { builder };
+    builder.build().expect("a client")
+}
+
+impl Running {
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.ready.url)
+    }
+
+    /// The path of the subscription.
+    pub fn s(&self) -> String {
+        format!("/subscriptions/{}", self.admin.subscription_id)
+    }
+
+    pub async fn token(&self) -> String {
+        self.token.get_or_init(|| async { self.sign_in().await }).await.clone()
+    }
+
+    async fn sign_in(&self) -> String {
+        let answer = self.token_call(&self.admin.client_secret).await;
+        assert_eq!(answer.status(), 200);
+        let answer: Value = answer.json().await.expect("JSON");
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    pub async fn token_call(&self, secret: &str) -> Response {
+        let url = self.url(&format!("/{}/oauth2/v2.0/token", self.admin.tenant_id));
+        let scope = format!("{}//.default", self.ready.url);
+        let client = self.admin.client_id.to_string();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &client),
+            ("client_secret", secret),
+            ("client_info", "1"),
+            ("claims", r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#),
+            ("scope", &scope),
+        ];
+        let body: Vec<String> = form
+            .iter()
+            .map(|(name, value)| {
+                form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
+            })
+            .collect();
+        self.client
+            .post(url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.join("&"))
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// A call with a token. `path` is behind the server's URL.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&str>) -> Response {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let mut request =
+            self.client.request(method, self.url(path)).bearer_auth(self.token().await);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        request.send().await.expect("an answer")
+    }
+
+    /// A call, its status and its JSON.
+    pub async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let body = body.map(Value::to_string);
+        let answer = self.call(method, path, body.as_deref()).await;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub fn vm_id(&self, group: &str, name: &str) -> String {
+        format!("{}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}", self.s())
+    }
+
+    pub fn policy_id(&self, group: &str) -> String {
+        format!(
+            "{}/resourceGroups/{group}/providers/Microsoft.Security/locations/centralus\
+             /jitNetworkAccessPolicies/default",
+            self.s()
+        )
+    }
+
+    pub async fn register(&self, group: &str, name: &str, addresses: &[&str]) {
+        let path = format!("{}?api-version=2026-04-01", self.vm_id(group, name));
+        let body = serde_json::json!({
+            "location": "centralus",
+            "properties": { "privateAddresses": addresses, "osType": "Linux" },
+        });
+        let (status, answer) = self.json(Method::PUT, &path, Some(&body)).await;
+        assert!(status == 200 || status == 201, "{status} {answer}");
+    }
+
+    /// A VM `web-1` with address 10.9.0.4, and a policy for its port 22.
+    pub async fn protect(&self) -> String {
+        self.register("rg1", "web-1", &["10.9.0.4"]).await;
+        let policy = self.policy_id("rg1");
+        let body = self.policy_body("web-1", 22);
+        let path = format!("{policy}?api-version=2020-01-01");
+        let (status, answer) = self.json(Method::PUT, &path, Some(&body)).await;
+        assert_eq!(status, 200, "{answer}");
+        policy
+    }
+
+    pub fn policy_body(&self, vm: &str, port: u16) -> Value {
+        serde_json::json!({"kind": "Basic", "properties": {"virtualMachines": [{
+            "id": self.vm_id("rg1", vm),
+            "ports": [{
+                "number": port,
+                "protocol": "TCP",
+                "allowedSourceAddressPrefix": "192.0.2.0/24",
+                "maxRequestAccessDuration": "PT3H",
+            }],
+        }]}})
+    }
+
+    pub fn ask_body(&self, vm: &str, port: u16) -> Value {
+        serde_json::json!({"virtualMachines": [{
+            "id": self.vm_id("rg1", vm),
+            "ports": [{
+                "number": port, "duration": "PT1H", "allowedSourceAddressPrefix": "192.0.2.7",
+            }],
+        }]})
+    }
+
+    /// Asks for port 22 of `web-1`, and gives the request's id.
+    pub async fn ask(&self) -> String {
+        let path = format!("{}/initiate?api-version=2020-01-01", self.policy_id("rg1"));
+        let (status, answer) = self.json(Method::POST, &path, Some(&self.ask_body("web-1", 22))).await;
+        assert_eq!(status, 202, "{answer}");
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub fn request_path(&self, id: &str) -> String {
+        format!("{}/providers/Hourgate.Access/requests/{id}?api-version=2026-11-01", self.s())
+    }
+
+    /// Looks until it is so.
+    pub async fn until(&self, path: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let look = async {
+            loop {
+                let (_, answer) = self.json(Method::GET, path, None).await;
+                if so(&answer) {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, look).await.expect("it became so")
+    }
+
+    pub async fn stop(&mut self) {
+        if let (Some(stop), Some(served)) = (self.stop.take(), self.served.take()) {
+            stop.send(()).expect("a server that listens");
+            served.await.expect("no panic").expect("a clean stop");
+        }
+    }
+
+    /// Stops it and starts another on the same directory.
+    pub async fn restart(mut self, wanted: Wanted) -> Running {
+        self.stop().await;
+        let dir = self.dir.clone();
+        drop(self);
+        start_in(dir, wanted).await.expect("a server again")
+    }
+}
+
+pub fn status_of_first_port(request: &Value) -> &str {
+    request["virtualMachines"][0]["ports"][0]["status"].as_str().unwrap_or_default()
+}
+
+/// The real store, until it is told to fail.
+#[derive(Clone)]
+pub struct Breakable {
+    inner: SqliteStore,
+    broken: Arc<AtomicBool>,
+    notes: Arc<Mutex<Vec<Note>>>,
+}
+
+impl Breakable {
+    fn whole(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Store for Breakable {
+    async fn transact(&self, origin: Origin, command: Command) -> Result<Committed, TransactError> {
+        self.whole()?;
+        self.inner.transact(origin, command).await
+    }
+
+    async fn note(&self, origin: Origin, note: Note) -> Result<(), StoreError> {
+        self.whole()?;
+        self.notes.lock().expect("no panic").push(note.clone());
+        self.inner.note(origin, note).await
+    }
+
+    async fn load(&self, needs: Needs) -> Result<State, StoreError> {
+        self.whole()?;
+        self.inner.load(needs).await
+    }
+
+    async fn everything(&self) -> Result<State, StoreError> {
+        self.whole()?;
+        self.inner.everything().await
+    }
+
+    async fn next_deadline(&self, now: Now) -> Result<Option<Duration>, StoreError> {
+        self.whole()?;
+        self.inner.next_deadline(now).await
+    }
+
+    async fn policies(&self, which: PolicyFilter) -> Result<Vec<PolicyAnswer>, StoreError> {
+        self.whole()?;
+        self.inner.policies(which).await
+    }
+
+    async fn vms(&self, which: VmFilter) -> Result<Vec<Vm>, StoreError> {
+        self.whole()?;
+        self.inner.vms(which).await
+    }
+
+    async fn requests(&self, which: RequestFilter) -> Result<Vec<Request>, StoreError> {
+        self.whole()?;
+        self.inner.requests(which).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError> {
+        self.whole()?;
+        self.inner.request(id).await
+    }
+
+    fn installation(&self) -> Installation {
+        self.inner.installation()
+    }
+
+    async fn principal(&self, client: Uuid) -> Result<Option<Principal>, StoreError> {
+        self.whole()?;
+        self.inner.principal(client).await
+    }
+
+    async fn set_principal(
+        &self,
+        origin: Origin,
+        principal: Principal,
+        note: Note,
+    ) -> Result<(), StoreError> {
+        self.whole()?;
+        self.inner.set_principal(origin, principal, note).await
+    }
+
+    async fn verify_log(&self) -> Result<LogVerdict, StoreError> {
+        self.whole()?;
+        self.inner.verify_log().await
+    }
+}

@@ -6,8 +6,9 @@ use hourgate_core::time::Timestamp;
 
 use crate::time::UtcTime;
 
-/// How much of a text somebody sent is repeated to them: enough to recognise it, too little to flood a log.
-pub const QUOTED_CHARS_MAX: usize = 120;
+/// How much of a text somebody sent is repeated to them: a resource id with two names fits, and it is too
+/// little to flood a log.
+pub const QUOTED_CHARS_MAX: usize = 300;
 
 /// A text from others in quotes: cut short, and with every character escaped that is not seen as itself
 /// (control, escape, direction and invisible characters), so that no terminal or log is fooled.

@@ -16,7 +16,7 @@ pub struct UtcTime(pub Timestamp);
 impl fmt::Display for UtcTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.subsec_nanosecond();
-        let ticks = Timestamp::new(self.0.as_second(), nanos - nanos % TICK_NANOS);
+        let ticks = Timestamp::new(self.0.as_second(), nanos - nanos.rem_euclid(TICK_NANOS));
         ticks.unwrap_or(self.0).fmt(f)
     }
 }

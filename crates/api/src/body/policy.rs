@@ -189,7 +189,9 @@ fn allowed(object: &mut Object, problems: &mut Problems) -> (Option<AllowedSourc
         (None, Some(json)) => {
             let path = object.path_of(list_name);
             let needed = "a list of IP addresses and CIDR prefixes";
-            let items = value::list(json, &path, needed, problems).unwrap_or_default();
+            let Some(items) = value::list(json, &path, needed, problems) else {
+                return (None, list_name);
+            };
             if items.is_empty() {
                 let message = "The list of sources is empty. Name at least one; '*' is any source.";
                 problems.value(&path, message.to_owned());

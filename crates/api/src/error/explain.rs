@@ -319,7 +319,7 @@ fn approval(at: &At, source: Source, why: ApprovalNeeded) -> String {
             )
         }
         ApprovalNeeded::TooWide { widest, family } => format!(
-            "For port {port} of '{vm}' your sources, {source} among them, are together wider than a {family} /{widest}, \
+            "For port {port} of '{vm}' your sources, {source} among them, are together wider than an {family} /{widest}, \
              the widest without approval, and there is no approval yet. Ask for a smaller source, end other \
              accesses of yours, or have the policy raise 'widestUnapproved'."
         ),

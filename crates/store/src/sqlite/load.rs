@@ -1,16 +1,16 @@
 //! From rows to what is known: loads what is needed, and no more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::IpAddr,
 };
 
 use hourgate_core::{
     command::Needs,
-    grant::{Request, Stage},
+    grant::{Access, Request, Stage},
     id::{PolicyId, RequestId, VmId},
     network::Lock,
-    policy::{Member, Policy, Vm},
+    policy::{Member, Policy, PortRule, Vm},
     state::State,
     time::{Now, Timestamp},
 };
@@ -205,13 +205,19 @@ impl<'a> Loader<'a> {
         let members = members(
             self.db,
             &format!("SELECT {} FROM member WHERE vm = ?1", rows::MEMBER),
-            &format!("SELECT {} FROM rule WHERE vm = ?1 ORDER BY position", rows::RULE),
+            &format!("SELECT {} FROM rule WHERE vm = ?1", rows::RULE),
             [&key],
         )?;
         for (vm, policy, member) in members {
             self.place(vm, &policy, member)?;
         }
-        self.requests(&key, "r.id IN (SELECT request FROM access WHERE vm = ?1 AND settled = 0)")?;
+        // By its id each, not in one statement: a subquery costs a temporary table, which costs more.
+        let mut unsettled =
+            self.all("SELECT request FROM access WHERE vm = ?1 AND settled = 0", [&key], |row| {
+                row.parsed::<RequestId>(0)
+            })?;
+        unsettled.dedup();
+        unsettled.into_iter().try_for_each(|id| self.request(id))?;
         self.released(id, &key)
     }
 
@@ -257,16 +263,9 @@ impl<'a> Loader<'a> {
     }
 
     fn request(&mut self, id: RequestId) -> Result<()> {
-        if self.state.requests.contains_key(&id) {
-            return Ok(());
-        }
-        self.requests(id.as_str(), "r.id = ?1")
-    }
-
-    fn requests(&mut self, key: &str, which: &str) -> Result<()> {
-        let found = requests(self.db, which, "r.id, a.position", params![key])?;
-        for request in found {
-            self.state.requests.entry(request.id).or_insert(request);
+        if !self.state.requests.contains_key(&id) {
+            let found = requests(self.db, "r.id = ?1", params![id.as_str()])?;
+            self.state.requests.extend(found.into_iter().map(|request| (request.id, request)));
         }
         Ok(())
     }
@@ -294,7 +293,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     let places = members(
         db,
         &format!("SELECT {} FROM member", rows::MEMBER),
-        &format!("SELECT {} FROM rule ORDER BY position", rows::RULE),
+        &format!("SELECT {} FROM rule", rows::RULE),
         [],
     )?;
     for (vm, policy, member) in places {
@@ -303,7 +302,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     }
     state.policies = heads.into_values().map(|policy| (policy.id.clone(), policy)).collect();
     let unsettled = "r.id IN (SELECT request FROM access WHERE settled = 0)";
-    let requests = requests(db, unsettled, "r.id, a.position", [])?;
+    let requests = requests(db, unsettled, [])?;
     state.requests = requests.into_iter().map(|request| (request.id, request)).collect();
     state.released = all(db, "SELECT address, port FROM released", [], |row| {
         Ok(Lock { address: rows::address(row.text(0)?)?, port: row.port(1)? })
@@ -332,7 +331,7 @@ fn of_policy(db: &Connection, key: &str) -> Result<Vec<(VmId, String, Member)>> 
     members(
         db,
         &format!("SELECT {} FROM member WHERE policy = ?1", rows::MEMBER),
-        &format!("SELECT {} FROM rule WHERE policy = ?1 ORDER BY position", rows::RULE),
+        &format!("SELECT {} FROM rule WHERE policy = ?1", rows::RULE),
         [key],
     )
 }
@@ -369,47 +368,51 @@ fn members(
         .enumerate()
         .map(|(at, (vm, policy, _))| ((policy.clone(), rows::vm_key(vm)), at))
         .collect();
+    let mut ports: Vec<Vec<(u32, PortRule)>> = vec![Vec::new(); found.len()];
     let mut statement = db.prepare_cached(rules)?;
     let mut rows = statement.query(params)?;
     while let Some(row) = rows.next()? {
         let row = Columns(row);
-        let at = index.get(&(row.text(0)?.to_owned(), row.text(1)?.to_owned()));
-        let (_, _, member) =
-            at.and_then(|at| found.get_mut(*at)).ok_or_else(|| rows::damaged("a rule of no VM"))?;
-        member.ports.push(rows::rule(&row)?);
+        let at = *index
+            .get(&(row.text(0)?.to_owned(), row.text(1)?.to_owned()))
+            .ok_or_else(|| rows::damaged("a rule of no VM"))?;
+        let (position, rule) = rows::rule(&row)?;
+        ports[at].push((position, rule));
+    }
+    for ((_, _, member), mut ports) in found.iter_mut().zip(ports) {
+        ports.sort_by_key(|(position, _)| *position);
+        member.ports = ports.into_iter().map(|(_, rule)| rule).collect();
     }
     Ok(found)
 }
 
-/// Requests with all their accesses. `order` keeps the accesses of a request together.
-pub(super) fn requests(
-    db: &Connection,
-    which: &str,
-    order: &str,
-    params: impl Params,
-) -> Result<Vec<Request>> {
+/// Requests with all their accesses, by id. Put in order here: a sorter costs more than the rows.
+pub(super) fn requests(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Request>> {
     let sql = format!(
-        "SELECT {}, {} FROM request r JOIN access a ON a.request = r.id WHERE {which} \
-         ORDER BY {order}",
+        "SELECT {}, {} FROM request r JOIN access a ON a.request = r.id WHERE {which}",
         rows::REQUEST,
         rows::ACCESS
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query(params)?;
-    let mut requests: Vec<Request> = Vec::new();
+    let mut requests: BTreeMap<RequestId, (Request, Vec<(u32, Access)>)> = BTreeMap::new();
     while let Some(row) = found.next()? {
         let row = Columns(row);
         let access = rows::access(&row, rows::REQUEST_COLUMNS)?;
-        match requests.last_mut() {
-            Some(last) if last.id.as_str() == row.text(0)? => last.accesses.push(access),
-            Some(_) | None => {
-                let mut request = rows::request(&row)?;
-                request.accesses.push(access);
-                requests.push(request);
-            }
-        }
+        let (_, accesses) = match requests.entry(row.parsed(0)?) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert((rows::request(&row)?, Vec::new())),
+        };
+        accesses.push(access);
     }
-    Ok(requests)
+    Ok(requests
+        .into_values()
+        .map(|(request, mut accesses)| {
+            accesses.sort_by_key(|(position, _)| *position);
+            let accesses = accesses.into_iter().map(|(_, access)| access).collect();
+            Request { accesses, ..request }
+        })
+        .collect())
 }
 
 /// Every row that a statement finds.

@@ -9,7 +9,9 @@ use std::{
 };
 
 use hourgate_core::{policy::Settings, time::Clock};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig, params,
+};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc};
@@ -144,7 +146,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&db)?;
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(db)
 }
@@ -183,8 +185,16 @@ fn claim(path: &Path) -> Result<(), OpenError> {
     file.set_permissions(Permissions::from_mode(0o600)).map_err(not_writable)
 }
 
-fn prepare(db: &Connection) -> Result<(), OpenError> {
+/// Statements are planned once. Without QPSG each new value has SQLite plan anew, in case a partial
+/// index fits that value better: measured, that took three quarters of a request's time.
+fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+fn prepare(db: &Connection) -> Result<(), OpenError> {
+    keep_statements(db)?;
     db.execute_batch(
         // FULL: what is committed is on the disk. A checkpoint every 16 MiB: seldom, and never long.
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;

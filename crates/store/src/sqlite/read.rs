@@ -1,6 +1,6 @@
 //! What readers ask, each in one snapshot.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use hourgate_core::{
     command::Needs,
@@ -124,14 +124,12 @@ fn shown(db: &Connection, policy: &PolicyId, now: Now) -> Result<Vec<Request>> {
         db,
         "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 1 \
          ORDER BY created DESC, id DESC LIMIT ?2)",
-        "r.created, r.id, a.position",
         params![policy, LIVE_SHOWN_MAX as i64],
     )?;
     let ended = read_requests(
         db,
         "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 0 AND created >= ?3 \
          AND ended >= ?4 ORDER BY created DESC, id DESC LIMIT ?2)",
-        "r.created, r.id, a.position",
         params![policy, ENDED_SHOWN_MAX as i64, created, since(ENDED_SHOWN)],
     )?;
     let mut shown = live;
@@ -158,28 +156,27 @@ pub(super) fn requests(db: &Connection, which: &RequestFilter) -> Result<Vec<Req
     let most = which.most.min(PAGE_MAX) as i64;
     let live = if which.live_only { "live = 1 AND" } else { "" };
     let page = "(created, id) < (?1, ?2) ORDER BY created DESC, id DESC LIMIT ?3";
-    let order = "r.created DESC, r.id DESC, a.position";
-    match &which.vm {
+    let mut found = match &which.vm {
         Some(vm) => read_requests(
             db,
             &format!(
                 "r.id IN (SELECT id FROM request WHERE {live} id IN \
                  (SELECT request FROM access WHERE vm = ?4) AND {page})"
             ),
-            order,
             params![created, id, most, rows::vm_key(vm)],
         ),
         None => read_requests(
             db,
             &format!("r.id IN (SELECT id FROM request WHERE {live} {page})"),
-            order,
             params![created, id, most],
         ),
-    }
+    }?;
+    found.sort_by_key(|request| Reverse((request.created, request.id)));
+    Ok(found)
 }
 
 pub(super) fn request(db: &Connection, id: RequestId) -> Result<Option<Request>> {
-    let found = read_requests(db, "r.id = ?1", "r.id, a.position", params![id.as_str()])?;
+    let found = read_requests(db, "r.id = ?1", params![id.as_str()])?;
     Ok(found.into_iter().next())
 }
 

@@ -221,16 +221,17 @@ pub(super) fn member(row: &Columns<'_>) -> Result<(VmId, String, Member)> {
 }
 
 pub(super) const RULE: &str = "policy, vm, port, protocol, form, sources, longest, sessions, \
-                               widest_v4, widest_v6, other_addresses, approval";
+                               widest_v4, widest_v6, other_addresses, approval, position";
 
-pub(super) fn rule(row: &Columns<'_>) -> Result<PortRule> {
+/// A rule, and its place among those of its member.
+pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
     let sources: Vec<Source> = row.text(5)?.split(' ').map(parse).collect::<Result<_>>()?;
     let allowed = match (form_of(row.text(4)?)?, sources.as_slice()) {
         (SourcesForm::One, [one]) => Some(AllowedSources::one(*one)),
         (SourcesForm::One, _) => None,
         (SourcesForm::List, _) => AllowedSources::list(sources),
     };
-    Ok(PortRule {
+    let rule = PortRule {
         port: row.port(2)?,
         protocol: protocol_of(row.text(3)?)?,
         allowed: allowed.ok_or_else(|| damaged("a rule without its sources"))?,
@@ -239,7 +240,8 @@ pub(super) fn rule(row: &Columns<'_>) -> Result<PortRule> {
         sessions: sessions_of(row.text(7)?)?,
         widest_unapproved: Widest { ipv4: row.unsigned(8)?, ipv6: row.unsigned(9)? },
         other_addresses: others_of(row.text(10)?)?,
-    })
+    };
+    Ok((row.unsigned(12)?, rule))
 }
 
 pub(super) const REQUEST: &str =
@@ -267,10 +269,10 @@ pub(super) fn request(row: &Columns<'_>) -> Result<Request> {
 
 pub(super) const ACCESS: &str = "a.vm_id, a.instance, a.port, a.source, a.window, a.window_nanos, a.stage, a.start, a.since, \
      a.until, a.until_boot, a.until_nanos, a.ended, a.reason, a.reason_text, a.opened, \
-     a.opened_by, a.closed, a.closed_by";
+     a.opened_by, a.closed, a.closed_by, a.position";
 
-/// An access, whose columns begin at `from`.
-pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<Access> {
+/// An access, whose columns begin at `from`, and its place among those of its request.
+pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
     let window = match row.text(from + 4)? {
         "until" => Window::Until(row.time(from + 5)?),
         "for" => Window::For(Duration::from_nanos(row.unsigned(from + 5)?)),
@@ -294,14 +296,15 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<Access> {
         },
         other => return Err(damaged(format!("{other:?} is no stage"))),
     };
-    Ok(Access {
+    let access = Access {
         vm: row.vm_id(from)?,
         instance: VmInstance(row.uuid(from + 1)?),
         port: row.port(from + 2)?,
         source: row.parsed(from + 3)?,
         window,
         stage,
-    })
+    };
+    Ok((row.unsigned(from + 19)?, access))
 }
 
 pub(super) fn reason_text(reason: &EndReason) -> (&'static str, Option<String>) {

@@ -112,6 +112,26 @@ fn an_opening_ends_on_time_when_every_process_is_killed_and_the_lock_stays() {
 }
 
 #[test]
+fn the_process_itself_with_two_capabilities_ends_sessions_on_both_ends() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let accepted = listen(&net.vm, VM, 22);
+    let _child = started(&net, &dir);
+    let clock = MachineClock::new().unwrap();
+    let end = clock.now().after(Duration::from_millis(900));
+    let locks = [(lock(VM, 22), Sessions::EndWithAccess)];
+    tell(&dir, desired(&locks, [(opening(CLIENT, VM, 22), end)].into()));
+    let mut session = Session::open(&net.client, &accepted, VM, 22);
+    assert_eq!(session.talks(), (true, true));
+    assert!(eventually(Duration::from_secs(2), || end.is_over(clock.now())));
+    let (mut client, mut vm) = (false, false);
+    assert!(eventually(Duration::from_millis(50), || {
+        client |= is_reset(&mut session.client);
+        vm |= is_reset(&mut session.vm);
+        client && vm
+    }));
+}
+
+#[test]
 fn a_new_guard_takes_up_what_stands_with_what_it_has_left() {
     let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
     let _ssh = listen(&net.vm, VM, 22);

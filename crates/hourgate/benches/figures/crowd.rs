@@ -1,0 +1,182 @@
+//! What changes when a hundred thousand openings are live: the wait for an initiation, a restart, a packet.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use rustix::process::Signal;
+
+use crate::{
+    Outcome,
+    api::{Admin, Fleet, Standing},
+    clock::{millis, since, steady},
+    lab::{Host, Lab},
+    probe::{Prober, Syn},
+    sample::Samples,
+    site::{PORT, Site, on_client, source},
+};
+
+/// How many machines one filling request names.
+const MACHINES_AT_ONCE: u32 = 1_000;
+/// From one paced initiation to the next: a hundred a second.
+const PACE: Duration = Duration::from_millis(10);
+/// How many SYNs one batch has.
+const BATCH: u32 = 4_000;
+/// How many flows a batch goes round: more than fit the nearest cache, as with real clients.
+const FLOWS: u32 = 1_000;
+
+/// Asks for more openings until so many are live and the guard has reported them.
+pub(crate) async fn fill(
+    admin: &mut Admin,
+    fleet: Fleet,
+    sources: std::ops::Range<u32>,
+    wanted: u64,
+) -> Outcome<u64> {
+    let path = admin.initiate_path(fleet);
+    for n in sources {
+        let standing = admin.standing().await?.openings.0;
+        let missing = wanted.saturating_sub(standing);
+        if missing == 0 {
+            break;
+        }
+        let size = u32::try_from(missing)?.min(fleet.size).min(MACHINES_AT_ONCE);
+        let body = admin.ask(fleet, 0..size, source(n), "PT2H");
+        admin.initiate(&path, &body).await?.json()?;
+        // What is desired is counted once the reconciler has looked.
+        admin.converged(|now| now.openings.1 >= standing + u64::from(size)).await?;
+    }
+    Ok(admin.standing().await?.openings.1)
+}
+
+/// Initiates at a steady pace, one after the other; how long each waited for its answer. The first
+/// `warm_up` are not counted.
+pub(crate) async fn paced(
+    admin: &mut Admin,
+    fleet: Fleet,
+    sources: std::ops::Range<u32>,
+    warm_up: usize,
+) -> Outcome<Samples> {
+    let path = admin.initiate_path(fleet);
+    let mut ticks = tokio::time::interval(PACE);
+    let mut took = Vec::new();
+    for n in sources {
+        ticks.tick().await;
+        // 7 and the size of the fleet have no common divisor: every machine gets its turn.
+        let machine = n * 7 % fleet.size;
+        let body = admin.ask(fleet, machine..machine + 1, source(n), "PT1H");
+        let sent = steady();
+        let answer = admin.initiate(&path, &body).await?;
+        took.push(since(sent));
+        answer.json()?;
+    }
+    Ok(Samples::of(took.into_iter().skip(warm_up)))
+}
+
+/// Who is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restarted {
+    Server,
+    Both,
+}
+
+/// What a restart took, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restart {
+    /// From the signal until everything that was stopped was gone.
+    pub(crate) stopped: f64,
+    /// From the signal until a new server reports that everything stands.
+    pub(crate) converged: f64,
+}
+
+/// Stops and starts, and waits until as many openings stand as before.
+pub(crate) fn restart(
+    site: &mut Site,
+    who: Restarted,
+    standing: Standing,
+) -> Outcome<Restart> {
+    let began = steady();
+    site.stop_server(Signal::TERM)?;
+    match who {
+        Restarted::Server => {}
+        Restarted::Both => site.stop_guard(Signal::TERM)?,
+    }
+    let stopped = since(began);
+    site.start()?;
+    on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        // Accesses end while this runs: a few openings fewer are right.
+        let least = standing.openings.1 - standing.openings.1 / 50;
+        let all = |now: &Standing| now.locks == standing.locks && now.openings.1 >= least;
+        admin.converged(all).await
+    })?;
+    Ok(Restart { stopped, converged: since(began) })
+}
+
+/// A stream of SYNs through a gate.
+pub(crate) struct Stream {
+    prober: Prober,
+    packets: Vec<Syn>,
+}
+
+impl Stream {
+    /// From sources that have no opening: each is dropped.
+    pub(crate) fn dropped(lab: &Lab, fleet: Fleet) -> Outcome<Stream> {
+        Stream::new(lab, |n| (source(100_000 + n), (fleet.address)(n % fleet.size)))
+    }
+
+    /// From the sources of one filling request: each is let through.
+    pub(crate) fn accepted(lab: &Lab, fleet: Fleet, source_number: u32) -> Outcome<Stream> {
+        Stream::new(lab, |n| (source(source_number), (fleet.address)(n % fleet.size)))
+    }
+
+    fn new(lab: &Lab, ends: impl Fn(u32) -> (Ipv4Addr, Ipv4Addr)) -> Outcome<Stream> {
+        // A socket stays on the host that it was made on, whoever uses it.
+        let prober = lab.inside(Host::Client, Prober::new)??;
+        let syn = |n: u32| {
+            let (from, to) = ends(n);
+            Syn { from, from_port: 40_000, to, to_port: PORT, number: n }
+        };
+        Ok(Stream { prober, packets: (0..FLOWS).map(syn).collect() })
+    }
+
+    /// Nanoseconds that one of them takes, from the call that sends it until it is dropped or has arrived:
+    /// on a pair of veth all of that happens within the call.
+    pub(crate) fn batch(&self) -> Outcome<f64> {
+        let began = steady();
+        for syn in self.packets.iter().cycle().take(BATCH as usize) {
+            self.prober.send(syn)?;
+        }
+        Ok(millis(steady() - began) * 1e6 / f64::from(BATCH))
+    }
+}
+
+/// What a packet costs with a crowd of openings and at none, in nanoseconds, and how they compare.
+pub(crate) struct PacketCost {
+    pub(crate) crowd: Samples,
+    pub(crate) none: Samples,
+}
+
+impl PacketCost {
+    /// Median to median.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.crowd.p50() / self.none.p50()
+    }
+}
+
+/// Sends batches through two gates in turn.
+pub(crate) fn compare(crowd: &Stream, none: &Stream, batches: usize) -> Outcome<PacketCost> {
+    let (mut of_crowd, mut of_none) = (Vec::new(), Vec::new());
+    for turn in 0..batches + 2 {
+        let (at_crowd, at_none) = if turn % 2 == 0 {
+            let first = crowd.batch()?;
+            (first, none.batch()?)
+        } else {
+            let first = none.batch()?;
+            (crowd.batch()?, first)
+        };
+        // The first two warm the caches.
+        if turn >= 2 {
+            of_crowd.push(at_crowd);
+            of_none.push(at_none);
+        }
+    }
+    Ok(PacketCost { crowd: Samples::of(of_crowd), none: Samples::of(of_none) })
+}

@@ -1,0 +1,321 @@
+//! Takes one figure after the other; each part of the run becomes rows of the table.
+
+use std::{ops::Range, path::Path, time::Duration};
+
+use rustix::process::Signal;
+
+use crate::{
+    LABS, Outcome,
+    api::{Admin, Fleet, Standing, end_of},
+    clock::{Wall, pause, steady},
+    closing::{self, Closings},
+    crowd::{self, PacketCost, Restarted, Stream},
+    lab::Host,
+    limits, load,
+    opening::{self, Knocker, Openings},
+    peer::{self, Peer},
+    probe::{Ear, Prober},
+    sample::Samples,
+    site::{Site, door, on_client, sink, source},
+    table::{Held, Row},
+};
+
+/// Machines that answer.
+const DOORS: Fleet = Fleet { name: "doors", size: 20, address: door };
+/// Machines that are many.
+const MACHINES: Fleet = Fleet { name: "machines", size: 1_000, address: sink };
+
+/// How many openings a crowd is.
+const CROWD: u64 = 100_000;
+/// How many samples warm caches, connections and the server before any is counted.
+const WARM_UP: u32 = 30;
+/// How long after its end an access of somebody killed is looked at.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+// Who asks for what: no source asks twice for one machine.
+const OPENING: u32 = 0;
+const OPENING_IN_CROWD: u32 = 500;
+const CLOSING: u32 = 1_000;
+const SURVIVING: u32 = 1_500;
+const FILLING: Range<u32> = 2_000..2_200;
+const PACED: u32 = 3_000;
+const LOADING: u32 = 10_000;
+
+/// How much of everything.
+struct Extent {
+    openings: u32,
+    closings: u32,
+    load: Duration,
+    paced: u32,
+    batches: usize,
+    peer: u32,
+}
+
+/// Takes every figure.
+pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
+    let extent = if quick {
+        let load = Duration::from_secs(3);
+        Extent { openings: 50, closings: 40, load, paced: 200, batches: 10, peer: 8 }
+    } else {
+        let load = Duration::from_secs(12);
+        Extent { openings: 250, closings: 200, load, paced: 1_500, batches: 40, peer: 30 }
+    };
+    let began = steady();
+    let say = |what: &str| eprintln!("[{:3.0} s] {what}", (steady() - began).as_secs_f64());
+
+    say("fwknopd: time to open");
+    let mut peer = Peer::build(LABS[2], dir)?;
+    let peer_openings = peer.openings(extent.peer)?;
+
+    say("Hourgate: server, guard, 20 machines");
+    let mut site = Site::build(LABS[0], dir)?;
+    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(DOORS).await)?;
+    let limits = Limits {
+        fsync: limits::fsync(dir)?,
+        netlink: limits::netlink(&site.lab, Path::new(&std::env::var("HOURGATE_BENCH_LIMIT")?))?,
+    };
+
+    say("from initiate to the first SYN let through");
+    let openings = openings(&site, OPENING, extent.openings)?;
+    let mut rows = opening_rows(&openings, &limits, &peer_openings);
+
+    say("close error");
+    let ear = Ear::open(&site.lab, Host::Vm)?;
+    let closings = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        closing::run(&mut admin, ear, DOORS, CLOSING..CLOSING + extent.closings).await
+    })?;
+    rows.push(closing_row(&closings));
+
+    say("1,000 machines");
+    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
+    say("initiations a second");
+    let load = on_client(&site.lab, async || {
+        load::run(&site, &site.profile()?, MACHINES, LOADING, extent.load).await
+    })?;
+    rows.extend(load_rows(&load, &limits));
+
+    rows.extend(crowd_rows(&mut site, dir, &extent, &say)?);
+
+    say("everybody is killed while an access runs");
+    rows.push(kill_row(&mut site, &mut peer)?);
+    say("done");
+    Ok(rows)
+}
+
+struct Limits {
+    /// Milliseconds.
+    fsync: Samples,
+    /// Microseconds.
+    netlink: (f64, f64),
+}
+
+fn openings(site: &Site, first: u32, count: u32) -> Outcome<Openings> {
+    let ear = Ear::open(&site.lab, Host::Vm)?;
+    on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        let knocker = Knocker::start(ear)?;
+        let sources = first..first + WARM_UP + count;
+        opening::run(&mut admin, &knocker, DOORS, sources, WARM_UP as usize).await
+    })
+}
+
+fn opening_rows(openings: &Openings, limits: &Limits, peer: &Samples) -> Vec<Row> {
+    let Openings { opened, answered } = openings;
+    vec![
+        Row {
+            figure: "initiate to first SYN, p50",
+            ours: format!("{:.1} ms", opened.p50()),
+            target: "≤ 5 ms",
+            beside: format!(
+                "fwknopd {:.0} ms ({:.0} times); limit: fsync {:.2} ms + netlink {:.0} µs ({:.0} µs read back)",
+                peer.p50(),
+                peer.p50() / opened.p50(),
+                limits.fsync.p50(),
+                limits.netlink.0,
+                limits.netlink.1,
+            ),
+            held: Held::when(opened.p50() <= 5.0),
+        },
+        Row {
+            figure: "initiate to first SYN, p99",
+            ours: format!("{:.1} ms ({} samples)", opened.p99(), opened.count()),
+            target: "≤ 15 ms",
+            beside: format!(
+                "fwknopd {:.0} ms ({} samples); limit: fsync {:.2} ms",
+                peer.p99(),
+                peer.count(),
+                limits.fsync.p99(),
+            ),
+            held: Held::when(opened.p99() <= 15.0),
+        },
+        Row {
+            figure: "initiate to its answer",
+            ours: format!("p50 {:.1} ms, p99 {:.1} ms", answered.p50(), answered.p99()),
+            target: "",
+            beside: String::new(),
+            held: Held::NoTarget,
+        },
+    ]
+}
+
+fn closing_row(closings: &Closings) -> Row {
+    let Closings { errors, unseen, widest_gap } = closings;
+    Row {
+        figure: "last SYN let through, from the granted end",
+        ours: format!(
+            "{:+.1} / {:+.1} / {:+.1} ms (least, median, most of {}; unseen {unseen})",
+            errors.least(),
+            errors.p50(),
+            errors.most(),
+            errors.count(),
+        ),
+        target: "≤ 4 ms late",
+        beside: format!("a SYN every 0.3 ms, {widest_gap:.1} ms at most"),
+        held: Held::when(errors.most() <= 4.0 && *unseen == 0),
+    }
+}
+
+fn load_rows(load: &load::Load, limits: &Limits) -> Vec<Row> {
+    let [bench, server, guard] = load.shares.map(|share| share * 100.0);
+    let per_fsync = 1_000.0 / limits.fsync.p50();
+    vec![
+        Row {
+            figure: "initiations a second, 64 clients, 1,000 VMs",
+            ours: format!("{:.0}/s ({} in all)", load.per_second, load.made),
+            target: "≥ 3,000/s",
+            beside: format!("one fsync each: {per_fsync:.0}/s"),
+            held: Held::when(load.per_second >= 3_000.0),
+        },
+        Row {
+            figure: "their answers",
+            ours: format!(
+                "p50 {:.1} ms, p99 {:.1} ms; all open {:.0} ms after the last",
+                load.answered.p50(),
+                load.answered.p99(),
+                load.behind,
+            ),
+            target: "",
+            beside: format!("CPU: clients {bench:.0} %, server {server:.0} %, guard {guard:.0} %"),
+            held: Held::NoTarget,
+        },
+    ]
+}
+
+fn crowd_rows(
+    site: &mut Site,
+    dir: &Path,
+    extent: &Extent,
+    say: &dyn Fn(&str),
+) -> Outcome<Vec<Row>> {
+    say("100,000 openings");
+    let standing = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        crowd::fill(&mut admin, MACHINES, FILLING, CROWD).await?;
+        admin.standing().await
+    })?;
+    say(&format!("{} openings stand; initiations among them", standing.openings.1));
+    let paced = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        let sources = PACED..PACED + WARM_UP + extent.paced;
+        crowd::paced(&mut admin, MACHINES, sources, WARM_UP as usize).await
+    })?;
+    let opened = openings(site, OPENING_IN_CROWD, extent.openings.min(100))?.opened;
+    let mut rows = vec![
+        Row {
+            figure: "100,000 openings: initiate, p99",
+            ours: format!("{:.1} ms (p50 {:.1} ms, 100/s)", paced.p99(), paced.p50()),
+            target: "≤ 20 ms",
+            beside: String::new(),
+            held: Held::when(paced.p99() <= 20.0),
+        },
+        Row {
+            figure: "100,000 openings: initiate to first SYN",
+            ours: format!("p50 {:.1} ms, p99 {:.1} ms", opened.p50(), opened.p99()),
+            target: "",
+            beside: String::new(),
+            held: Held::NoTarget,
+        },
+    ];
+    say("what a packet costs");
+    rows.extend(packet_rows(site, dir, extent)?);
+    say("restarts");
+    rows.extend(restart_rows(site, standing)?);
+    Ok(rows)
+}
+
+fn packet_rows(site: &Site, dir: &Path, extent: &Extent) -> Outcome<Vec<Row>> {
+    // A second gate with the same locks, so that both are asked in turn and under the same conditions.
+    let none = Site::build(LABS[1], dir)?;
+    on_client(&none.lab, async || Admin::sign_in(&none.profile()?).await?.protect(MACHINES).await)?;
+    let stream = |site: &Site| Stream::dropped(&site.lab, MACHINES);
+    let dropped = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
+    // Some must be open there to let anything through: those that the packets use, as here.
+    on_client(&none.lab, async || {
+        let mut admin = Admin::sign_in(&none.profile()?).await?;
+        crowd::fill(&mut admin, MACHINES, FILLING, u64::from(MACHINES.size)).await
+    })?;
+    let stream = |site: &Site| Stream::accepted(&site.lab, MACHINES, FILLING.start);
+    let accepted = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
+    let row = |figure, cost: &PacketCost, beside: &str| Row {
+        figure,
+        ours: format!("{:.3} times ({:.0} ns)", cost.ratio(), cost.crowd.p50()),
+        target: "≤ 1.05 times",
+        beside: format!("{beside}: {:.0} ns", cost.none.p50()),
+        held: Held::when(cost.ratio() <= 1.05),
+    };
+    Ok(vec![
+        row("100,000 openings: a SYN that is dropped", &dropped, "at none"),
+        row("100,000 openings: a SYN let through", &accepted, "at its own 1,000"),
+    ])
+}
+
+fn restart_rows(site: &mut Site, standing: Standing) -> Outcome<Vec<Row>> {
+    let figures = [
+        ("100,000 openings: server restarted to converged", Restarted::Server),
+        ("100,000 openings: server and guard restarted", Restarted::Both),
+    ];
+    let mut rows = Vec::new();
+    for (figure, who) in figures {
+        let took = crowd::restart(site, who, standing)?;
+        rows.push(Row {
+            figure,
+            ours: format!(
+                "{:.2} s (of it {:.2} s to stop)",
+                took.converged / 1_000.0,
+                took.stopped / 1_000.0
+            ),
+            target: "≤ 3 s",
+            beside: String::new(),
+            held: Held::when(took.converged <= 3_000.0),
+        });
+    }
+    Ok(rows)
+}
+
+fn kill_row(site: &mut Site, peer: &mut Peer) -> Outcome<Row> {
+    let peers_end = peer.killed_while_open()?;
+    let (from, to) = (source(SURVIVING), door(0));
+    let end = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        let path = admin.initiate_path(DOORS);
+        let body = admin.ask(DOORS, 0..1, from, "PT3S");
+        end_of(&admin.initiate(&path, &body).await?.json()?)
+    })?;
+    let ear = Ear::open(&site.lab, Host::Vm)?;
+    let prober = site.lab.inside(Host::Client, Prober::new)??;
+    let before = peer::passes(&prober, &ear, from, to)?;
+    site.lab.kill_all(Host::Gateway)?;
+    site.stop_server(Signal::KILL)?;
+    let look_at = end.max(peers_end).plus_millis(AFTER_KILL.as_secs_f64() * 1_000.0);
+    pause(Duration::from_secs_f64((look_at - Wall::now()).max(0.0) / 1_000.0));
+    let after = peer::passes(&prober, &ear, from, to)?;
+    let open = |open: bool| if open { "still open" } else { "closed" };
+    Ok(Row {
+        figure: "killed during an access: 10 s after its end",
+        ours: if before { open(after).to_owned() } else { "never open".to_owned() },
+        target: "closed",
+        beside: format!("fwknopd: {}", open(peer.still_open()?)),
+        held: Held::when(before && !after),
+    })
+}

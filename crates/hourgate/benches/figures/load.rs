@@ -1,0 +1,107 @@
+//! How many initiations a second 64 clients get through, and how long each waits.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    Outcome,
+    api::{Admin, Fleet},
+    clock::{millis, steady},
+    http::Profile,
+    machine::Used,
+    sample::Samples,
+    site::{Site, source},
+};
+
+/// How many keep-alive connections.
+const CLIENTS: u32 = 64;
+/// No more than so many are made: the guard's set takes 117,000, and a crowd is to come after.
+const MADE_MAX: u32 = 60_000;
+
+/// What the load told.
+pub(crate) struct Load {
+    /// Initiations a second, each committed before it was answered.
+    pub(crate) per_second: f64,
+    /// From sending to the answer, in milliseconds.
+    pub(crate) answered: Samples,
+    /// From the last answer until the guard had opened all of them, in milliseconds.
+    pub(crate) behind: f64,
+    /// How many openings that made.
+    pub(crate) made: u32,
+    /// Shares of the machine: bench, server, guard.
+    pub(crate) shares: [f64; 3],
+}
+
+/// Every client asks for one machine after the other, from a source of its own each time, for so long.
+pub(crate) async fn run(
+    site: &Site,
+    profile: &Profile,
+    fleet: Fleet,
+    first_source: u32,
+    length: Duration,
+) -> Outcome<Load> {
+    let token = profile.token().await?;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(Admin::with(profile, token.clone()).await?);
+    }
+    let mut admin = Admin::with(profile, token).await?;
+    let standing = admin.standing().await?.openings.0;
+    let next = Arc::new(AtomicU32::new(0));
+    let used = Used::now(site.server(), site.guard());
+    let began = steady();
+    let mut running = JoinSet::new();
+    for client in clients {
+        running.spawn(work(client, fleet, first_source, Arc::clone(&next), began + length));
+    }
+    let mut answered = Vec::new();
+    while let Some(done) = running.join_next().await {
+        answered.extend(done??);
+    }
+    let took = (steady() - began).as_secs_f64();
+    let shares = Used::now(site.server(), site.guard()).shares_since(used, took);
+    let made = u32::try_from(answered.len())?;
+    let all = standing + u64::from(made);
+    let behind = admin.converged(|standing| standing.openings.1 >= all).await?;
+    Ok(Load {
+        per_second: f64::from(made) / took,
+        answered: Samples::of(answered),
+        behind: millis(behind),
+        made,
+        shares,
+    })
+}
+
+async fn work(
+    mut client: Admin,
+    fleet: Fleet,
+    first_source: u32,
+    next: Arc<AtomicU32>,
+    until: Duration,
+) -> Outcome<Vec<f64>> {
+    let path = client.initiate_path(fleet);
+    let mut took = Vec::new();
+    while steady() < until {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        if n >= MADE_MAX {
+            break;
+        }
+        let machine = n % fleet.size;
+        let body = client.ask(fleet, machine..machine + 1, source(first_source + n), "PT1H");
+        let sent = steady();
+        let answer = client.initiate(&path, &body).await?;
+        took.push(millis(steady() - sent));
+        if answer.status != 202 {
+            answer.json()?;
+            return Err(format!("an initiation was answered {}", answer.status).into());
+        }
+    }
+    Ok(took)
+}

@@ -1,0 +1,126 @@
+//! What can be typed: the tree of commands, az's words beside the short forms people type all day.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    commands::{
+        access, admin, completion, config, configure, demo, guard, log, policy, serve, status, vm,
+    },
+    input,
+    output::{Format, query},
+    profile::PROFILE_ENV,
+};
+
+/// Just-in-time network access.
+///
+/// Management ports stay closed at the network layer. One port of one machine opens, for one source
+/// address, for a bounded time, and closes exactly on time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hourgate",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_long_help = EXAMPLES
+)]
+pub(crate) struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hourgate serve                             start a server here
+  hourgate add web-1 10.0.0.4                make a machine known
+  hourgate protect web-1                     close its management ports
+  hourgate request web-1 -d 1h               open one for your own address
+  hourgate status                            who has access right now
+  hourgate close web-1                       end it early
+
+Exit codes:
+  0 done; 1 refused; 2 usage; 3 not found; 4 stored or granted, but not observed in time;
+  5 drift; 6 server not reached";
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The server and who you are there: its admin.json [default: the default data directory's]
+    #[arg(long, global = true, value_name = "FILE", env = PROFILE_ENV)]
+    pub(crate) profile: Option<PathBuf>,
+    /// How to show the answer [default: table on a terminal, else json]
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    pub(crate) output: Option<Format>,
+    /// Show only what this JMESPath expression finds in the answer
+    #[arg(long, global = true, value_name = "JMESPATH", value_parser = query::parse)]
+    pub(crate) query: Option<query::Query>,
+    /// How long to wait for what was asked to be observed
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = input::duration::parse
+    )]
+    pub(crate) timeout: Duration,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a machine known: NAME and its private addresses
+    Add(vm::Add),
+    /// Close a machine's management ports until somebody asks
+    Protect(policy::Protect),
+    /// Give a machine's ports back as they were
+    Unprotect(policy::Unprotect),
+    /// Keep a lock that had to be confirmed
+    Confirm(policy::Confirm),
+
+    /// Ask for access, and wait until the port is open
+    Request(access::Ask),
+    /// Who has access right now
+    Status(status::Status),
+    /// End an access early
+    Close(access::Close),
+    /// Who you are to the server, and from which address
+    Whoami,
+
+    /// Machines and their policies, in the words of az
+    #[command(subcommand)]
+    Vm(vm::Vm),
+    /// The log of everything that happened
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Remember a default group or location
+    Configure(configure::Configure),
+
+    /// See it work, with real packets, in less than a minute
+    Demo(demo::Demo),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Run the guard: the one process that may change the firewall
+    Guard(guard::Guard),
+    /// The server's configuration
+    #[command(subcommand)]
+    Config(config::Config),
+    /// The first administrator
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// The server's clock
+    #[command(subcommand)]
+    Clock(admin::Clock),
+    /// Completions for a shell
+    Completion(completion::Completion),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! `admin rotate` and `clock accept`: what only somebody on the server's machine may do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hourgate_server::{ClockAnswer, LocalError};
+use serde_json::json;
+
+use super::block_on;
+use crate::{
+    cli::Global,
+    clock,
+    exit::{Exit, Failure},
+    output::{Answer, Output, Table, human},
+    profile,
+};
+
+/// The first administrator
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Replace the administrator's secret, also when it is lost
+    Rotate(Rotate),
+}
+
+/// Replace the administrator's secret, also when it is lost
+///
+/// Writes a new admin.json into the server's data directory. Every token of the old secret ends.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo hourgate admin rotate")]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    place: DataDir,
+}
+
+/// The server's clock
+#[derive(Debug, Subcommand)]
+pub(crate) enum Clock {
+    /// Believe the machine's clock although it lies behind what was recorded
+    Accept(Accept),
+}
+
+/// Believe the machine's clock although it lies behind what was recorded
+///
+/// While it does, nothing opens. Set the clock right first, if it is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo hourgate clock accept")]
+pub(crate) struct Accept {
+    #[command(flatten)]
+    place: DataDir,
+}
+
+/// The data directory of the server that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct DataDir {
+    /// The server's data directory [default: the default one]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// Where it is.
+    pub(crate) fn path(self) -> Result<PathBuf, Failure> {
+        self.data_dir.or_else(profile::data_dir).ok_or_else(|| {
+            let sentence =
+                "Neither HOME nor XDG_STATE_HOME is set: name a directory with --data-dir.";
+            Failure::usage(sentence)
+        })
+    }
+}
+
+/// Does what was typed behind `admin`.
+pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
+    match args {
+        Admin::Rotate(Rotate { place }) => {
+            let dir = place.path()?;
+            let file = block_on(hourgate_server::rotate_admin(&dir))?.map_err(failed)?;
+            let mut table = Table::new(["PROFILE"]);
+            table.row([file.display().to_string()]);
+            let answer = Answer::new(json!({ "profile": file }), table)
+                .then(vec!["The old secret no longer works.".to_owned()]);
+            Output::new(global.output, global.query).show(&answer)
+        }
+    }
+}
+
+/// Does what was typed behind `clock`.
+pub(crate) fn clock(global: Global, args: Clock) -> Result<(), Failure> {
+    match args {
+        Clock::Accept(Accept { place }) => {
+            let dir = place.path()?;
+            let answer = block_on(hourgate_server::accept_clock(&dir))?.map_err(failed)?;
+            let now = clock::local_now();
+            let mut table = Table::new(["CLOCK", "RECORDED BEFORE"]);
+            let (value, next) = match answer {
+                ClockAnswer::Accepted { at, before } => {
+                    table.row([human::moment(at, &now), human::moment(before, &now)]);
+                    let value = json!({ "accepted": true, "at": at, "before": before });
+                    (value, "The clock is believed from now on, and that is in the log.")
+                }
+                ClockAnswer::NotBehind => (
+                    json!({ "accepted": false }),
+                    "The clock is not behind: nothing was to be done.",
+                ),
+            };
+            let answer = Answer::new(value, table).then(vec![next.to_owned()]);
+            Output::new(global.output, global.query).show(&answer)
+        }
+    }
+}
+
+/// Something on this machine that was not done.
+pub(crate) fn failed(error: LocalError) -> Failure {
+    let advice = match &error {
+        LocalError::DataDir(_) => "Run it as the user that the server runs as.",
+        LocalError::NoAnswer { .. } => "Is the server stuck? Its log says more.",
+        LocalError::Failed(_) => {
+            "Name the server's data directory with --data-dir, if it is another."
+        }
+    };
+    Failure::new(Exit::Refused, format!("It was not done: {error}.")).advise(advice)
+}

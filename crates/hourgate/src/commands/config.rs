@@ -1,0 +1,68 @@
+//! `hourgate config check`: tests a configuration before a server is started with it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hourgate_api::time::IsoDuration;
+use serde_json::json;
+
+use crate::{
+    cli::Global,
+    exit::{Exit, Failure},
+    output::{Answer, Output, Table},
+    view,
+};
+
+/// The server's configuration
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Test a configuration file, and show what would hold with it
+    Check(Check),
+}
+
+/// Test a configuration file, and show what would hold with it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hourgate config check /etc/hourgate/config.toml")]
+pub(crate) struct Check {
+    /// The configuration: TOML
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    file: Option<PathBuf>,
+    /// The same, as `serve` has it
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+/// Does what was typed behind `config`.
+pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
+    let Config::Check(args) = args;
+    let Some(path) = args.file.or(args.config) else {
+        return Err(Failure::usage("No configuration file is named."));
+    };
+    let config = hourgate_server::config::check(&path)
+        .map_err(|error| Failure::new(Exit::Refused, format!("{error}.")))?;
+    let guards: Vec<_> = config
+        .guards
+        .iter()
+        .map(|guard| {
+            json!({ "name": guard.cover.name, "socket": guard.socket, "covers": guard.cover.covers })
+        })
+        .collect();
+    let value = json!({
+        "data_dir": config.data_dir,
+        "listen": config.listen,
+        "public_url": config.public_url.map(|url| url.url),
+        "trusted_proxies": config.trusted_proxies,
+        "metrics_listen": config.metrics_listen,
+        "shortest_access": IsoDuration(config.shortest_access),
+        "shortest_policy": IsoDuration(config.shortest_policy),
+        "guard": guards,
+    });
+    let mut table = Table::new(["SETTING", "VALUE"]);
+    for (key, value) in value.as_object().into_iter().flatten() {
+        table.row([key.clone(), view::plain(value)]);
+    }
+    let answer = Answer::new(value, table).then(vec!["The configuration is sound.".to_owned()]);
+    Output::new(global.output, global.query).show(&answer)
+}

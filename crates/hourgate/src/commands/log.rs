@@ -1,0 +1,62 @@
+//! `hourgate log verify`: whether the log is whole.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{admin, block_on};
+use crate::{
+    cli::Global,
+    exit::{Exit, Failure},
+    output::{Answer, Output, Table},
+};
+
+/// The log of everything that happened
+#[derive(Debug, Subcommand)]
+pub(crate) enum Log {
+    /// Whether every record follows from the one before, bears the seal, and none is missing
+    Verify(Verify),
+}
+
+/// Whether every record follows from the one before, bears the seal, and none is missing
+///
+/// Reads the server's data directory, whether or not a server runs. Exit code 1 if it is not whole.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo hourgate log verify
+  hourgate log verify --data-dir /backup/hourgate -o json")]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    place: admin::DataDir,
+}
+
+/// Does what was typed behind `log`.
+pub(crate) fn run(global: Global, args: Log) -> Result<(), Failure> {
+    let Log::Verify(Verify { place }) = args;
+    let dir = place.path()?;
+    // Opening it would make a new one, whose empty log is whole.
+    if !dir.join("hourgate.db").exists() {
+        let sentence = format!("There is no log in {}.", dir.display());
+        return Err(Failure::new(Exit::NotFound, sentence)
+            .advise("Name the server's data directory with --data-dir."));
+    }
+    let verdict = block_on(hourgate_server::verify_log(&dir))?.map_err(admin::failed)?;
+    let ok = verdict.first_bad.is_none();
+    let first_bad = verdict.first_bad.map(|record| record.to_string());
+    let mut table = Table::new(["WHOLE", "RECORDS", "FIRST BAD"]);
+    table.row([
+        if ok { "yes" } else { "NO" }.to_owned(),
+        verdict.records.to_string(),
+        first_bad.clone().unwrap_or_else(|| "-".to_owned()),
+    ]);
+    let value = json!({
+        "ok": ok, "records": verdict.records, "firstBad": verdict.first_bad,
+    });
+    Output::new(global.output, global.query).show(&Answer::new(value, table))?;
+    if ok {
+        return Ok(());
+    }
+    let at = first_bad.map_or_else(String::new, |record| format!(", from record {record} on"));
+    Err(Failure::new(Exit::Refused, format!("The log is not what was written{at}."))
+        .advise("Keep the data directory as it is, and compare it with a backup."))
+}

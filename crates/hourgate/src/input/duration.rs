@@ -1,0 +1,61 @@
+//! Durations as people write them, and as the wire has them.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+
+/// Reads `3s`, `90m`, `2h`, `1h30m`, `1d` or `PT2H`.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write 90s, 45m, 2h, 1h30m or PT2H");
+    let span: Span = text.trim().parse().map_err(|_| wrong())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let length = Duration::try_from(length).map_err(|_| wrong())?;
+    if length.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(length) }
+}
+
+/// As the wire has it: `PT1H30M`.
+pub(crate) fn wire(length: Duration) -> String {
+    SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_write_them() {
+        let rows = [
+            ("3s", 3),
+            ("90m", 5_400),
+            ("2h", 7_200),
+            ("1h30m", 5_400),
+            ("1h 30m", 5_400),
+            ("PT2H", 7_200),
+            ("pt1h30m", 5_400),
+            ("1d", 86_400),
+            ("P1D", 86_400),
+            ("45 minutes", 2_700),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_says_what_would_be() {
+        for text in ["", "2", "-2h", "2h ago", "0s", "PT0S", "1mo", "1y", "2x", "h", "🕑", "9e9h"]
+        {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains("no duration") || error.contains("no time"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_wire_gets_iso_8601() {
+        let rows = [(7_200, "PT2H"), (5_400, "PT1H30M"), (3, "PT3S"), (86_400, "PT24H")];
+        for (seconds, text) in rows {
+            assert_eq!(wire(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(parse(&wire(Duration::from_millis(1_500))), Ok(Duration::from_millis(1_500)));
+    }
+}

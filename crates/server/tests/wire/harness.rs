@@ -222,7 +222,10 @@ impl Running {
     }
 
     pub fn vm_id(&self, group: &str, name: &str) -> String {
-        format!("{}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}", self.s())
+        format!(
+            "{}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}",
+            self.s()
+        )
     }
 
     pub fn policy_id(&self, group: &str) -> String {
@@ -278,7 +281,8 @@ impl Running {
     /// Asks for port 22 of `web-1`, and gives the request's id.
     pub async fn ask(&self) -> String {
         let path = format!("{}/initiate?api-version=2020-01-01", self.policy_id("rg1"));
-        let (status, answer) = self.json(Method::POST, &path, Some(&self.ask_body("web-1", 22))).await;
+        let (status, answer) =
+            self.json(Method::POST, &path, Some(&self.ask_body("web-1", 22))).await;
         assert_eq!(status, 202, "{answer}");
         answer["id"].as_str().expect("an id").to_owned()
     }

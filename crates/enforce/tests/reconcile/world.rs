@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     settings: Settings,
     /// The database is gone.
     down: AtomicBool,
+    /// How long loading everything takes after it was read, in milliseconds.
+    pub(crate) slow: AtomicU64,
     pub(crate) alarms: Mutex<Vec<Alarm>>,
     pub(crate) events: Mutex<Vec<Event>>,
 }
@@ -81,6 +83,7 @@ impl Memory {
             clock,
             settings,
             down: AtomicBool::new(false),
+            slow: AtomicU64::new(0),
             alarms: Mutex::default(),
             events: Mutex::default(),
         }))
@@ -116,7 +119,11 @@ impl Facts for Memory {
         self.reach()?;
         let state = self.state.lock().unwrap().clone();
         Ok(match which {
-            Which::Everything => state,
+            Which::Everything => {
+                let slow = self.slow.load(Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(slow)).await;
+                state
+            }
             Which::Vms(vms) => only(state, vms),
         })
     }

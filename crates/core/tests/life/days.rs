@@ -321,7 +321,9 @@ impl Life<'_> {
         if refused.is_some() {
             return Ok(());
         }
-        let left = self.rules.plan(&desired, &self.gate.observed(now));
+        let stands = self.gate.observed(now);
+        same("the gate's openings", &stands.openings, &desired.openings)?;
+        let left = self.rules.plan(&desired, &stands);
         if !left.is_empty() {
             return Err(format!("a plan leaves something to do: {left:?}"));
         }

@@ -1,0 +1,151 @@
+//! The plan: carried out, it makes a guard agree; it does no more than that; and what closes is never
+//! among what opens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hourgate_core::{
+    network::{Lock, Opening, Port, Sessions},
+    plan::{Coverage, Desired, Observed, Plan, plan},
+    time::{BootTime, Deadline, Timestamp},
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+fn lock() -> impl Strategy<Value = Lock> {
+    (0u8..3, 1u16..3).prop_map(|(host, number)| Lock {
+        address: [10, 0, 0, host].into(),
+        port: Port::new(number).unwrap_or_else(|| unreachable!("not 0")),
+    })
+}
+
+fn opening() -> impl Strategy<Value = Opening> {
+    let source = prop_oneof![Just("192.0.2.1/32"), Just("192.0.2.0/24"), Just("0.0.0.0/0")];
+    (lock(), source).prop_filter_map("one family", |(lock, source)| {
+        Opening::new(source.parse().ok()?, lock.address, lock.port)
+    })
+}
+
+fn deadline() -> impl Strategy<Value = Deadline> {
+    let boot = prop_oneof![
+        Just(None),
+        (1u128..3, 0u64..3)
+            .prop_map(|(boot, nanos)| Some(BootTime { boot: Uuid::from_u128(boot), nanos }))
+    ];
+    (0i64..3, boot).prop_map(|(wall, boot)| Deadline {
+        wall: Timestamp::from_second(wall).unwrap_or(Timestamp::MIN),
+        boot,
+    })
+}
+
+fn locks() -> impl Strategy<Value = BTreeMap<Lock, Sessions>> {
+    let sessions = prop_oneof![Just(Sessions::GoOn), Just(Sessions::EndWithAccess)];
+    proptest::collection::btree_map(lock(), sessions, 0..6)
+}
+
+fn openings() -> impl Strategy<Value = BTreeMap<Opening, Deadline>> {
+    proptest::collection::btree_map(opening(), deadline(), 0..6)
+}
+
+fn desired() -> impl Strategy<Value = Desired> {
+    let coverage = prop_oneof![
+        Just(Coverage::All),
+        proptest::collection::btree_set(0u8..3, 0..3).prop_map(|hosts| {
+            Coverage::Only(hosts.into_iter().map(|host| [10, 0, 0, host].into()).collect())
+        })
+    ];
+    let released = proptest::collection::btree_set(lock(), 0..4);
+    (coverage, locks(), released, openings()).prop_map(|(coverage, locks, released, openings)| {
+        let has = |lock: &Lock| coverage.has(lock.address);
+        Desired {
+            locks: locks.into_iter().filter(|(lock, _)| has(lock)).collect(),
+            released: released.into_iter().filter(|lock| has(lock)).collect(),
+            openings: openings.into_iter().filter(|(opening, _)| has(&opening.lock())).collect(),
+            coverage,
+        }
+    })
+}
+
+fn observed() -> impl Strategy<Value = Observed> {
+    (locks(), openings()).prop_map(|(locks, openings)| Observed {
+        coverage: Coverage::All,
+        locks,
+        openings,
+        failed: BTreeMap::new(),
+    })
+}
+
+fn carried_out(plan: &Plan, observed: &Observed) -> Observed {
+    let mut after = observed.clone();
+    after.openings.retain(|opening, _| !plan.close.contains(opening));
+    after.openings.extend(plan.shorten.clone());
+    after.locks.extend(plan.lock.clone());
+    after.openings.extend(plan.open.clone());
+    after.locks.retain(|lock, _| !plan.unlock.contains(lock));
+    after
+}
+
+/// Whether the first may end later than the second on some clock.
+fn may_end_later(first: &Deadline, second: &Deadline) -> bool {
+    let on_boot = match (first.boot, second.boot) {
+        (Some(first), Some(second)) if first.boot == second.boot => first.nanos > second.nanos,
+        (_, None) => false,
+        (Some(_) | None, Some(_)) => true,
+    };
+    first.wall > second.wall || on_boot
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn carried_out_it_makes_a_guard_agree(desired in desired(), observed in observed()) {
+        let after = carried_out(&plan(&desired, &observed), &observed);
+        let covered = |lock: &Lock| desired.coverage.has(lock.address);
+        for (opening, until) in &after.openings {
+            if covered(&opening.lock()) {
+                prop_assert_eq!(desired.openings.get(opening), Some(until));
+            } else {
+                prop_assert_eq!(observed.openings.get(opening), Some(until), "not spoken of");
+            }
+        }
+        for opening in desired.openings.keys() {
+            prop_assert!(after.openings.contains_key(opening));
+        }
+        for lock in desired.locks.keys().chain(observed.locks.keys()) {
+            let released = desired.released.contains(lock);
+            let right = match desired.locks.get(lock) {
+                Some(sessions) => Some(sessions),
+                None if released => None,
+                None => observed.locks.get(lock),
+            };
+            prop_assert_eq!(after.locks.get(lock), right, "what is not released stays");
+        }
+        prop_assert!(plan(&desired, &after).is_empty(), "what agrees needs nothing");
+    }
+
+    #[test]
+    fn it_does_no_more_than_that(desired in desired(), observed in observed()) {
+        let plan = plan(&desired, &observed);
+        for (opening, until) in plan.shorten.iter().chain(&plan.open) {
+            prop_assert_ne!(observed.openings.get(opening), Some(until), "it stands so already");
+        }
+        for (lock, sessions) in &plan.lock {
+            prop_assert_ne!(observed.locks.get(lock), Some(sessions), "it stands so already");
+        }
+        prop_assert!(plan.close.iter().all(|opening| observed.openings.contains_key(opening)));
+        prop_assert!(plan.unlock.iter().all(|lock| observed.locks.contains_key(lock)));
+        prop_assert!(plan.unlock.iter().all(|lock| !desired.locks.contains_key(lock)));
+    }
+
+    #[test]
+    fn what_closes_is_never_among_what_opens(desired in desired(), observed in observed()) {
+        let plan = plan(&desired, &observed);
+        let opens: BTreeSet<&Opening> = plan.open.keys().collect();
+        prop_assert!(plan.close.iter().chain(plan.shorten.keys()).all(|o| !opens.contains(o)));
+        for (opening, until) in &plan.open {
+            if let Some(current) = observed.openings.get(opening) {
+                prop_assert!(!may_end_later(current, until), "a later end alone waits for the opens");
+            }
+        }
+    }
+}

@@ -176,7 +176,11 @@ async fn a_guard_that_was_away_agrees_again_when_it_is_back() {
     assert!(status.failures > 0);
     assert_eq!(world.reconciler.view().sight(&opening(1, 1)), Sight::Unknown);
     assert_eq!(world.reconciler.view().locked(lock(1)), None);
-    until("open", || world.is_recorded_open(open) && world.is_recorded_closed(ends)).await;
+    let back = || matches!(world.reconciler.view().guards()[0].reached, Reached::Yes { .. });
+    until("back", back).await;
+    let took =
+        until("open", || world.is_recorded_open(open) && world.is_recorded_closed(ends)).await;
+    assert!(took <= Duration::from_millis(20), "agreed after {took:?}, not waiting for a sweep");
     assert!(!world.guard.accepts(source(2), address(2), port()));
     assert!(matches!(world.reconciler.view().guards()[0].reached, Reached::Yes { .. }));
 }

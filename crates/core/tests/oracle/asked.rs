@@ -147,7 +147,8 @@ impl Oracle {
         if !wanted.iter().all(|span| covers(&named, *span)) {
             let single = only_one(source);
             let own = single.is_some() && single == own;
-            return (!own && !(rule.others && single.is_some())).then_some("ApprovalRequired");
+            let passes = own || (rule.others && single.is_some());
+            return (!passes).then_some("ApprovalRequired");
         }
         let mut together: Vec<Span> = self
             .promises

@@ -173,8 +173,11 @@ impl<'a> Loader<'a> {
         }
         self.policies.insert(id.clone());
         let members = of_policy(self.db, &key)?;
-        let vms: Vec<VmId> = members.iter().map(|(vm, _, _)| vm.clone()).collect();
+        let mut vms: Vec<VmId> = members.iter().map(|(vm, _, _)| vm.clone()).collect();
         if let Some(policy) = self.state.policies.get_mut(id) {
+            // What a roll-back brings back is locked again: those VMs are part of the policy too.
+            let before = policy.confirmation.iter().filter_map(|c| c.before.as_ref());
+            vms.extend(before.flat_map(|before| before.members.keys().cloned()));
             policy.members = members.into_iter().map(|(vm, _, member)| (vm, member)).collect();
         }
         vms.iter().try_for_each(|vm| self.vm(vm))

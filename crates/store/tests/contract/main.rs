@@ -1,0 +1,37 @@
+//! The store's contract: what every memory must hold, written once, run on each.
+//!
+//! A second database is added by one more [`fixture::Fixture`] and one more line of `contract!`.
+
+mod cases;
+mod fixture;
+mod kill;
+mod sqlite;
+
+/// Runs every case on one fixture.
+macro_rules! contract {
+    ($fixture:ident: $($case:ident),+ $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            crate::cases::$case::<crate::fixture::$fixture>().await;
+        }
+    )+};
+}
+
+mod on_sqlite {
+    contract!(
+        Sqlite: everything_survives_reopening,
+        a_refused_command_leaves_its_record_alone,
+        one_refused_among_many_spoils_nobody,
+        needs_bring_what_they_say,
+        what_time_demands_is_loaded_whole,
+        a_request_over_two_vms_is_not_closed_by_half_a_look,
+        the_next_deadline_is_the_earliest,
+        answers_are_bounded_and_paged,
+        names_are_found_in_any_case,
+        an_accepted_clock_stays_accepted,
+        refusals_are_bounded,
+        a_principal_is_kept,
+        the_log_explains_a_random_history,
+        settings_can_be_replaced,
+    );
+}

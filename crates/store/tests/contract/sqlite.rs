@@ -1,0 +1,297 @@
+//! What only SQLite can be asked: bad rows, a changed log, full disks, modes, and who may open the file.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process};
+
+use hourgate_core::{command::Command, id::RequestId, time::Clock};
+use hourgate_store::{
+    Store, StoreError, TransactError,
+    sqlite::{Open, OpenError, OsMint, SqliteStore},
+};
+use rusqlite::Connection;
+
+use crate::fixture::{
+    Fixture, HandClock, Sqlite, act, ask, minutes, open, prepare, register, try_act,
+};
+
+/// A store with a little of everything, closed; five records and more in its log.
+async fn written() -> (Sqlite, std::sync::Arc<HandClock>) {
+    let (place, clock) = (Sqlite::new(), HandClock::new());
+    let store = place.open(&clock);
+    prepare(&store).await;
+    for number in 0..3 {
+        let asked = ask(&store, number, &format!("p{number}"), &[("web", 22), ("db", 22)]);
+        act(&store, Command::Request(asked)).await;
+    }
+    act(&store, Command::End { request: RequestId::mint(2), only: None }).await;
+    (place, clock)
+}
+
+fn raw(path: &Path) -> Connection {
+    let db = Connection::open(path).unwrap();
+    db.pragma_update(None, "foreign_keys", true).unwrap();
+    db
+}
+
+#[tokio::test]
+async fn rows_that_break_a_rule_are_refused_by_the_database() {
+    let (place, _) = written().await;
+    let db = raw(&place.path());
+    let bad = [
+        (
+            "an address of two VMs",
+            "UPDATE vm_address SET address = '10.0.0.4' WHERE address = '10.0.0.5'",
+        ),
+        (
+            "a port of two policies",
+            "INSERT INTO rule SELECT vm, port, policy, 7, protocol, form, sources, longest, approval, sessions, widest_v4, widest_v6, other_addresses FROM rule LIMIT 1",
+        ),
+        ("port 0", "UPDATE rule SET port = 0"),
+        ("port 65536", "UPDATE access SET port = 65536"),
+        ("longer than 24 h", "UPDATE rule SET longest = 86400000000001"),
+        ("a rule without sources", "UPDATE rule SET sources = ''"),
+        ("a rule of no policy", "UPDATE rule SET policy = 'none'"),
+        ("a VM's name unfolded", "UPDATE vm SET key = upper(key)"),
+        ("a grant without an end", "UPDATE access SET until = NULL WHERE stage = 'granted'"),
+        ("an end without a reason", "UPDATE access SET reason = NULL WHERE stage = 'ended'"),
+        (
+            "closed but running",
+            "UPDATE access SET closed = 1, closed_by = 'x' WHERE stage = 'granted'",
+        ),
+        ("settled but running", "UPDATE access SET settled = 1 WHERE stage = 'granted'"),
+        (
+            "an ended access revived",
+            "UPDATE access SET stage = 'granted', ended = NULL, reason = NULL, settled = 0 WHERE stage = 'ended'",
+        ),
+        ("an end rewritten", "UPDATE access SET ended = ended + 1 WHERE stage = 'ended'"),
+        ("another source", "UPDATE access SET source = '*' WHERE stage = 'granted'"),
+        ("a running access deleted", "DELETE FROM access WHERE stage = 'granted'"),
+        (
+            "an access of no request",
+            "INSERT INTO access SELECT 'zzzzzz', vm, port, position, vm_id, instance, source, window, window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, reason_text, opened, opened_by, closed, closed_by, settled FROM access LIMIT 1",
+        ),
+        ("a record rewritten", "UPDATE log SET body = x'00' WHERE seq = 1"),
+        ("a record deleted", "DELETE FROM log WHERE seq = 3"),
+        (
+            "a gap",
+            "INSERT INTO log SELECT seq + 100, version, body, hash, seal FROM log WHERE seq = 1",
+        ),
+        ("personal data rewritten", "UPDATE personal SET text = 'somebody else'"),
+        ("no head", "DELETE FROM head"),
+    ];
+    for (what, sql) in bad {
+        let done = db.execute(sql, []);
+        let code = done.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+        assert_eq!(code, Some(rusqlite::ErrorCode::ConstraintViolation), "{what}: {done:?}");
+    }
+}
+
+/// Runs SQL as somebody with the file but without the key would: triggers are no obstacle to them.
+fn tamper(place: &Sqlite, sql: &str) {
+    let db = Connection::open(place.path()).unwrap();
+    db.execute_batch(
+        "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;
+         DROP TRIGGER log_is_not_rewritten; DROP TRIGGER log_is_not_cut; DROP TRIGGER log_has_no_gap;
+         DROP TRIGGER personal_is_not_rewritten; DROP TRIGGER access_stays_ended;
+         DROP TRIGGER access_stays_itself; DROP TRIGGER access_stays_until_settled;",
+    )
+    .unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_log_is_found_at_its_first_bad_record() {
+    let edits: [(&str, u64, &str); 9] = [
+        (
+            "edited",
+            4,
+            "UPDATE log SET body = CAST(replace(CAST(body AS TEXT), 'test', 'tost') AS BLOB) WHERE seq = 4",
+        ),
+        (
+            "cut at its end",
+            7,
+            "DELETE FROM log WHERE seq >= 7; DELETE FROM personal WHERE seq >= 7",
+        ),
+        ("cut in the middle", 3, "DELETE FROM log WHERE seq = 3"),
+        (
+            "reordered",
+            2,
+            "UPDATE log SET seq = -2 WHERE seq = 2; UPDATE log SET seq = 2 WHERE seq = 3; UPDATE log SET seq = 3 WHERE seq = -2",
+        ),
+        (
+            "with a record put in",
+            5,
+            "UPDATE log SET seq = -seq - 1 WHERE seq >= 5; UPDATE log SET seq = -seq WHERE seq < 0; INSERT INTO log SELECT 5, version, body, hash, seal FROM log WHERE seq = 4",
+        ),
+        ("of another version", 6, "UPDATE log SET version = 2 WHERE seq = 6"),
+        ("with its seal edited", 2, "UPDATE log SET seal = zeroblob(32) WHERE seq = 2"),
+        ("with an edited head", 9, "UPDATE head SET seal = zeroblob(32)"),
+        (
+            "with an edited name",
+            4,
+            "UPDATE personal SET text = 'mallory' WHERE seq = 4 AND path = '/entry/request/requester/name'",
+        ),
+    ];
+    for (what, first_bad, sql) in edits {
+        let (place, clock) = written().await;
+        let store = place.open(&clock);
+        let whole = store.verify_log().await.unwrap();
+        assert_eq!((whole.records, whole.first_bad), (8, None));
+        tamper(&place, sql);
+        let verdict = store.verify_log().await.unwrap();
+        assert_eq!(verdict.first_bad, Some(first_bad), "a log {what}");
+    }
+}
+
+#[tokio::test]
+async fn erasing_a_person_keeps_the_log_whole() {
+    let (place, clock) = written().await;
+    let db = raw(&place.path());
+    assert!(
+        db.execute("DELETE FROM personal WHERE path <> '/entry/request/accesses/0/source'", [])
+            .unwrap()
+            > 5
+    );
+    let bodies: String = db
+        .query_row("SELECT group_concat(CAST(body AS TEXT)) FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert!(!bodies.contains("p1@example.com") && !bodies.contains("192.0.2.7"));
+    assert!(bodies.contains("commitment"));
+    assert_eq!(place.open(&clock).verify_log().await.unwrap().first_bad, None);
+}
+
+#[tokio::test]
+async fn rows_without_their_event_open_nothing() {
+    let forgeries = [
+        ("a longer grant", "UPDATE access SET until = until + 1 WHERE stage = 'granted'"),
+        (
+            "an end revived",
+            "UPDATE access SET stage = 'granted', ended = NULL, reason = NULL, settled = 0 WHERE stage = 'ended'",
+        ),
+        ("a lock given back", "INSERT INTO released (address, port) VALUES ('10.0.0.4', 22)"),
+        ("a port forgotten", "DELETE FROM rule WHERE port = 443"),
+        ("another source allowed", "UPDATE rule SET sources = '*'"),
+        ("a VM moved", "UPDATE vm_address SET address = '10.0.0.99' WHERE address = '10.0.0.5'"),
+        ("a clock set back", "UPDATE head SET highest = highest - 1"),
+        (
+            "a grant for another source",
+            "UPDATE access SET source = '203.0.113.9' WHERE stage = 'granted'",
+        ),
+    ];
+    for (what, sql) in forgeries {
+        let (place, clock) = written().await;
+        let store = place.open(&clock);
+        store.everything().await.unwrap();
+        tamper(&place, sql);
+        let running = store.everything().await;
+        assert!(
+            matches!(running, Err(StoreError::Damaged(_))),
+            "{what}, while it runs: {running:?}"
+        );
+        drop(store);
+        let opened = open(&place.path(), &clock).map(|_| ());
+        assert!(matches!(opened, Err(OpenError::Damaged(_))), "{what}, at the start: {opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn opening_says_clearly_why_not() {
+    let (place, clock) = written().await;
+    let store = place.open(&clock);
+    let twice = open(&place.path(), &clock).map(|_| ());
+    assert!(matches!(twice, Err(OpenError::InUse(_))), "{twice:?}");
+    let mode = |name| fs::metadata(name).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(place.path()), 0o600);
+    assert_eq!(mode(place.path().with_extension("db-wal")), 0o600);
+    drop(store);
+
+    let other_key = SqliteStore::open(Open {
+        path: place.path(),
+        log_key: [1; 32],
+        settings: Default::default(),
+        clock: std::sync::Arc::clone(&clock) as std::sync::Arc<dyn Clock>,
+        mint: std::sync::Arc::new(OsMint),
+    });
+    assert!(matches!(other_key.map(|_| ()), Err(OpenError::Damaged(_))));
+
+    raw(&place.path())
+        .execute("INSERT INTO migration (number, checksum) VALUES (2, zeroblob(32))", [])
+        .unwrap();
+    let newer = open(&place.path(), &clock).map(|_| ());
+    assert!(matches!(newer, Err(OpenError::TooNew { found: 2, known: 1 })), "{newer:?}");
+
+    let nowhere = open(Path::new("/proc/hourgate/store.db"), &clock).map(|_| ());
+    assert!(matches!(nowhere, Err(OpenError::NotWritable { .. })), "{nowhere:?}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.db");
+    raw(&path).execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let foreign = open(&path, &clock).map(|_| ());
+    assert!(matches!(foreign, Err(OpenError::Damaged(_))), "{foreign:?}");
+    fs::write(&path, [7; 8192]).unwrap();
+    let garbage = open(&path, &clock).map(|_| ());
+    assert!(matches!(garbage, Err(OpenError::Damaged(_))), "{garbage:?}");
+}
+
+/// Set for the process that may mount a small disk of its own.
+const SMALL_DISK: &str = "HOURGATE_TEST_SMALL_DISK";
+
+/// On a disk of its own, 4 MiB, in a mount namespace of its own: the test runs itself again in one.
+#[test]
+fn a_full_disk_leaves_nothing_half_done() {
+    if let Some(dir) = std::env::var_os(SMALL_DISK) {
+        let mounted = process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "hourgate-test"])
+            .arg(&dir)
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+        tokio::runtime::Runtime::new().unwrap().block_on(fill(Path::new(&dir)));
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let flags = if rustix::process::geteuid().is_root() { "-m" } else { "-rm" };
+    let done = process::Command::new("unshare")
+        .arg(flags)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::a_full_disk_leaves_nothing_half_done", "--nocapture"])
+        .env(SMALL_DISK, dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{}\n{said}", String::from_utf8_lossy(&done.stdout));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("disk was full"), "{said}");
+}
+
+async fn fill(dir: &Path) {
+    let clock = HandClock::new();
+    let path = dir.join("store.db");
+    let store = open(&path, &clock).unwrap();
+    prepare(&store).await;
+    // What is given back later, to see that the store recovers.
+    fs::write(dir.join("ballast"), vec![1; 200_000]).unwrap();
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let number = acknowledged.len() as u64;
+        clock.pass(minutes(1) / 60);
+        let asked = ask(&store, number, &format!("p{number}"), &[("web", 22)]);
+        match try_act(&store, Command::Request(asked)).await {
+            Ok(_) => acknowledged.push(RequestId::mint(number)),
+            Err(error) => break error,
+        }
+        assert!(acknowledged.len() < 10_000, "4 MiB never get full");
+    };
+    assert!(!acknowledged.is_empty());
+    println!("after {} requests the disk was full: {refused}", acknowledged.len());
+    assert!(matches!(refused, TransactError::Store(StoreError::Unavailable(_))), "{refused:?}");
+    let state = store.everything().await.unwrap();
+    assert_eq!(state.requests.len(), acknowledged.len(), "all that was acknowledged, no more");
+    assert_eq!(store.verify_log().await.unwrap().first_bad, None);
+    fs::remove_file(dir.join("ballast")).unwrap();
+    act(&store, register(&store, "after", &["10.0.0.200"])).await;
+    assert_eq!(store.verify_log().await.unwrap().first_bad, None);
+    assert_eq!(store.replay().await.unwrap(), store.everything().await.unwrap());
+    drop(store);
+    let store = open(&path, &clock).unwrap();
+    assert_eq!(store.everything().await.unwrap().requests.len(), acknowledged.len());
+    assert_eq!(store.everything().await.unwrap().vms.len(), 3);
+}

@@ -292,11 +292,13 @@ impl Drop for Asked<'_> {
 /// Connects to root's guard or one of our own user's: anybody else who listens there would only say what
 /// we like to hear.
 async fn connect(socket: &Path) -> Result<UnixStream, Link> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        let nobody = [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&error.kind());
+        if nobody {
             Link::Absent("nobody listens there".to_owned())
+        } else {
+            Link::Broken(error.to_string())
         }
-        _ => Link::Broken(error.to_string()),
     })?;
     let peer = stream.peer_cred().map_err(|error| Link::Broken(error.to_string()))?;
     let own = rustix::process::geteuid().as_raw();

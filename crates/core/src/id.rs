@@ -76,7 +76,8 @@ impl fmt::Display for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Name) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        // Mostly both were written alike, and equal bytes are compared at once.
+        self.0 == other.0 || self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
@@ -96,6 +97,9 @@ impl PartialOrd for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Name) -> Ordering {
+        if self.0 == other.0 {
+            return Ordering::Equal;
+        }
         self.folded_bytes().cmp(other.folded_bytes())
     }
 }

@@ -136,6 +136,9 @@ impl<'a> Loader<'a> {
             "SELECT vm_id FROM access WHERE stage = 'granted' AND until <= :wall \
              UNION SELECT vm_id FROM access \
              WHERE stage = 'granted' AND until_boot = :boot AND until_nanos <= :nanos \
+             UNION SELECT vm_id FROM access \
+             WHERE stage = 'granted' AND (until_boot < :boot OR until_boot > :boot) \
+             UNION SELECT vm_id FROM access WHERE stage = 'granted' AND until_boot IS NULL \
              UNION SELECT vm_id FROM access WHERE stage = 'planned' AND start <= :wall",
             at,
             |row| row.vm_id(0),

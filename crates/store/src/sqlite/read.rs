@@ -10,7 +10,7 @@ use hourgate_core::{
     state::State,
     time::{Now, Timestamp, distance},
 };
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, ToSql, named_params, params};
 
 use super::{
     Result,
@@ -47,36 +47,53 @@ fn head(db: &Connection) -> Result<Head> {
     Head::read(db)?.ok_or_else(|| rows::damaged("the log has no head"))
 }
 
+/// The same as `hourgate_core::open::next_deadline` of everything, by indexes alone.
 pub(super) fn next_deadline(db: &Connection, now: Now) -> Result<Option<Duration>> {
     let boot = now.boot.boot.as_bytes().as_slice();
-    let wall: Option<i64> = db
-        .prepare_cached(
-            "SELECT min(at) FROM ( \
-             SELECT min(until) AS at FROM access WHERE stage = 'granted' \
-             UNION ALL SELECT min(start) FROM access WHERE stage = 'planned' \
-             UNION ALL SELECT min(confirm_wall) FROM policy WHERE confirm_wall IS NOT NULL)",
-        )?
-        .query_row([], |row| row.get(0))?;
-    let boot: Option<i64> = db
-        .prepare_cached(
-            "SELECT min(at) FROM ( \
-             SELECT min(until_nanos) AS at FROM access WHERE stage = 'granted' AND until_boot = ?1 \
-             UNION ALL SELECT min(confirm_nanos) FROM policy \
-             WHERE confirm_wall IS NOT NULL AND confirm_boot = ?1)",
-        )?
-        .query_row([boot], |row| row.get(0))?;
-    let wall = match wall {
-        Some(nanos) => {
-            let at = Timestamp::from_nanosecond(i128::from(nanos)).map_err(rows::damaged)?;
-            Some(distance(now.wall, at))
-        }
-        None => None,
+    let least = |sql: &str, params: &[&dyn ToSql]| -> Result<Option<i64>> {
+        Ok(db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
     };
-    let boot = boot.map(|nanos| {
+    let ends = least("SELECT min(until) FROM access WHERE stage = 'granted'", &[])?;
+    let starts = least("SELECT min(start) FROM access WHERE stage = 'planned'", &[])?;
+    let confirmations =
+        least("SELECT min(confirm_wall) FROM policy WHERE confirm_wall IS NOT NULL", &[])?;
+    let boot_ends = least(
+        "SELECT min(until_nanos) FROM access WHERE stage = 'granted' AND until_boot = ?1",
+        &[&boot],
+    )?;
+    let boot_confirmations = least(
+        "SELECT min(confirm_nanos) FROM policy \
+         WHERE confirm_wall IS NOT NULL AND confirm_boot = ?1",
+        &[&boot],
+    )?;
+    let of_another_boot = least(
+        "SELECT EXISTS (SELECT 1 FROM access \
+         WHERE stage = 'granted' AND (until_boot < ?1 OR until_boot > ?1)) \
+         OR EXISTS (SELECT 1 FROM access WHERE stage = 'granted' AND until_boot IS NULL)",
+        &[&boot],
+    )?;
+    let clock = State { highest: head(db)?.highest, ..State::default() };
+    // Until the clock can be right nothing begins, and an end of another boot is not believed.
+    let believed = clock.trusted_from().map_or(Duration::ZERO, |from| distance(now.wall, from));
+    let until = |nanos: i64| -> Result<Duration> {
+        let at = Timestamp::from_nanosecond(i128::from(nanos)).map_err(rows::damaged)?;
+        Ok(distance(now.wall, at))
+    };
+    let on_boot = |nanos: i64| {
         let nanos = u64::try_from(nanos).unwrap_or_default();
         Duration::from_nanos(nanos.saturating_sub(now.boot.nanos))
-    });
-    Ok(wall.into_iter().chain(boot).min())
+    };
+    Ok([
+        ends.map(until).transpose()?,
+        starts.map(until).transpose()?.map(|start| start.max(believed)),
+        confirmations.map(until).transpose()?,
+        boot_ends.map(on_boot),
+        boot_confirmations.map(on_boot),
+        (of_another_boot == Some(1)).then_some(believed),
+    ]
+    .into_iter()
+    .flatten()
+    .min())
 }
 
 pub(super) fn policies(

@@ -31,18 +31,18 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
 /// How long anything may take that is awaited.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A running server.
-pub struct Running {
-    pub dir: Arc<TempDir>,
-    pub ready: Ready,
-    pub admin: AdminFile,
-    pub client: reqwest::Client,
-    pub guard: Option<FakeGuard>,
+pub(crate) struct Running {
+    pub(crate) dir: Arc<TempDir>,
+    pub(crate) ready: Ready,
+    pub(crate) admin: AdminFile,
+    pub(crate) client: reqwest::Client,
+    pub(crate) guard: Option<FakeGuard>,
     /// While set, nothing can be written.
-    pub broken: Arc<AtomicBool>,
-    pub notes: Arc<Mutex<Vec<Note>>>,
+    pub(crate) broken: Arc<AtomicBool>,
+    pub(crate) notes: Arc<Mutex<Vec<Note>>>,
     token: tokio::sync::OnceCell<String>,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<Result<(), ServeError>>>,
@@ -50,9 +50,9 @@ pub struct Running {
 
 /// What a test wants of its server.
 #[derive(Clone)]
-pub struct Wanted {
-    pub config: String,
-    pub guard: bool,
+pub(crate) struct Wanted {
+    pub(crate) config: String,
+    pub(crate) guard: bool,
 }
 
 impl Default for Wanted {
@@ -61,18 +61,18 @@ impl Default for Wanted {
     }
 }
 
-pub fn fresh_dir() -> Arc<TempDir> {
+pub(crate) fn fresh_dir() -> Arc<TempDir> {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).expect("a mode");
     Arc::new(dir)
 }
 
-pub async fn start() -> Running {
+pub(crate) async fn start() -> Running {
     start_in(fresh_dir(), Wanted::default()).await.expect("a server")
 }
 
-pub async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Running, ServeError> {
+pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Running, ServeError> {
     // The provider that the client of these tests uses; one test set it already, or this one does.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let config = dir.path().join("hourgate.toml");
@@ -128,12 +128,12 @@ pub async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Running, Serv
     })
 }
 
-pub fn read_admin(path: &Path) -> AdminFile {
+pub(crate) fn read_admin(path: &Path) -> AdminFile {
     serde_json::from_slice(&std::fs::read(path).expect("admin.json")).expect("its content")
 }
 
 /// A client that trusts that certificate and nothing else.
-pub fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
+pub(crate) fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
     let pem = std::fs::read(ca).expect("ca.pem");
     let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
     let builder = reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 6);
@@ -142,16 +142,16 @@ pub fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
 }
 
 impl Running {
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.ready.url)
     }
 
     /// The path of the subscription.
-    pub fn s(&self) -> String {
+    pub(crate) fn s(&self) -> String {
         format!("/subscriptions/{}", self.admin.subscription_id)
     }
 
-    pub async fn token(&self) -> String {
+    pub(crate) async fn token(&self) -> String {
         self.token.get_or_init(|| async { self.sign_in().await }).await.clone()
     }
 
@@ -162,7 +162,7 @@ impl Running {
         answer["access_token"].as_str().expect("a token").to_owned()
     }
 
-    pub async fn token_call(&self, secret: &str) -> Response {
+    pub(crate) async fn token_call(&self, secret: &str) -> Response {
         let url = self.url(&format!("/{}/oauth2/v2.0/token", self.admin.tenant_id));
         let scope = format!("{}//.default", self.ready.url);
         let client = self.admin.client_id.to_string();
@@ -190,11 +190,11 @@ impl Running {
     }
 
     /// A call with a token. `path` is behind the server's URL.
-    pub async fn call(&self, method: Method, path: &str, body: Option<&str>) -> Response {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&str>) -> Response {
         self.call_with(method, path, body, &[]).await
     }
 
-    pub async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         method: Method,
         path: &str,
@@ -213,7 +213,12 @@ impl Running {
     }
 
     /// A call, its status and its JSON.
-    pub async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let body = body.map(Value::to_string);
         let answer = self.call(method, path, body.as_deref()).await;
         let status = answer.status().as_u16();
@@ -221,14 +226,14 @@ impl Running {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    pub fn vm_id(&self, group: &str, name: &str) -> String {
+    pub(crate) fn vm_id(&self, group: &str, name: &str) -> String {
         format!(
             "{}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}",
             self.s()
         )
     }
 
-    pub fn policy_id(&self, group: &str) -> String {
+    pub(crate) fn policy_id(&self, group: &str) -> String {
         format!(
             "{}/resourceGroups/{group}/providers/Microsoft.Security/locations/centralus\
              /jitNetworkAccessPolicies/default",
@@ -236,7 +241,7 @@ impl Running {
         )
     }
 
-    pub async fn register(&self, group: &str, name: &str, addresses: &[&str]) {
+    pub(crate) async fn register(&self, group: &str, name: &str, addresses: &[&str]) {
         let path = format!("{}?api-version=2026-04-01", self.vm_id(group, name));
         let body = serde_json::json!({
             "location": "centralus",
@@ -247,7 +252,7 @@ impl Running {
     }
 
     /// A VM `web-1` with address 10.9.0.4, and a policy for its port 22.
-    pub async fn protect(&self) -> String {
+    pub(crate) async fn protect(&self) -> String {
         self.register("rg1", "web-1", &["10.9.0.4"]).await;
         let policy = self.policy_id("rg1");
         let body = self.policy_body("web-1", 22);
@@ -257,7 +262,7 @@ impl Running {
         policy
     }
 
-    pub fn policy_body(&self, vm: &str, port: u16) -> Value {
+    pub(crate) fn policy_body(&self, vm: &str, port: u16) -> Value {
         serde_json::json!({"kind": "Basic", "properties": {"virtualMachines": [{
             "id": self.vm_id("rg1", vm),
             "ports": [{
@@ -269,7 +274,7 @@ impl Running {
         }]}})
     }
 
-    pub fn ask_body(&self, vm: &str, port: u16) -> Value {
+    pub(crate) fn ask_body(&self, vm: &str, port: u16) -> Value {
         serde_json::json!({"virtualMachines": [{
             "id": self.vm_id("rg1", vm),
             "ports": [{
@@ -279,7 +284,7 @@ impl Running {
     }
 
     /// Asks for port 22 of `web-1`, and gives the request's id.
-    pub async fn ask(&self) -> String {
+    pub(crate) async fn ask(&self) -> String {
         let path = format!("{}/initiate?api-version=2020-01-01", self.policy_id("rg1"));
         let (status, answer) =
             self.json(Method::POST, &path, Some(&self.ask_body("web-1", 22))).await;
@@ -287,12 +292,12 @@ impl Running {
         answer["id"].as_str().expect("an id").to_owned()
     }
 
-    pub fn request_path(&self, id: &str) -> String {
+    pub(crate) fn request_path(&self, id: &str) -> String {
         format!("{}/providers/Hourgate.Access/requests/{id}?api-version=2026-11-01", self.s())
     }
 
     /// Looks until it is so.
-    pub async fn until(&self, path: &str, so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, so: impl Fn(&Value) -> bool) -> Value {
         let look = async {
             loop {
                 let (_, answer) = self.json(Method::GET, path, None).await;
@@ -305,7 +310,7 @@ impl Running {
         tokio::time::timeout(SOON, look).await.expect("it became so")
     }
 
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let (Some(stop), Some(served)) = (self.stop.take(), self.served.take()) {
             stop.send(()).expect("a server that listens");
             served.await.expect("no panic").expect("a clean stop");
@@ -313,7 +318,7 @@ impl Running {
     }
 
     /// Stops it and starts another on the same directory.
-    pub async fn restart(mut self, wanted: Wanted) -> Running {
+    pub(crate) async fn restart(mut self, wanted: Wanted) -> Running {
         self.stop().await;
         let dir = self.dir.clone();
         drop(self);
@@ -321,13 +326,13 @@ impl Running {
     }
 }
 
-pub fn status_of_first_port(request: &Value) -> &str {
+pub(crate) fn status_of_first_port(request: &Value) -> &str {
     request["virtualMachines"][0]["ports"][0]["status"].as_str().unwrap_or_default()
 }
 
 /// The real store, until it is told to fail.
 #[derive(Clone)]
-pub struct Breakable {
+pub(crate) struct Breakable {
     inner: SqliteStore,
     broken: Arc<AtomicBool>,
     notes: Arc<Mutex<Vec<Note>>>,

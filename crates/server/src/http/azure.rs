@@ -8,7 +8,6 @@ use hourgate_api::{
     headers,
     jit::{Observed, PolicyResource, ProvisioningState, RequestResource, View, etag, precondition},
     list::List,
-    paths::Route,
     subscription::{ResourceGroup, Subscription, Tenant},
     text::quoted,
     time::IsoDuration,
@@ -17,7 +16,7 @@ use hourgate_api::{
 use hourgate_core::{
     command::Precondition,
     grant::Access,
-    id::{PolicyId, VmId},
+    id::{Name, PolicyId, VmId},
     policy::Vm,
 };
 use hourgate_store::{PolicyFilter, Store};
@@ -32,49 +31,11 @@ use crate::operations::{self, PolicySeen};
 /// What the subscription and the tenant of an installation are called.
 const DISPLAY_NAME: &str = "Hourgate";
 
-pub(super) async fn answer<S: Store>(
-    asked: &Asked<'_, S>,
-    route: &Route,
-) -> Result<Answer, ArmError> {
-    match route {
-        Route::Policies { group, location, .. } => {
-            let which = PolicyFilter {
-                group: group.clone(),
-                location: location.clone(),
-                ..PolicyFilter::default()
-            };
-            list_policies(asked, which).await
-        }
-        Route::Policy(id) => match asked.method {
-            Method::PUT => put_policy(asked, id).await,
-            Method::DELETE => delete_policy(asked, id).await,
-            _ => get_policy(asked, id).await,
-        },
-        Route::Initiate(id) => initiate(asked, id).await,
-        Route::Confirm(id) => {
-            let (caller, call) = (&asked.caller, asked.call());
-            let seen = operations::confirm_policy(caller, asked.server, &call, id.clone())
-                .await
-                .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-            Ok(show(asked, &seen))
-        }
-        Route::Vms { group, .. } => {
-            let (caller, call) = (&asked.caller, asked.call());
-            let vms = operations::list_vms(caller, asked.server, &call, group.clone())
-                .await
-                .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-            let list = List::whole(vms.iter().map(VmResource::from).collect());
-            Ok(asked.exchange.json(StatusCode::OK, &list))
-        }
-        Route::Vm(id) => vm(asked, id).await,
-        Route::Groups(_) => groups(asked, None).await,
-        Route::Group(_, group) => groups(asked, Some(group)).await,
-        _ => Ok(installation(asked, route)),
-    }
-}
-
 /// Asks for access: 202 with the request, and no header that makes a client wait for anything.
-async fn initiate<S: Store>(asked: &Asked<'_, S>, policy: &PolicyId) -> Result<Answer, ArmError> {
+pub(super) async fn initiate<S: Store>(
+    asked: &Asked<'_, S>,
+    policy: &PolicyId,
+) -> Result<Answer, ArmError> {
     let parts = body::initiate(&asked.body, policy)?;
     let (caller, call) = (&asked.caller, asked.call());
     let (request, committed) = operations::request_access(caller, asked.server, &call, &parts)
@@ -87,6 +48,18 @@ async fn initiate<S: Store>(asked: &Asked<'_, S>, policy: &PolicyId) -> Result<A
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
+}
+
+/// One policy: shown, set or removed.
+pub(super) async fn policy<S: Store>(
+    asked: &Asked<'_, S>,
+    id: &PolicyId,
+) -> Result<Answer, ArmError> {
+    match asked.method {
+        Method::PUT => put_policy(asked, id).await,
+        Method::DELETE => delete_policy(asked, id).await,
+        _ => get_policy(asked, id).await,
+    }
 }
 
 /// Sets a policy: always 200, and `Updating`.
@@ -113,7 +86,7 @@ async fn get_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
     Ok(show(asked, &seen))
 }
 
-async fn list_policies<S: Store>(
+pub(super) async fn list_policies<S: Store>(
     asked: &Asked<'_, S>,
     which: PolicyFilter,
 ) -> Result<Answer, ArmError> {
@@ -135,6 +108,31 @@ async fn delete_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<
     Ok(asked.exchange.empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
 }
 
+/// Keeps a policy that waits for confirmation.
+pub(super) async fn confirm<S: Store>(
+    asked: &Asked<'_, S>,
+    id: &PolicyId,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let seen = operations::confirm_policy(caller, asked.server, &call, id.clone())
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &seen))
+}
+
+/// The machines of a group, or all.
+pub(super) async fn list_vms<S: Store>(
+    asked: &Asked<'_, S>,
+    group: Option<&Name>,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let vms = operations::list_vms(caller, asked.server, &call, group.cloned())
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let list = List::whole(vms.iter().map(VmResource::from).collect());
+    Ok(asked.exchange.json(StatusCode::OK, &list))
+}
+
 fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
     let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen));
     with(answer, headers::ETAG, &etag(seen.answer.policy.version))
@@ -149,7 +147,7 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }
 
-async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answer, ArmError> {
+pub(super) async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answer, ArmError> {
     let (caller, server, call) = (&asked.caller, asked.server, asked.call());
     let none = Positions::none();
     match asked.method {
@@ -176,9 +174,9 @@ async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answer, ArmErro
     }
 }
 
-async fn groups<S: Store>(
+pub(super) async fn groups<S: Store>(
     asked: &Asked<'_, S>,
-    only: Option<&hourgate_core::id::Name>,
+    only: Option<&Name>,
 ) -> Result<Answer, ArmError> {
     let (caller, call) = (&asked.caller, asked.call());
     let groups = operations::groups(caller, asked.server, &call, only.cloned())
@@ -198,19 +196,25 @@ async fn groups<S: Store>(
     })
 }
 
-/// What an installation has one of.
-fn installation<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Answer {
+/// The subscriptions that the caller sees: an installation has one.
+pub(super) fn subscriptions<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    asked.exchange.json(StatusCode::OK, &List::whole(vec![the_subscription(asked)]))
+}
+
+/// The subscription.
+pub(super) fn subscription<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    asked.exchange.json(StatusCode::OK, &the_subscription(asked))
+}
+
+/// The tenants that the caller belongs to: an installation has one.
+pub(super) fn tenants<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    let tenant = Tenant::new(asked.server.installation.tenant, DISPLAY_NAME);
+    asked.exchange.json(StatusCode::OK, &List::whole(vec![tenant]))
+}
+
+fn the_subscription<S: Store>(asked: &Asked<'_, S>) -> Subscription {
     let installation = asked.server.installation;
-    let subscription =
-        Subscription::new(installation.subscription, installation.tenant, DISPLAY_NAME);
-    match route {
-        Route::Subscription(_) => asked.exchange.json(StatusCode::OK, &subscription),
-        Route::Tenants => {
-            let tenant = Tenant::new(installation.tenant, DISPLAY_NAME);
-            asked.exchange.json(StatusCode::OK, &List::whole(vec![tenant]))
-        }
-        _ => asked.exchange.json(StatusCode::OK, &List::whole(vec![subscription])),
-    }
+    Subscription::new(installation.subscription, installation.tenant, DISPLAY_NAME)
 }
 
 fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {

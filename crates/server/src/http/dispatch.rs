@@ -1,19 +1,24 @@
 //! From a request to its handler: limits, path, method, who is there, api-version; and the answer's
 //! figures afterwards.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hourgate_api::{
     body::BODY_BYTES_MAX,
     error::{
         ArmError, Code, Positions, authentication_failed, expired_token, invalid_token,
-        method_not_allowed, subscription_not_found, too_large, too_many_requests, unavailable,
+        method_not_allowed, path_not_found, subscription_not_found, too_large, too_many_requests,
+        unavailable,
     },
     paths::{Route, check_version},
 };
 use hourgate_core::role::{Assignment, Caller, OwnAddress, Role, Scope};
-use hourgate_store::Store;
+use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -23,7 +28,7 @@ use hyper::{
 
 use super::{
     azure, caller,
-    error::told,
+    error::{status, told},
     exchange::{Answer, Exchange, with},
     open, own,
 };
@@ -90,14 +95,10 @@ pub(super) async fn answer<S: Store>(
         }
         Ok(route) => (name(&route, request.method()), {
             let answered = admit(&server, peer, request, &route, &exchange).await;
-            answered.unwrap_or_else(|error| match &error.code {
-                Code::AuthenticationFailed
-                | Code::InvalidAuthenticationToken
-                | Code::ExpiredAuthenticationToken => unauthorised(&server, &exchange, error),
-                Code::MethodNotAllowed => {
-                    let allowed = route.methods().join(", ");
-                    let answer = exchange.error(error);
-                    with(answer, "allow", &allowed)
+            answered.unwrap_or_else(|error| match status(&error.code) {
+                StatusCode::UNAUTHORIZED => unauthorised(&server, &exchange, error),
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    with(exchange.error(error), "allow", &route.methods().join(", "))
                 }
                 _ => exchange.error(error),
             })
@@ -124,10 +125,7 @@ async fn admit<S: Store>(
     exchange: &Exchange,
 ) -> Result<Answer, ArmError> {
     // A place is held until the answer is made. Those who close have places of their own.
-    let closes = match route {
-        Route::CloseRequest(..) => true,
-        _ => false,
-    };
+    let closes = matches!(route, Route::CloseRequest(..));
     let place = server.places.try_acquire();
     let place = match place {
         Err(_) if closes => server.places_to_close.try_acquire(),
@@ -140,7 +138,7 @@ async fn admit<S: Store>(
         }
         let address =
             caller::address(peer, request.headers(), &server.trusted_proxies, &server.own);
-        return open::answer(server, exchange, request, route, address.seen()).await;
+        return without_token(server, exchange, request, route, address.seen()).await;
     }
     let caller = authenticate(server, peer, request.headers())?;
     if !route.allows(request.method().as_str()) {
@@ -165,13 +163,73 @@ async fn admit<S: Store>(
         headers: parts.headers,
         body,
     };
+    handle(&asked, route).await
+}
+
+/// The handler of each route that needs a token.
+async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer, ArmError> {
     match route {
-        Route::Requests(_)
+        Route::Policies { group, location, .. } => {
+            let (group, location) = (group.clone(), location.clone());
+            let which = PolicyFilter { group, location, ..PolicyFilter::default() };
+            azure::list_policies(asked, which).await
+        }
+        Route::Policy(id) => azure::policy(asked, id).await,
+        Route::Initiate(id) => azure::initiate(asked, id).await,
+        Route::Confirm(id) => azure::confirm(asked, id).await,
+        Route::Requests(_) => own::list(asked).await,
+        Route::Request(_, id) => own::get(asked, *id).await,
+        Route::CloseRequest(_, id) => own::close(asked, *id).await,
+        Route::Whoami(_) => Ok(own::whoami(asked)),
+        Route::Guards(_) => own::guards(asked).await,
+        Route::Vms { group, .. } => azure::list_vms(asked, group.as_ref()).await,
+        Route::Vm(id) => azure::vm(asked, id).await,
+        Route::Subscriptions => Ok(azure::subscriptions(asked)),
+        Route::Subscription(_) => Ok(azure::subscription(asked)),
+        Route::Groups(_) => azure::groups(asked, None).await,
+        Route::Group(_, group) => azure::groups(asked, Some(group)).await,
+        Route::Tenants => Ok(azure::tenants(asked)),
+        Route::MetadataEndpoints
+        | Route::Token(_)
+        | Route::Discovery(_)
+        | Route::Keys(_)
+        | Route::Healthz
+        | Route::Readyz => Err(path_not_found(&asked.exchange.target)),
+    }
+}
+
+/// The handler of each route that is served without a token.
+async fn without_token<S: Store>(
+    server: &Arc<Server<S>>,
+    exchange: &Exchange,
+    request: Request<Incoming>,
+    route: &Route,
+    from: IpAddr,
+) -> Result<Answer, ArmError> {
+    match route {
+        Route::MetadataEndpoints => Ok(open::endpoints(server, exchange)),
+        Route::Token(tenant) => open::sign_in(server, exchange, request, tenant, from).await,
+        Route::Discovery(tenant) => Ok(open::discovery(server, exchange, tenant)),
+        Route::Keys(tenant) => Ok(open::keys(server, exchange, tenant)),
+        Route::Healthz => Ok(open::health(exchange)),
+        Route::Readyz => Ok(open::ready(server, exchange)),
+        // A route that is not named above stays shut, whoever calls it open.
+        Route::Policies { .. }
+        | Route::Policy(_)
+        | Route::Initiate(_)
+        | Route::Confirm(_)
+        | Route::Requests(_)
         | Route::Request(..)
         | Route::CloseRequest(..)
         | Route::Whoami(_)
-        | Route::Guards(_) => own::answer(&asked, route).await,
-        _ => azure::answer(&asked, route).await,
+        | Route::Guards(_)
+        | Route::Vms { .. }
+        | Route::Vm(_)
+        | Route::Subscriptions
+        | Route::Subscription(_)
+        | Route::Groups(_)
+        | Route::Group(..)
+        | Route::Tenants => Err(authentication_failed()),
     }
 }
 

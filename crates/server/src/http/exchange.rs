@@ -95,21 +95,21 @@ impl Exchange {
     /// An error in Azure's shape.
     pub(super) fn error(&self, error: ArmError) -> Answer {
         let status = status(&error.code);
-        let before_any_resource = match error.code {
+        let before_any_resource = matches!(
+            error.code,
             Code::AuthenticationFailed
-            | Code::InvalidAuthenticationToken
-            | Code::ExpiredAuthenticationToken
-            | Code::AuthorizationFailed
-            | Code::LinkedAuthorizationFailed
-            | Code::MethodNotAllowed
-            | Code::MissingApiVersionParameter
-            | Code::InvalidApiVersionParameter
-            | Code::InvalidSubscriptionId
-            | Code::InvalidResourceType
-            | Code::SubscriptionNotFound
-            | Code::ResourceGroupNotFound => true,
-            _ => false,
-        };
+                | Code::InvalidAuthenticationToken
+                | Code::ExpiredAuthenticationToken
+                | Code::AuthorizationFailed
+                | Code::LinkedAuthorizationFailed
+                | Code::MethodNotAllowed
+                | Code::MissingApiVersionParameter
+                | Code::InvalidApiVersionParameter
+                | Code::InvalidSubscriptionId
+                | Code::InvalidResourceType
+                | Code::SubscriptionNotFound
+                | Code::ResourceGroupNotFound
+        );
         let mut answer = self.json(status, &ErrorAnswer::from(error));
         let headers = answer.headers_mut();
         if before_any_resource {

@@ -5,7 +5,6 @@ use std::{net::IpAddr, sync::Arc};
 use hourgate_api::{
     error::ArmError,
     metadata::Endpoints,
-    paths::Route,
     text::quoted,
     token::{Discovery, TokenAnswer, TokenError, TokenErrorKind},
 };
@@ -25,41 +24,51 @@ use crate::{
     signin::{ALGORITHM, Attempt, TOKEN_LIFE, credentials},
 };
 
-pub(super) async fn answer<S: Store>(
+/// Signs somebody in, if the tenant is ours.
+pub(super) async fn sign_in<S: Store>(
     server: &Arc<Server<S>>,
     exchange: &Exchange,
     request: Request<Incoming>,
-    route: &Route,
+    tenant: &str,
     from: IpAddr,
 ) -> Result<Answer, ArmError> {
-    match route {
-        Route::Token(tenant) => {
-            let basic = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-            let basic = basic.map(str::to_owned);
-            let (parts, body) = request.into_parts();
-            let form = read(body, &parts.headers).await?;
-            if !server.sign_in.is_tenant(tenant) {
-                return Ok(no_tenant(exchange, tenant));
-            }
-            Ok(token(server, exchange, &form, basic.as_deref(), from).await)
-        }
-        Route::Discovery(tenant) => Ok(if server.sign_in.is_tenant(tenant) {
-            exchange.json(StatusCode::OK, &Discovery::new(&server.base, tenant, ALGORITHM))
-        } else {
-            no_tenant(exchange, tenant)
-        }),
-        Route::Keys(tenant) => Ok(if server.sign_in.is_tenant(tenant) {
-            exchange.json(StatusCode::OK, &server.sign_in.key_set())
-        } else {
-            no_tenant(exchange, tenant)
-        }),
-        Route::MetadataEndpoints => {
-            let endpoints = Endpoints::new(&server.base, server.installation.tenant);
-            Ok(exchange.json(StatusCode::OK, &endpoints))
-        }
-        Route::Readyz => Ok(ready(server, exchange)),
-        _ => Ok(exchange.json(StatusCode::OK, &Health { status: "up" })),
+    let basic = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let basic = basic.map(str::to_owned);
+    let (parts, body) = request.into_parts();
+    let form = read(body, &parts.headers).await?;
+    if !server.sign_in.is_tenant(tenant) {
+        return Ok(no_tenant(exchange, tenant));
     }
+    Ok(token(server, exchange, &form, basic.as_deref(), from).await)
+}
+
+/// A tenant's OpenID configuration.
+pub(super) fn discovery<S>(server: &Server<S>, exchange: &Exchange, tenant: &str) -> Answer {
+    if server.sign_in.is_tenant(tenant) {
+        exchange.json(StatusCode::OK, &Discovery::new(&server.base, tenant, ALGORITHM))
+    } else {
+        no_tenant(exchange, tenant)
+    }
+}
+
+/// The keys that sign a tenant's tokens.
+pub(super) fn keys<S>(server: &Server<S>, exchange: &Exchange, tenant: &str) -> Answer {
+    if server.sign_in.is_tenant(tenant) {
+        exchange.json(StatusCode::OK, &server.sign_in.key_set())
+    } else {
+        no_tenant(exchange, tenant)
+    }
+}
+
+/// Where everything is.
+pub(super) fn endpoints<S>(server: &Server<S>, exchange: &Exchange) -> Answer {
+    let endpoints = Endpoints::new(&server.base, server.installation.tenant);
+    exchange.json(StatusCode::OK, &endpoints)
+}
+
+/// Up, and nothing more.
+pub(super) fn health(exchange: &Exchange) -> Answer {
+    exchange.json(StatusCode::OK, &Health { status: "up" })
 }
 
 #[derive(Serialize)]
@@ -83,7 +92,7 @@ struct GuardReady {
 }
 
 /// Ready to be asked, also without a guard: then it says so, and opens nothing.
-fn ready<S: Store>(server: &Server<S>, exchange: &Exchange) -> Answer {
+pub(super) fn ready<S: Store>(server: &Server<S>, exchange: &Exchange) -> Answer {
     let guards = server.gate.view().guards();
     let guards: Vec<GuardReady> = guards
         .into_iter()

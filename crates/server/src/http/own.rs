@@ -29,35 +29,34 @@ use crate::{
     operations,
 };
 
-pub(super) async fn answer<S: Store>(
-    asked: &Asked<'_, S>,
-    route: &Route,
-) -> Result<Answer, ArmError> {
-    match route {
-        Route::Requests(_) => list(asked).await,
-        Route::Request(_, id) => get(asked, *id).await,
-        Route::CloseRequest(_, id) => {
-            let (caller, call) = (&asked.caller, asked.call());
-            let closed = operations::close_request(caller, asked.server, &call, *id).await;
-            let (request, vms) =
-                closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-            Ok(show(asked, &request, &vms))
-        }
-        Route::Guards(_) => {
-            let guards = operations::guards(&asked.caller, asked.server, &asked.call()).await;
-            let guards = guards.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-            let list = List::whole(guards.iter().map(guard).collect());
-            Ok(asked.exchange.json(StatusCode::OK, &list))
-        }
-        _ => {
-            let installation = asked.server.installation;
-            let whoami = Whoami::new(&asked.caller, installation.tenant, installation.subscription);
-            Ok(asked.exchange.json(StatusCode::OK, &whoami))
-        }
-    }
+/// Who the caller is, and from which address.
+pub(super) fn whoami<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    let installation = asked.server.installation;
+    let whoami = Whoami::new(&asked.caller, installation.tenant, installation.subscription);
+    asked.exchange.json(StatusCode::OK, &whoami)
 }
 
-async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, ArmError> {
+/// The guards, and what each last said.
+pub(super) async fn guards<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+    let guards = operations::guards(&asked.caller, asked.server, &asked.call()).await;
+    let guards = guards.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let list = List::whole(guards.iter().map(guard).collect());
+    Ok(asked.exchange.json(StatusCode::OK, &list))
+}
+
+/// Ends a request: 200 also when it has ended.
+pub(super) async fn close<S: Store>(
+    asked: &Asked<'_, S>,
+    id: RequestId,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let closed = operations::close_request(caller, asked.server, &call, id).await;
+    let (request, vms) = closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &request, &vms))
+}
+
+/// One request, at once or when it has changed.
+pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, ArmError> {
     let (caller, server, call) = (&asked.caller, asked.server, asked.call());
     let found = match wait_seconds(asked.query.as_deref())? {
         Some(seconds) => {
@@ -71,7 +70,8 @@ async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, Ar
     Ok(show(asked, &request, &vms))
 }
 
-async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+/// Requests, newest first, a page at a time.
+pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
     let query = RequestQuery::parse(asked.query.as_deref())?;
     let (caller, call) = (&asked.caller, asked.call());
     let seen = operations::list_requests(caller, asked.server, &call, &query)

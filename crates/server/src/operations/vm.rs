@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use hourgate_api::body::VmParts;
 use hourgate_core::{
     command::Command,
-    event::Event,
     id::{Location, Name, VmId},
     policy::Vm,
     refusal::Refusal,
@@ -31,12 +30,7 @@ pub(crate) async fn register_vm<S: Store>(
     let instance = mint::vm_instance()?;
     let command = parts.command(id.clone(), instance);
     let committed = server.commit(origin(caller, call, Action::VmWrite), command).await?;
-    let registered = committed.events.iter().find_map(|event| match event {
-        Event::VmRegistered { vm } if vm.id == id => Some(vm),
-        _ => None,
-    });
-    let vm = registered.or_else(|| committed.state.vms.get(&id));
-    let vm = vm.cloned().ok_or_else(|| not_found(&id))?;
+    let vm = committed.state.vms.get(&id).cloned().ok_or_else(|| not_found(&id))?;
     let new = vm.instance == instance;
     Ok((vm, new))
 }

@@ -204,23 +204,25 @@ fn permitted(der: &CertificateDer<'_>, key: &KeyPair) -> Option<Names> {
     let constraints = certificate.name_constraints().ok()??;
     let mut names = Names::default();
     for subtree in constraints.value.permitted_subtrees.as_ref()? {
-        match &subtree.base {
-            GeneralName::DNSName(name) => {
-                names.dns.insert((*name).to_owned());
-            }
-            GeneralName::IPAddress(bytes) => {
-                let address = match bytes.len() {
-                    8 => IpAddr::from(<[u8; 4]>::try_from(&bytes[..4]).ok()?),
-                    32 => IpAddr::from(<[u8; 16]>::try_from(&bytes[..16]).ok()?),
-                    _ => return None,
-                };
-                names.ips.insert(address);
-            }
-            // Ours has none of another kind.
-            _ => return None,
+        // Ours has none of another kind.
+        if let GeneralName::DNSName(name) = &subtree.base {
+            names.dns.insert((*name).to_owned());
+        } else if let GeneralName::IPAddress(bytes) = &subtree.base {
+            names.ips.insert(address(bytes)?);
+        } else {
+            return None;
         }
     }
     Some(names)
+}
+
+/// The address of a constraint: address and mask, one behind the other (RFC 5280, 4.2.1.10).
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        8 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes.get(..4)?).ok()?)),
+        32 => Some(IpAddr::from(<[u8; 16]>::try_from(bytes.get(..16)?).ok()?)),
+        _ => None,
+    }
 }
 
 fn read(path: &Path) -> Result<Option<String>, TlsError> {

@@ -101,7 +101,11 @@ impl Lab {
     }
 
     /// Runs `work` on a thread of its own that is on that host, and so is every thread it starts.
-    pub(super) fn inside<T: Send>(&self, host: Host, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    pub(super) fn inside<T: Send>(
+        &self,
+        host: Host,
+        work: impl FnOnce() -> T + Send,
+    ) -> io::Result<T> {
         let namespace = File::open(format!("/run/netns/{}", self.name(host)))?;
         thread::scope(|scope| {
             let worker = scope.spawn(move || -> io::Result<T> {

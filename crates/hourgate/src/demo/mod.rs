@@ -62,10 +62,8 @@ pub(crate) fn run(json: bool, stays: bool) -> Result<(), Failure> {
 
 /// Tells it on a runtime of its own, which is where this thread is.
 fn tell(mut world: World, report: &mut Report) -> Result<World, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(cannot_run)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_run)?;
     runtime.block_on(async {
         tokio::select! {
             told = story::tell(&mut world, report) => told,

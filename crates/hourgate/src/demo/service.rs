@@ -83,7 +83,8 @@ pub(super) fn sshd(lab: &Lab, at: SocketAddr, dir: &Path) -> Option<Child> {
         .stdin(Stdio::null())
         .status();
     // Debian's sshd wants this folder for its unprivileged half; the boot makes it, a container may not.
-    let prepared = made.is_ok_and(|status| status.success()) && fs::create_dir_all("/run/sshd").is_ok();
+    let prepared =
+        made.is_ok_and(|status| status.success()) && fs::create_dir_all("/run/sshd").is_ok();
     if !prepared {
         return None;
     }

@@ -48,18 +48,20 @@ async fn server(world: &World) -> Result<Client, Failure> {
     let profile = world.data_dir().join("data").join("admin.json");
     let patience = clock::Patience::new(START_MAX);
     loop {
-        if let Ok(profile) = Profile::find(Some(&profile)) {
-            let client = Client::new(profile, None, START_MAX)?;
-            if client.reaches().await {
-                return Ok(client);
-            }
+        let client =
+            Profile::find(Some(&profile)).and_then(|profile| Client::new(profile, None, START_MAX));
+        if let Ok(client) = client
+            && client.reaches().await
+        {
+            return Ok(client);
         }
         if patience.left().is_zero() {
             let log = world.data_dir().join("serve.log");
             let said = std::fs::read_to_string(log).unwrap_or_default();
             let details = said.lines().rev().take(8).map(str::to_owned).collect();
-            return Err(Failure::new(Exit::Unreached, "The demo's server did not start.")
-                .because(details));
+            return Err(
+                Failure::new(Exit::Unreached, "The demo's server did not start.").because(details)
+            );
         }
         patience.pause(Duration::from_millis(50)).await;
     }
@@ -99,7 +101,9 @@ impl Story {
         });
         self.put(&self.policy(), &policy).await?;
         let locked = self
-            .until(&self.policy(), |policy| policy["properties"]["provisioningState"] == "Succeeded")
+            .until(&self.policy(), |policy| {
+                policy["properties"]["provisioningState"] == "Succeeded"
+            })
             .await;
         let took = began.elapsed();
         let saw = format!("the guard reported the locks after {} ms", took.as_millis());
@@ -286,7 +290,9 @@ fn on_time(end: Timestamp, last: Option<Timestamp>) -> bool {
 
 fn ending(end: Timestamp, last: Option<Timestamp>) -> String {
     match last {
-        Some(last) => format!("the last SYN that passed was {:+.1} ms from the end", after(end, last)),
+        Some(last) => {
+            format!("the last SYN that passed was {:+.1} ms from the end", after(end, last))
+        }
         None => "no SYN passed shortly before the end".to_owned(),
     }
 }

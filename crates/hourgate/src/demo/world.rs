@@ -130,9 +130,7 @@ impl World {
     /// When the last connection passed, around `end`.
     pub(super) async fn last_accepted(&self, port: u16, end: Timestamp) -> Option<Timestamp> {
         match self {
-            World::Kernel(_) => {
-                packets::last_accepted(CLIENT.into(), (VM, port).into(), end).await
-            }
+            World::Kernel(_) => packets::last_accepted(CLIENT.into(), (VM, port).into(), end).await,
             World::Fake(fake) => fake.last_accepted(port, end).await,
         }
     }

@@ -1,9 +1,6 @@
 //! What the bench says to the server: machines, policies, requests, all through the public API.
 
-use std::{
-    net::{Ipv4Addr},
-    time::Duration,
-};
+use std::{net::Ipv4Addr, time::Duration};
 
 use serde_json::{Value, json};
 

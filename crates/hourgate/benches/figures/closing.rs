@@ -47,7 +47,8 @@ pub(crate) async fn run(
     let prober = Prober::new()?;
     let (tell, told) = std::sync::mpsc::channel::<Awaited>();
     let watching = std::thread::spawn(move || -> Outcome<Closings> {
-        let awaited: Vec<Awaited> = told.iter().map(|one| watch(&prober, one)).collect::<Outcome<_>>()?;
+        let awaited: Vec<(Awaited, f64)> =
+            told.iter().map(|one| watch(&prober, one)).collect::<Outcome<_>>()?;
         judge(&ear, &awaited)
     });
     let path = admin.initiate_path(fleet);

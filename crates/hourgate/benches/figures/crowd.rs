@@ -87,11 +87,7 @@ pub(crate) struct Restart {
 }
 
 /// Stops and starts, and waits until as many openings stand as before.
-pub(crate) fn restart(
-    site: &mut Site,
-    who: Restarted,
-    standing: Standing,
-) -> Outcome<Restart> {
+pub(crate) fn restart(site: &mut Site, who: Restarted, standing: Standing) -> Outcome<Restart> {
     let began = steady();
     site.stop_server(Signal::TERM)?;
     match who {

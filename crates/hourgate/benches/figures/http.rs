@@ -59,7 +59,9 @@ impl Profile {
     pub(crate) async fn token(&self) -> Outcome<String> {
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2F{}%2F.default",
-            self.client_id, self.client_secret, self.address.to_string().replace(':', "%3A"),
+            self.client_id,
+            self.client_secret,
+            self.address.to_string().replace(':', "%3A"),
         );
         let path = format!("/{}/oauth2/v2.0/token", self.tenant);
         let mut connection = Connection::open(self, String::new()).await?;

@@ -67,7 +67,7 @@ fn run() -> Outcome<ExitCode> {
     // Nobody waits for what was interrupted; its hosts are taken from under it.
     runtime.shutdown_background();
     if !matches!(outcome, Ok(Some(_))) {
-        LABS.into_iter().for_each(lab::Lab::take_down);
+        site::take_down();
     }
     dir.close()?;
     let Some(rows) = outcome? else { return Err("stopped; everything it made is gone".into()) };

@@ -67,7 +67,11 @@ impl Peer {
         let peer = Peer { daemon, lab, dir, key, hmac };
         let log = peer.dir.join("log");
         let runs = || fs::read_to_string(&log).is_ok_and(|log| log.contains("main event loop"));
-        if until(Duration::from_secs(10), runs) { Ok(peer) } else { Err("fwknopd does not start".into()) }
+        if until(Duration::from_secs(10), runs) {
+            Ok(peer)
+        } else {
+            Err("fwknopd does not start".into())
+        }
     }
 
     /// From sending its packet to the first SYN let through, in milliseconds, so many times.

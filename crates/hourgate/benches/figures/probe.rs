@@ -87,7 +87,6 @@ impl Syn {
 pub(crate) struct Passed {
     pub(crate) from: Ipv4Addr,
     pub(crate) to: SocketAddrV4,
-    pub(crate) number: u32,
     /// When the kernel of the host behind the gate saw it.
     pub(crate) at: Wall,
 }
@@ -175,13 +174,11 @@ impl Passed {
     fn read(packet: &[u8], at: Wall) -> Option<Passed> {
         let header = usize::from(packet.first()? & 0xf) * 4;
         let tcp = packet.get(header..)?;
-        let address = |at: usize| {
-            packet.get(at..at + 4).map(|b| Ipv4Addr::new(b[0], b[1], b[2], b[3]))
-        };
+        let address =
+            |at: usize| packet.get(at..at + 4).map(|b| Ipv4Addr::new(b[0], b[1], b[2], b[3]));
         let syn = tcp.get(13)? & 0x3f == 0x02;
-        let number = u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?);
         let port = u16::from_be_bytes(tcp.get(2..4)?.try_into().ok()?);
         let to = SocketAddrV4::new(address(16)?, port);
-        syn.then_some(Passed { from: address(12)?, to, number, at })
+        syn.then_some(Passed { from: address(12)?, to, at })
     }
 }

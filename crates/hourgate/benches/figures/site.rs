@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    Outcome,
+    LABS, Outcome,
     clock::{pause, steady, until},
     http::Profile,
     lab::{CLIENT, GATEWAY, Host, Lab, VM},
@@ -184,6 +184,25 @@ pub(crate) fn on_client<T: Send>(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(work())
     })?
+}
+
+/// Takes down every host that this process made, from under whoever uses it.
+pub(crate) fn take_down() {
+    let made = |name: &str| {
+        LABS.iter().any(|prefix| name.starts_with(&format!("{prefix}-{}-", std::process::id())))
+    };
+    let Ok(entries) = fs::read_dir("/run/netns") else { return };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| made(name)) {
+        let pids = Command::new("ip").args(["netns", "pids", &name]).output();
+        let pids = pids.map(|output| output.stdout).unwrap_or_default();
+        for pid in String::from_utf8_lossy(&pids).split_whitespace() {
+            let pid = pid.parse().ok().and_then(|pid| pid_of(pid).ok());
+            // Gone already is as good.
+            let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
+        }
+        let _ = Command::new("ip").args(["netns", "delete", &name]).status();
+    }
 }
 
 fn pid_of(id: u32) -> Outcome<Pid> {

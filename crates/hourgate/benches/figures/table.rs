@@ -1,6 +1,6 @@
 //! The one table.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::ASCII_MARKDOWN};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 
 /// Whether a target was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) struct Row {
 /// Markdown, so that it can be copied into a document as it is.
 pub(crate) fn print(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN);
+    table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["figure", "Hourgate", "target", "peer or limit", "held?"]);
     for row in rows {
         let held = match row.held {

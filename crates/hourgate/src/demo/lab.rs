@@ -59,8 +59,13 @@ impl std::ops::Deref for Handle {
 impl Lab {
     /// Builds it; `Err` says in one line why it cannot be built here.
     pub(super) fn build(stays: bool) -> io::Result<Lab> {
-        sweep_abandoned();
-        let lab = Lab { id: std::process::id(), prefix: if stays { STAYING } else { PASSING } };
+        sweep_abandoned(PASSING);
+        Lab::build_as(if stays { STAYING } else { PASSING })
+    }
+
+    /// Builds one whose namespaces begin with `prefix`: one process may have several labs.
+    pub(super) fn build_as(prefix: &'static str) -> io::Result<Lab> {
+        let lab = Lab { id: std::process::id(), prefix };
         for host in [Host::Client, Host::Gateway, Host::Vm] {
             ip(&["netns", "add", &lab.name(host)])?;
             ip(&["-n", &lab.name(host), "link", "set", "lo", "up"])?;
@@ -131,11 +136,15 @@ impl Lab {
         })
     }
 
+    /// What runs on a host, as process ids.
+    pub(super) fn pids(&self, host: Host) -> io::Result<Vec<String>> {
+        let pids = ip(&["netns", "pids", &self.name(host)])?;
+        Ok(String::from_utf8_lossy(&pids.stdout).split_whitespace().map(str::to_owned).collect())
+    }
+
     /// Kills everything that runs on a host with SIGKILL; says how many processes that were.
     pub(super) fn kill_all(&self, host: Host) -> io::Result<usize> {
-        let pids = ip(&["netns", "pids", &self.name(host)])?;
-        let pids: Vec<String> =
-            String::from_utf8_lossy(&pids.stdout).split_whitespace().map(str::to_owned).collect();
+        let pids = self.pids(host)?;
         if !pids.is_empty() {
             run(Command::new("kill").arg("-KILL").args(&pids))?;
         }
@@ -179,15 +188,15 @@ impl Drop for Lab {
     }
 }
 
-/// Takes away what a demo that was itself killed left behind.
-fn sweep_abandoned() {
+/// Takes away what a process that was itself killed left behind.
+pub(super) fn sweep_abandoned(prefix: &'static str) {
     let Ok(entries) = fs::read_dir("/run/netns") else { return };
     for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-        let rest = name.strip_prefix(PASSING).and_then(|rest| rest.strip_prefix('-'));
+        let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
         let maker = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
         let Some(id) = maker else { continue };
         if !fs::exists(format!("/proc/{id}")).unwrap_or(true) {
-            drop(Lab { id, prefix: PASSING });
+            drop(Lab { id, prefix });
         }
     }
 }

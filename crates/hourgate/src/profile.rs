@@ -102,12 +102,7 @@ impl Profile {
 
 /// Where a server of this user keeps its things by default; none where the user has no home.
 pub(crate) fn data_dir() -> Option<PathBuf> {
-    if rustix::process::geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/hourgate"));
-    }
-    let state = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-    Some(state.join("hourgate"))
+    hourgate_server::config::default_data_dir().ok()
 }
 
 /// A directory that the environment names, if the name is absolute, as XDG demands.

@@ -1,5 +1,7 @@
 //! The command against a server without a guard: what is stored, what is said, how it ends.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     io::{BufRead, BufReader},

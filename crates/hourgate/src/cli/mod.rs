@@ -21,7 +21,6 @@ use crate::{
 #[command(
     name = "hourgate",
     version,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
@@ -54,7 +53,7 @@ Exit codes:
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The server and who you are there: its admin.json [default: the default data directory's]
-    #[arg(long, global = true, value_name = "FILE", env = PROFILE_ENV)]
+    #[arg(long, global = true, value_name = "FILE", env = PROFILE_ENV, hide_env_values = true)]
     pub(crate) profile: Option<PathBuf>,
     /// How to show the answer [default: table on a terminal, else json]
     #[arg(short, long, global = true, value_name = "FORMAT")]

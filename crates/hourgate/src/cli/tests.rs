@@ -16,7 +16,8 @@ fn the_tree_is_sound() {
 fn document() -> String {
     let mut out = String::from(
         "# The command line\n\n\
-         What `hourgate --help` says, and every command's help below it.\n\
+         What `hourgate --help` says, and every command's help below it; the options of every command stand \
+         at the top alone.\n\
          This file is made from the command itself: `UPDATE_DOCS=1 cargo test -p hourgate docs` writes \
          it anew.\n",
     );
@@ -32,10 +33,15 @@ fn section(out: &mut String, command: &mut clap::Command, path: &str) {
     let help = help.join("\n");
     let marks = "#".repeat(2.max(path.split(' ').count() + 1));
     out.push_str(&format!("\n{marks} {path}\n\n```text\n{}\n```\n", help.trim_end()));
-    let mut below: Vec<clap::Command> = command.get_subcommands().cloned().collect();
-    for command in below.iter_mut().filter(|command| !command.is_hide_set()) {
+    let below: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+    for command in below.into_iter().filter(|command| !command.is_hide_set()) {
         let path = format!("{path} {}", command.get_name());
-        section(out, command, &path);
+        // What holds for every command is told once, at the top.
+        let mut command = command.mut_args(|arg| {
+            let is_global = arg.is_global_set();
+            arg.hide(is_global)
+        });
+        section(out, &mut command, &path);
     }
 }
 

@@ -1,8 +1,8 @@
-//! Durations as people write them, and as the wire has them.
+//! Durations as people write them.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo};
 
 /// Reads `3s`, `90m`, `2h`, `1h30m`, `1d` or `PT2H`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -11,11 +11,6 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     let length = Duration::try_from(length).map_err(|_| wrong())?;
     if length.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(length) }
-}
-
-/// As the wire has it: `PT1H30M`.
-pub(crate) fn wire(length: Duration) -> String {
-    SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX).to_string()
 }
 
 #[cfg(test)]
@@ -48,14 +43,5 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.contains("no duration") || error.contains("no time"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_wire_gets_iso_8601() {
-        let rows = [(7_200, "PT2H"), (5_400, "PT1H30M"), (3, "PT3S"), (86_400, "PT24H")];
-        for (seconds, text) in rows {
-            assert_eq!(wire(Duration::from_secs(seconds)), text);
-        }
-        assert_eq!(parse(&wire(Duration::from_millis(1_500))), Ok(Duration::from_millis(1_500)));
     }
 }

@@ -91,9 +91,12 @@ fn render(
         Format::Table => {
             let mut text = table.text(terminal);
             if found.is_none() {
-                for line in &answer.next {
+                if !text.is_empty() && !answer.next.is_empty() {
                     text.push('\n');
+                }
+                for line in &answer.next {
                     text.push_str(&escape::visible(line));
+                    text.push('\n');
                 }
             }
             text

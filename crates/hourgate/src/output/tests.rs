@@ -63,7 +63,7 @@ fn hostile_text_is_harmless_in_tables() {
             assert!(!out.contains('\r'));
         }
         let out = render(&answer(&text), Format::Table, None, false).expect("text");
-        assert_eq!(out.lines().count(), 4, "a cell makes no rows of its own: {out}");
+        assert_eq!(out.lines().count(), 5, "a cell makes no rows of its own: {out}");
     }
 }
 

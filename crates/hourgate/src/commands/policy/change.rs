@@ -233,7 +233,7 @@ mod tests {
         })
     }
 
-    fn member<'a>(body: &'a Value, at: usize) -> &'a Value {
+    fn member(body: &Value, at: usize) -> &Value {
         &body["properties"]["virtualMachines"][at]
     }
 

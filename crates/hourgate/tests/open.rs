@@ -1,0 +1,93 @@
+//! The command against a server whose guard answers: what is open is said, with what to type next.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::{path::Path, process::Command, sync::Arc};
+
+use hourgate_enforce::fake::FakeGuard;
+use hourgate_server::{Options, covers, guards::Gate, serve_over};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+fn run(home: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hourgate"))
+        .env_clear()
+        .env("HOME", home)
+        .env("TZ", "Europe/Berlin")
+        .env("HOURGATE_PROFILE", home.join("data/admin.json"))
+        .args(args)
+        .output()
+        .expect("the command runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[track_caller]
+fn done(home: &Path, args: &[&str]) -> String {
+    let (code, out, err) = run(home, args);
+    assert_eq!(code, Some(0), "{args:?}\nstdout: {out}\nstderr: {err}");
+    out
+}
+
+/// A day of an engineer, typed.
+fn day(home: &Path) {
+    done(home, &["add", "web-1", "10.0.0.4", "fd00::4", "--os", "linux"]);
+    let sources = ["--allowed-sources", "203.0.113.0/24", "2001:db8::/48"];
+    let protect =
+        [&["protect", "web-1", "-o", "table", "--ports", "22", "443"][..], &sources].concat();
+    let closed = done(home, &protect);
+    assert!(closed.contains("closed") && closed.contains("hourgate request web-1"), "{closed}");
+
+    let ask = ["request", "web-1", "--source", "203.0.113.9", "-d", "1h", "-o", "table"];
+    let open = done(home, &ask);
+    for needed in ["ssh 10.0.0.4", "203.0.113.9", "UTC)", "59 min", "hourgate close"] {
+        assert!(open.contains(needed), "{needed}: {open}");
+    }
+    let six = ["request", "web-1", "--source", "2001:db8::9", "-p", "443", "-o", "table"];
+    let open = done(home, &six);
+    assert!(open.contains("[fd00::4]:443"), "{open}");
+
+    let status = done(home, &["status", "-o", "table"]);
+    assert_eq!(status.matches(" open ").count(), 2, "{status}");
+    let query = ["status", "--query", "[].virtualMachines[].ports[].observed.state"];
+    let states: Value = serde_json::from_str(&done(home, &query)).expect("JSON");
+    assert_eq!(states, serde_json::json!(["open", "open"]));
+
+    done(home, &["close", "web-1"]);
+    let status: Value = serde_json::from_str(&done(home, &["status"])).expect("JSON");
+    assert_eq!(status, serde_json::json!([]));
+    let all = done(home, &["status", "--all", "-o", "csv"]);
+    assert_eq!(all.matches("ended early").count(), 2, "{all}");
+
+    done(home, &["unprotect", "web-1"]);
+    let (code, _, _) = run(home, &["request", "web-1", "--source", "203.0.113.9"]);
+    assert_eq!(code, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engineers_day() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (ready, is_ready) = oneshot::channel();
+    let (stop, told_to_stop) = oneshot::channel();
+    let options = Options {
+        data_dir: Some(home.path().join("data")),
+        listen: vec!["127.0.0.1:0".parse().expect("an address")],
+        ready: Some(ready),
+        stop: Some(told_to_stop),
+        ..Options::default()
+    };
+    let server = tokio::spawn(serve_over(
+        options,
+        |store| store,
+        |config, _, store, clock| {
+            let guard = |cover| (cover, FakeGuard::new(Arc::clone(&clock)));
+            let guards = covers(config).into_iter().map(guard).collect();
+            Gate::start_with(guards, store, Arc::clone(&clock))
+        },
+    ));
+    is_ready.await.expect("the server answers");
+    let path = home.path().to_owned();
+    tokio::task::spawn_blocking(move || day(&path)).await.expect("the day goes well");
+    stop.send(()).expect("the server still runs");
+    server.await.expect("no panic").expect("a clean stop");
+}

@@ -75,49 +75,33 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a machine known: NAME and its private addresses
     Add(vm::Add),
-    /// Close a machine's management ports until somebody asks
     Protect(policy::Protect),
-    /// Give a machine's ports back as they were
     Unprotect(policy::Unprotect),
-    /// Keep a lock that had to be confirmed
     Confirm(policy::Confirm),
 
-    /// Ask for access, and wait until the port is open
     Request(access::Ask),
-    /// Who has access right now
     Status(status::Status),
-    /// End an access early
     Close(access::Close),
     /// Who you are to the server, and from which address
     Whoami,
 
-    /// Machines and their policies, in the words of az
     #[command(subcommand)]
     Vm(vm::Vm),
-    /// The log of everything that happened
     #[command(subcommand)]
     Log(log::Log),
-    /// Remember a default group or location
     Configure(configure::Configure),
 
     /// See it work, with real packets, in less than a minute
     Demo(demo::Demo),
-    /// Run the server
     Serve(serve::Serve),
-    /// Run the guard: the one process that may change the firewall
     Guard(guard::Guard),
-    /// The server's configuration
     #[command(subcommand)]
     Config(config::Config),
-    /// The first administrator
     #[command(subcommand)]
     Admin(admin::Admin),
-    /// The server's clock
     #[command(subcommand)]
     Clock(admin::Clock),
-    /// Completions for a shell
     Completion(completion::Completion),
 }
 

@@ -18,7 +18,6 @@ use crate::{
 /// The first administrator
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// Replace the administrator's secret, also when it is lost
     Rotate(Rotate),
 }
 
@@ -37,7 +36,6 @@ pub(crate) struct Rotate {
 /// The server's clock
 #[derive(Debug, Subcommand)]
 pub(crate) enum Clock {
-    /// Believe the machine's clock although it lies behind what was recorded
     Accept(Accept),
 }
 

@@ -16,7 +16,6 @@ use crate::{
 /// The server's configuration
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Test a configuration file, and show what would hold with it
     Check(Check),
 }
 

@@ -66,7 +66,6 @@ struct Run {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Open everything that the guard keeps closed here, and forget it
     Remove(Remove),
     /// What on this machine would void the gate; exit code 5 if something does
     Doctor,

@@ -13,7 +13,6 @@ use crate::{
 /// The log of everything that happened
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
-    /// Whether every record follows from the one before, bears the seal, and none is missing
     Verify(Verify),
 }
 

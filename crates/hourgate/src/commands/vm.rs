@@ -21,15 +21,10 @@ use crate::{
 /// Machines and their policies, in the words of az
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vm {
-    /// Make a machine known
     Register(Register),
-    /// The machines there are
     List(List),
-    /// One machine
     Show(Show),
-    /// Forget a machine that no policy holds
     Unregister(Unregister),
-    /// Just-in-time policies
     #[command(subcommand)]
     JitPolicy(JitPolicy),
 }
@@ -37,15 +32,10 @@ pub(crate) enum Vm {
 /// Just-in-time policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum JitPolicy {
-    /// Close a machine's management ports until somebody asks (hourgate protect)
     Enable(policy::Protect),
-    /// Give a machine's ports back as they were (hourgate unprotect)
     Disable(policy::Unprotect),
-    /// Ask for access, and wait until the port is open (hourgate request)
     Request(access::Ask),
-    /// The policies there are
     List(policy::List),
-    /// The policy that holds a machine
     Show(policy::Show),
 }
 

@@ -3,9 +3,12 @@
 
 use std::net::IpAddr;
 
-use hourgate_api::jit::{
-    ObservedState, PolicyPort, PolicyResource, PolicyVm, ProvisioningState, RequestPort,
-    RequestResource, Status, StatusReason,
+use hourgate_api::{
+    guards::GuardResource,
+    jit::{
+        ObservedState, PolicyPort, PolicyResource, PolicyVm, ProvisioningState, RequestPort,
+        RequestResource, Status, StatusReason,
+    },
 };
 use hourgate_core::{
     id::{Location, RequestId, VmId},
@@ -96,6 +99,11 @@ pub(crate) fn allowed(rule: &PolicyPort) -> String {
     let one = rule.allowed_source_address_prefix.clone();
     let list = rule.allowed_source_address_prefixes.as_ref();
     any(&one.or_else(|| list.map(|list| list.join(", "))).unwrap_or_default())
+}
+
+/// Reads a guard.
+pub(crate) fn guard(value: &Value) -> Result<GuardResource, Failure> {
+    read(value, "a guard")
 }
 
 /// Reads a request.

@@ -176,10 +176,11 @@ fn a_lock_that_nobody_observed_is_not_called_closed() {
 
     server.run(&["vm", "unregister", "web-1"]).with(1);
     server.run(&["unprotect", "web-3"]).with(3);
-    server.run(&["unprotect", "web-1", "--timeout", "1s"]);
+    let given_back = server.run(&["unprotect", "web-1"]).with(4);
+    assert!(given_back.err.contains("stay closed"), "{}", given_back.err);
     let left = server.run(&["vm", "jit-policy", "show", "web-2"]).with(0).json();
     assert_eq!(left["properties"]["virtualMachines"].as_array().map(Vec::len), Some(1));
-    server.run(&["unprotect", "web-2", "--timeout", "1s"]).with(0);
+    server.run(&["unprotect", "web-2"]).with(4);
     let list = server.run(&["vm", "jit-policy", "list"]).with(0).json();
     assert_eq!(list, serde_json::json!([]));
     let none = server.run(&["request", "web-1", "--source", "203.0.113.9"]).with(3);

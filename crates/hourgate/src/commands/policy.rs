@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hourgate_api::{
+    guards::{GuardResource, GuardState},
     headers,
     jit::{PolicyResource, ProvisioningState},
     paths::Route,
@@ -212,24 +213,31 @@ fn not_observed(vms: &[Vm]) -> Failure {
 /// Takes these machines out of the policies that hold them.
 pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), Failure> {
     let vms = args.vms.find(session).await?;
-    let policies = policies(session).await?;
-    let mut all_observed = true;
-    for (id, vms) in by_holder(&policies, &vms)? {
+    for (id, vms) in by_holder(&policies(session).await?, &vms)? {
         let change = |policy: Option<&Value>| Ok(change::without(policy, &vms));
-        let stored = change::commit(session, &id, None, change).await?;
-        if let Some(stored) = stored {
-            let what = format!("waiting until the locks of {} are gone", names(&vms));
-            let (_, is_observed) = progress::shown(&what, observed(session, &id, stored)).await?;
-            all_observed &= is_observed;
-        }
+        change::commit(session, &id, None, change).await?;
     }
-    if all_observed {
+    // A policy says when its locks are there, not when others are gone; whether anybody can take them
+    // away is known.
+    let guards = guards(session).await?;
+    let unreached = |vm: &&Vm| {
+        let of = |guard: &&GuardResource| {
+            vm.addresses.iter().all(|address| guard.covers.iter().any(|net| net.contains(address)))
+        };
+        guards.iter().find(of).is_none_or(|guard| guard.state == GuardState::Unreached)
+    };
+    let closed: Vec<Vm> = vms.iter().filter(unreached).cloned().collect();
+    if closed.is_empty() {
         return Ok(());
     }
     let sentence =
-        format!("The policy no longer holds {}, but no guard has reported it yet.", names(&vms));
-    Err(Failure::new(Exit::NotObserved, sentence)
-        .advise("The ports stay closed until the guard is reached."))
+        format!("No policy holds {} any more, but the guard is not reached.", names(&closed));
+    Err(Failure::new(Exit::NotObserved, sentence).advise("The ports stay closed until it is."))
+}
+
+async fn guards(session: &Session) -> Result<Vec<GuardResource>, Failure> {
+    let route = Route::Guards(session.client.profile().subscription_id);
+    session.client.list(&route.uri()).await?.iter().map(view::guard).collect()
 }
 
 /// Confirms the policies that hold these machines, or all that wait.

@@ -1,5 +1,7 @@
 //! Keeps the house as ARCHITECTURE.md draws it: who may depend on whom, and who never sees what.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Of our own crates, what each may name in its manifest, tests included.

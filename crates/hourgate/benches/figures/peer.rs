@@ -79,7 +79,7 @@ impl Peer {
         let ear = Ear::open(&self.lab, Host::Gateway)?;
         let packets: Vec<Vec<u8>> =
             (0..samples).map(|n| self.packet(source(n))).collect::<Outcome<_>>()?;
-        let measured = self.lab.inside(Host::Client, || -> Outcome<Samples> {
+        self.lab.inside(Host::Client, || -> Outcome<Samples> {
             let knocker = Knocker::start(ear)?;
             let mut took = Vec::new();
             for (n, packet) in (0..).zip(packets) {
@@ -91,8 +91,7 @@ impl Peer {
                 pause(Duration::from_millis(60 + u64::from(n) * 7 % 100));
             }
             Ok(Samples::of(took))
-        })?;
-        measured
+        })?
     }
 
     /// Opens once more and kills it while that access runs; when the access is to end.

@@ -73,7 +73,7 @@ fn kill_after(path: &Path, round: u64, acknowledged: &mut Vec<u64>) {
         }
         count
     };
-    while let Some(line) = lines.next() {
+    for line in lines.by_ref() {
         if read(line) >= enough {
             break;
         }

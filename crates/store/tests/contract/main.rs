@@ -2,6 +2,13 @@
 //!
 //! A second database is added by one more [`fixture::Fixture`] and one more line of `contract!`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod cases;
 mod fixture;
 mod kill;

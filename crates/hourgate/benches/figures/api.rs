@@ -13,6 +13,8 @@ use crate::{
 
 /// Any date is accepted.
 const VERSION: &str = "api-version=2020-01-01";
+/// How often it is asked whether it has: each answer counts every opening.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long the guard may take to do what it was told.
 const CONVERGED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -98,7 +100,7 @@ impl Admin {
             if steady() - began > CONVERGED_WITHIN {
                 return Err(format!("the guard does not converge: {standing:?}").into());
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

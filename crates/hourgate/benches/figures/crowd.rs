@@ -41,9 +41,11 @@ pub(crate) async fn fill(
         }
         let size = u32::try_from(missing)?.min(fleet.size).min(MACHINES_AT_ONCE);
         let body = admin.ask(fleet, 0..size, source(n), "PT2H");
+        let t = steady();
         admin.initiate(&path, &body).await?.json()?;
+        let t1 = since(t);
         // What is desired is counted once the reconciler has looked.
-        admin.converged(|now| now.openings.1 + ENDING >= standing + u64::from(size)).await?;
+        let c = admin.converged(|now| now.openings.1 + ENDING >= standing + u64::from(size)).await?; eprintln!("DBG {standing} {t1:.0} {c:?}");
     }
     Ok(admin.standing().await?.openings.1)
 }

@@ -27,10 +27,10 @@ use hyper::{
 };
 
 use super::{
-    azure, caller,
+    caller,
     error::{status, told},
     exchange::{Answer, Exchange, with},
-    open, own,
+    jit, open, own, resources,
 };
 use crate::{
     admin::person,
@@ -172,23 +172,23 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Policies { group, location, .. } => {
             let (group, location) = (group.clone(), location.clone());
             let which = PolicyFilter { group, location, ..PolicyFilter::default() };
-            azure::list_policies(asked, which).await
+            jit::list_policies(asked, which).await
         }
-        Route::Policy(id) => azure::policy(asked, id).await,
-        Route::Initiate(id) => azure::initiate(asked, id).await,
-        Route::Confirm(id) => azure::confirm(asked, id).await,
+        Route::Policy(id) => jit::policy(asked, id).await,
+        Route::Initiate(id) => jit::initiate(asked, id).await,
+        Route::Confirm(id) => jit::confirm(asked, id).await,
         Route::Requests(_) => own::list(asked).await,
         Route::Request(_, id) => own::get(asked, *id).await,
         Route::CloseRequest(_, id) => own::close(asked, *id).await,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
-        Route::Vms { group, .. } => azure::list_vms(asked, group.as_ref()).await,
-        Route::Vm(id) => azure::vm(asked, id).await,
-        Route::Subscriptions => Ok(azure::subscriptions(asked)),
-        Route::Subscription(_) => Ok(azure::subscription(asked)),
-        Route::Groups(_) => azure::groups(asked, None).await,
-        Route::Group(_, group) => azure::groups(asked, Some(group)).await,
-        Route::Tenants => Ok(azure::tenants(asked)),
+        Route::Vms { group, .. } => resources::list_vms(asked, group.as_ref()).await,
+        Route::Vm(id) => resources::vm(asked, id).await,
+        Route::Subscriptions => Ok(resources::subscriptions(asked)),
+        Route::Subscription(_) => Ok(resources::subscription(asked)),
+        Route::Groups(_) => resources::groups(asked, None).await,
+        Route::Group(_, group) => resources::groups(asked, Some(group)).await,
+        Route::Tenants => Ok(resources::tenants(asked)),
         Route::MetadataEndpoints
         | Route::Token(_)
         | Route::Discovery(_)

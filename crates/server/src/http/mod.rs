@@ -1,13 +1,14 @@
 //! HTTPS: parse, one operation, present. Nothing is decided here.
 
-mod azure;
 mod caller;
 mod dispatch;
 mod error;
 mod exchange;
 mod figures;
+mod jit;
 mod listen;
 mod open;
 mod own;
+mod resources;
 
 pub(crate) use self::{figures::serve_metrics, listen::Doorway};

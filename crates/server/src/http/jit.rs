@@ -1,4 +1,4 @@
-//! Azure's routes: JIT policies, machines, groups, subscriptions.
+//! Azure's JIT routes: policies, and asking for access.
 
 use std::time::Duration;
 
@@ -8,16 +8,13 @@ use hourgate_api::{
     headers,
     jit::{Observed, PolicyResource, ProvisioningState, RequestResource, View, etag, precondition},
     list::List,
-    subscription::{ResourceGroup, Subscription, Tenant},
     text::quoted,
     time::IsoDuration,
-    vm::VmResource,
 };
 use hourgate_core::{
     command::Precondition,
     grant::Access,
-    id::{Name, PolicyId, VmId},
-    policy::Vm,
+    id::{PolicyId, VmId},
 };
 use hourgate_store::{PolicyFilter, Store};
 use hyper::{Method, StatusCode};
@@ -27,9 +24,6 @@ use super::{
     exchange::{Answer, with},
 };
 use crate::operations::{self, PolicySeen};
-
-/// What the subscription and the tenant of an installation are called.
-const DISPLAY_NAME: &str = "Hourgate";
 
 /// Asks for access: 202 with the request, and no header that makes a client wait for anything.
 pub(super) async fn initiate<S: Store>(
@@ -120,19 +114,6 @@ pub(super) async fn confirm<S: Store>(
     Ok(show(asked, &seen))
 }
 
-/// The machines of a group, or all.
-pub(super) async fn list_vms<S: Store>(
-    asked: &Asked<'_, S>,
-    group: Option<&Name>,
-) -> Result<Answer, ArmError> {
-    let (caller, call) = (&asked.caller, asked.call());
-    let vms = operations::list_vms(caller, asked.server, &call, group.cloned())
-        .await
-        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let list = List::whole(vms.iter().map(VmResource::from).collect());
-    Ok(asked.exchange.json(StatusCode::OK, &list))
-}
-
 fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
     let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen));
     with(answer, headers::ETAG, &etag(seen.answer.policy.version))
@@ -145,76 +126,6 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
         observed: &|access: &Access| operations::observed(access, seen.vms.get(&access.vm), gate),
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
-}
-
-pub(super) async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answer, ArmError> {
-    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
-    let none = Positions::none();
-    match asked.method {
-        Method::PUT => {
-            let parts = body::vm(&asked.body)?;
-            let (vm, new) = operations::register_vm(caller, server, &call, id.clone(), &parts)
-                .await
-                .map_err(|problem| asked.problem(&problem, &parts.positions))?;
-            let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(asked.exchange.json(status, &VmResource::from(&vm)))
-        }
-        Method::DELETE => {
-            let known = operations::unregister_vm(caller, server, &call, id.clone())
-                .await
-                .map_err(|problem| asked.problem(&problem, &none))?;
-            Ok(asked.exchange.empty(if known { StatusCode::OK } else { StatusCode::NO_CONTENT }))
-        }
-        _ => {
-            let vm: Vm = operations::get_vm(caller, server, &call, id.clone())
-                .await
-                .map_err(|problem| asked.problem(&problem, &none))?;
-            Ok(asked.exchange.json(StatusCode::OK, &VmResource::from(&vm)))
-        }
-    }
-}
-
-pub(super) async fn groups<S: Store>(
-    asked: &Asked<'_, S>,
-    only: Option<&Name>,
-) -> Result<Answer, ArmError> {
-    let (caller, call) = (&asked.caller, asked.call());
-    let groups = operations::groups(caller, asked.server, &call, only.cloned())
-        .await
-        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let subscription = asked.server.installation.subscription;
-    let mut groups: Vec<ResourceGroup> = groups
-        .iter()
-        .map(|(name, location)| ResourceGroup::new(subscription, name, location))
-        .collect();
-    Ok(match (only, groups.pop()) {
-        (Some(_), Some(group)) => asked.exchange.json(StatusCode::OK, &group),
-        (_, last) => {
-            groups.extend(last);
-            asked.exchange.json(StatusCode::OK, &List::whole(groups))
-        }
-    })
-}
-
-/// The subscriptions that the caller sees: an installation has one.
-pub(super) fn subscriptions<S: Store>(asked: &Asked<'_, S>) -> Answer {
-    asked.exchange.json(StatusCode::OK, &List::whole(vec![the_subscription(asked)]))
-}
-
-/// The subscription.
-pub(super) fn subscription<S: Store>(asked: &Asked<'_, S>) -> Answer {
-    asked.exchange.json(StatusCode::OK, &the_subscription(asked))
-}
-
-/// The tenants that the caller belongs to: an installation has one.
-pub(super) fn tenants<S: Store>(asked: &Asked<'_, S>) -> Answer {
-    let tenant = Tenant::new(asked.server.installation.tenant, DISPLAY_NAME);
-    asked.exchange.json(StatusCode::OK, &List::whole(vec![tenant]))
-}
-
-fn the_subscription<S: Store>(asked: &Asked<'_, S>) -> Subscription {
-    let installation = asked.server.installation;
-    Subscription::new(installation.subscription, installation.tenant, DISPLAY_NAME)
 }
 
 fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {

@@ -2,7 +2,7 @@
 //!
 //! No secret, no token and no body is ever a field. The record of what happened is the store's log, not this.
 
-use std::str::FromStr;
+use std::{io::IsTerminal, str::FromStr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -37,7 +37,11 @@ impl FromStr for LogFormat {
 /// Called again it changes nothing.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_env("HOURGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // A file or a journal is no terminal: colours would only be noise there.
+        .with_ansi(std::io::stderr().is_terminal());
     // Fails only where somebody began already: a test, or a program that this one is part of.
     let _begun = match format {
         LogFormat::Text => builder.try_init(),

@@ -57,7 +57,9 @@ impl PathError {
 }
 
 pub(super) fn route(path: &str) -> Result<Route, PathError> {
+    // An endpoint registered with a slash at its end makes clients begin with two; Azure takes both.
     let path = path.strip_prefix('/').ok_or(PathError::Unknown)?;
+    let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut segments = Vec::new();
     for segment in path.split('/') {

@@ -52,6 +52,7 @@ fn every_path_is_read_as_it_is_built() {
         let path = route.to_string();
         assert_eq!(Route::parse(&path), Ok(route.clone()), "{path}");
         assert_eq!(Route::parse(&format!("{path}/")), Ok(route.clone()), "{path}/");
+        assert_eq!(Route::parse(&format!("/{path}")), Ok(route.clone()), "/{path}");
         assert!(Route::parse(&format!("{path}/more")).as_ref() != Ok(&route), "{path}/more");
         // Names keep how they were written; everything else is the same in any case.
         if let Ok(read) = Route::parse(&path.to_ascii_uppercase()) {

@@ -9,15 +9,14 @@ use crate::{
     api::{Admin, Fleet, Standing},
     clock::{millis, since, steady},
     lab::{Host, Lab},
+    load,
     probe::{Prober, Syn},
     sample::Samples,
     site::{PORT, Site, on_client, source},
 };
 
-/// How many machines one filling request names.
-const MACHINES_AT_ONCE: u32 = 1_000;
-/// How many openings of earlier figures may end while this goes on.
-const ENDING: u64 = 500;
+/// Filling that takes longer has failed.
+const FILL_MAX: Duration = Duration::from_mins(3);
 /// From one paced initiation to the next: a hundred a second.
 const PACE: Duration = Duration::from_millis(10);
 /// How many SYNs one batch has.
@@ -25,29 +24,19 @@ const BATCH: u32 = 4_000;
 /// How many flows a batch goes round: more than fit the nearest cache, as with real clients.
 const FLOWS: u32 = 1_000;
 
-/// Asks for more openings until so many are live and the guard has reported them.
+/// Asks until so many openings are live and the guard has reported them: one machine and one source each,
+/// as people ask.
 pub(crate) async fn fill(
-    admin: &mut Admin,
+    site: &Site,
     fleet: Fleet,
-    sources: std::ops::Range<u32>,
+    first_source: u32,
     wanted: u64,
-) -> Outcome<u64> {
-    let path = admin.initiate_path(fleet);
-    for n in sources {
-        let standing = admin.standing().await?.openings.0;
-        let missing = (wanted + ENDING).saturating_sub(standing);
-        if missing == 0 {
-            break;
-        }
-        let size = u32::try_from(missing)?.min(fleet.size).min(MACHINES_AT_ONCE);
-        let body = admin.ask(fleet, 0..size, source(n), "PT2H");
-        let t = steady();
-        admin.initiate(&path, &body).await?.json()?;
-        let t1 = since(t);
-        // What is desired is counted once the reconciler has looked.
-        let c = admin.converged(|now| now.openings.1 + ENDING >= standing + u64::from(size)).await?; eprintln!("DBG {standing} {t1:.0} {c:?}");
-    }
-    Ok(admin.standing().await?.openings.1)
+) -> Outcome<Standing> {
+    let mut admin = Admin::sign_in(&site.profile()?).await?;
+    let missing = wanted.saturating_sub(admin.standing().await?.openings.1);
+    let sources = first_source..first_source + u32::try_from(missing)?;
+    load::run(site, fleet, sources, FILL_MAX).await?;
+    admin.standing().await
 }
 
 /// Initiates at a steady pace, one after the other; how long each waited for its answer. The first
@@ -110,6 +99,9 @@ pub(crate) fn restart(site: &mut Site, who: Restarted, standing: Standing) -> Ou
     Ok(Restart { stopped, converged: since(began) })
 }
 
+/// Sources from here on are never asked for.
+const STRANGERS: u32 = 128_000;
+
 /// A stream of SYNs through a gate.
 pub(crate) struct Stream {
     prober: Prober,
@@ -119,12 +111,12 @@ pub(crate) struct Stream {
 impl Stream {
     /// From sources that have no opening: each is dropped.
     pub(crate) fn dropped(lab: &Lab, fleet: Fleet) -> Outcome<Stream> {
-        Stream::new(lab, |n| (source(100_000 + n), (fleet.address)(n % fleet.size)))
+        Stream::new(lab, |n| (source(STRANGERS + n), (fleet.address)(n % fleet.size)))
     }
 
-    /// From the sources of one filling request: each is let through.
-    pub(crate) fn accepted(lab: &Lab, fleet: Fleet, source_number: u32) -> Outcome<Stream> {
-        Stream::new(lab, |n| (source(source_number), (fleet.address)(n % fleet.size)))
+    /// From the sources that a load asked for first, each to its machine: each is let through.
+    pub(crate) fn accepted(lab: &Lab, fleet: Fleet, first_source: u32) -> Outcome<Stream> {
+        Stream::new(lab, |n| (source(first_source + n), (fleet.address)(n % fleet.size)))
     }
 
     fn new(lab: &Lab, ends: impl Fn(u32) -> (Ipv4Addr, Ipv4Addr)) -> Outcome<Stream> {

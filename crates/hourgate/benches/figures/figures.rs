@@ -1,6 +1,6 @@
 //! Takes one figure after the other; each part of the run becomes rows of the table.
 
-use std::{ops::Range, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use rustix::process::Signal;
 
@@ -37,9 +37,10 @@ const OPENING: u32 = 0;
 const OPENING_IN_CROWD: u32 = 500;
 const CLOSING: u32 = 1_000;
 const SURVIVING: u32 = 1_500;
-const FILLING: Range<u32> = 2_000..2_200;
 const PACED: u32 = 3_000;
-const LOADING: u32 = 10_000;
+const LOADING: u32 = 8_000;
+/// The load is to leave room for what is asked for among 100,000: the guard's set takes 117,000.
+const LOADED_MAX: u32 = 90_000;
 
 /// How much of everything.
 struct Extent {
@@ -90,12 +91,12 @@ pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
     say("1,000 machines");
     on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
     say("initiations a second");
-    let load = on_client(&site.lab, async || {
-        load::run(&site, &site.profile()?, MACHINES, LOADING, extent.load).await
-    })?;
+    let sources = LOADING..LOADING + LOADED_MAX;
+    let load =
+        on_client(&site.lab, async || load::run(&site, MACHINES, sources, extent.load).await)?;
     rows.extend(load_rows(&load, &limits));
 
-    rows.extend(crowd_rows(&mut site, dir, &extent, &say)?);
+    rows.extend(crowd_rows(&mut site, dir, &extent, load.made, &say)?);
 
     say("everybody is killed while an access runs");
     rows.push(kill_row(&mut site, &mut peer)?);
@@ -206,14 +207,14 @@ fn crowd_rows(
     site: &mut Site,
     dir: &Path,
     extent: &Extent,
+    loaded: u32,
     say: &dyn Fn(&str),
 ) -> Outcome<Vec<Row>> {
     say("100,000 openings");
-    let standing = on_client(&site.lab, async || {
-        let mut admin = Admin::sign_in(&site.profile()?).await?;
-        crowd::fill(&mut admin, MACHINES, FILLING, CROWD).await?;
-        admin.standing().await
-    })?;
+    let next = LOADING + loaded;
+    // Openings of earlier figures end meanwhile.
+    let wanted = CROWD + load::ENDING;
+    let standing = on_client(&site.lab, async || crowd::fill(site, MACHINES, next, wanted).await)?;
     say(&format!("{} openings stand; initiations among them", standing.openings.1));
     let paced = on_client(&site.lab, async || {
         let mut admin = Admin::sign_in(&site.profile()?).await?;
@@ -251,11 +252,9 @@ fn packet_rows(site: &Site, dir: &Path, extent: &Extent) -> Outcome<Vec<Row>> {
     let stream = |site: &Site| Stream::dropped(&site.lab, MACHINES);
     let dropped = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
     // Some must be open there to let anything through: those that the packets use, as here.
-    on_client(&none.lab, async || {
-        let mut admin = Admin::sign_in(&none.profile()?).await?;
-        crowd::fill(&mut admin, MACHINES, FILLING, u64::from(MACHINES.size)).await
-    })?;
-    let stream = |site: &Site| Stream::accepted(&site.lab, MACHINES, FILLING.start);
+    let few = u64::from(MACHINES.size);
+    on_client(&none.lab, async || crowd::fill(&none, MACHINES, LOADING, few).await)?;
+    let stream = |site: &Site| Stream::accepted(&site.lab, MACHINES, LOADING);
     let accepted = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
     let row = |figure, cost: &PacketCost, beside: &str| Row {
         figure,

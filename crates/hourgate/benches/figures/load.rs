@@ -1,6 +1,7 @@
 //! How many initiations a second 64 clients get through, and how long each waits.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,7 +15,6 @@ use crate::{
     Outcome,
     api::{Admin, Fleet},
     clock::{millis, steady},
-    http::Profile,
     machine::Used,
     sample::Samples,
     site::{Site, source},
@@ -22,8 +22,8 @@ use crate::{
 
 /// How many keep-alive connections.
 const CLIENTS: u32 = 64;
-/// No more than so many are made: the guard's set takes 117,000, and a crowd is to come after.
-const MADE_MAX: u32 = 60_000;
+/// How many openings of earlier figures may end while a load runs.
+pub(crate) const ENDING: u64 = 500;
 
 /// What the load told.
 pub(crate) struct Load {
@@ -39,27 +39,28 @@ pub(crate) struct Load {
     pub(crate) shares: [f64; 3],
 }
 
-/// Every client asks for one machine after the other, from a source of its own each time, for so long.
+/// Every client asks for one machine after the other, from a source of its own each time, for so long or
+/// until the sources are used up.
 pub(crate) async fn run(
     site: &Site,
-    profile: &Profile,
     fleet: Fleet,
-    first_source: u32,
+    sources: Range<u32>,
     length: Duration,
 ) -> Outcome<Load> {
+    let profile = site.profile()?;
     let token = profile.token().await?;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(Admin::with(profile, token.clone()).await?);
+        clients.push(Admin::with(&profile, token.clone()).await?);
     }
-    let mut admin = Admin::with(profile, token).await?;
+    let mut admin = Admin::with(&profile, token).await?;
     let standing = admin.standing().await?.openings.0;
-    let next = Arc::new(AtomicU32::new(0));
+    let next = Arc::new(AtomicU32::new(sources.start));
     let used = Used::now(site.server(), site.guard());
     let began = steady();
     let mut running = JoinSet::new();
     for client in clients {
-        running.spawn(work(client, fleet, first_source, Arc::clone(&next), began + length));
+        running.spawn(work(client, fleet, sources.end, Arc::clone(&next), began + length));
     }
     let mut answered = Vec::new();
     while let Some(done) = running.join_next().await {
@@ -68,7 +69,8 @@ pub(crate) async fn run(
     let took = (steady() - began).as_secs_f64();
     let shares = Used::now(site.server(), site.guard()).shares_since(used, took);
     let made = u32::try_from(answered.len())?;
-    let all = standing + u64::from(made);
+    // Openings of earlier figures may end meanwhile.
+    let all = (standing + u64::from(made)).saturating_sub(ENDING);
     let behind = admin.converged(|standing| standing.openings.1 >= all).await?;
     Ok(Load {
         per_second: f64::from(made) / took,
@@ -82,7 +84,7 @@ pub(crate) async fn run(
 async fn work(
     mut client: Admin,
     fleet: Fleet,
-    first_source: u32,
+    end: u32,
     next: Arc<AtomicU32>,
     until: Duration,
 ) -> Outcome<Vec<f64>> {
@@ -90,11 +92,11 @@ async fn work(
     let mut took = Vec::new();
     while steady() < until {
         let n = next.fetch_add(1, Ordering::Relaxed);
-        if n >= MADE_MAX {
+        if n >= end {
             break;
         }
         let machine = n % fleet.size;
-        let body = client.ask(fleet, machine..machine + 1, source(first_source + n), "PT1H");
+        let body = client.ask(fleet, machine..machine + 1, source(n), "PT1H");
         let sent = steady();
         let answer = client.initiate(&path, &body).await?;
         took.push(millis(steady() - sent));

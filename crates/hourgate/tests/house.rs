@@ -19,7 +19,7 @@ const MAY_SEE: [(&str, &[&str]); 7] = [
 const ONLY: [(&str, &[&str]); 7] = [
     ("nlink", &["guard"]),
     ("rusqlite", &["store"]),
-    ("axum", &["server"]),
+    ("hyper", &["server"]),
     ("rcgen", &["server"]),
     ("reqwest", &["hourgate", "server"]),
     ("clap", &["hourgate"]),

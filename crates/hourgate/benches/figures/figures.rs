@@ -61,6 +61,8 @@ pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
         let load = Duration::from_secs(12);
         Extent { openings: 250, closings: 200, load, paced: 1_500, batches: 40, peer: 30 }
     };
+    let example = std::env::var("HOURGATE_BENCH_LIMIT");
+    let example = example.map_err(|_| "start it with ./bench, which builds all that it needs")?;
     let began = steady();
     let say = |what: &str| eprintln!("[{:3.0} s] {what}", (steady() - began).as_secs_f64());
 
@@ -73,7 +75,7 @@ pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
     on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(DOORS).await)?;
     let limits = Limits {
         fsync: limits::fsync(dir)?,
-        netlink: limits::netlink(&site.lab, Path::new(&std::env::var("HOURGATE_BENCH_LIMIT")?))?,
+        netlink: limits::netlink(&site.lab, Path::new(&example))?,
     };
 
     say("from initiate to the first SYN let through");

@@ -53,8 +53,7 @@ pub(crate) async fn run(
     for _ in 0..CLIENTS {
         clients.push(Admin::with(&profile, token.clone()).await?);
     }
-    let mut admin = Admin::with(&profile, token).await?;
-    let standing = admin.standing().await?.openings.0;
+    let standing = Admin::with(&profile, token.clone()).await?.standing().await?.openings.0;
     let next = Arc::new(AtomicU32::new(sources.start));
     let used = Used::now(site.server(), site.guard());
     let began = steady();
@@ -69,6 +68,8 @@ pub(crate) async fn run(
     let took = (steady() - began).as_secs_f64();
     let shares = Used::now(site.server(), site.guard()).shares_since(used, took);
     let made = u32::try_from(answered.len())?;
+    // A connection of its own: one that says nothing for long is closed.
+    let mut admin = Admin::with(&profile, token).await?;
     // Openings of earlier figures may end meanwhile.
     let all = (standing + u64::from(made)).saturating_sub(ENDING);
     let behind = admin.converged(|standing| standing.openings.1 >= all).await?;

@@ -47,7 +47,12 @@ pub(crate) fn run(json: bool, stays: bool) -> Result<(), Failure> {
             let told = lab.inside(Host::Client, || tell(World::Kernel(kernel), &mut report));
             told.map_err(cannot_run)??
         }
-        fake @ World::Fake(_) => tell(fake, &mut report)?,
+        fake @ World::Fake(_) => {
+            report.say(
+                "No packet is sent: where a SYN or a byte is spoken of, the fake guard is asked.",
+            );
+            tell(fake, &mut report)?
+        }
     };
     report.close();
     if stays && let World::Kernel(kernel) = world {

@@ -136,7 +136,10 @@ impl Story {
 
         let source = &asked["virtualMachines"][0]["ports"][0]["allowedSourceAddressPrefix"];
         let own = CLIENT.to_string();
-        let saw = format!("opened for {own}, the address that the server saw, and for no other");
+        let saw = match world.source() {
+            None => format!("opened for {own}, the address that the server saw, and for no other"),
+            Some(_) => format!("opened for {own}, as was asked, and for no other"),
+        };
         report.step("own-address", *source == *own, Duration::ZERO, &saw);
 
         let began = Instant::now();
@@ -188,7 +191,7 @@ impl Story {
         let killed = world.kill().map_err(failed)?;
         let met = world.attempt(CLIENT.into(), MEASURED).await;
         let saw = match met {
-            Met::Open => format!("{killed} processes killed; the access goes on"),
+            Met::Open => format!("{killed} of them killed; the access goes on"),
             Met::Silence | Met::Refusal => "the access ended with them".to_owned(),
         };
         report.step("open-after-kill", killed > 0 && met == Met::Open, began.elapsed(), &saw);

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::IpAddr,
+    sync::LazyLock,
 };
 
 use hourgate_core::{
@@ -14,7 +15,7 @@ use hourgate_core::{
     state::State,
     time::{Now, Timestamp},
 };
-use rusqlite::{Connection, Params, named_params, params};
+use rusqlite::{Connection, Params, Statement, named_params, params};
 
 use super::{
     Result,
@@ -217,13 +218,10 @@ impl<'a> Loader<'a> {
         for (vm, policy, member) in members {
             self.place(vm, &policy, member)?;
         }
-        // By its id each, not in one statement: a subquery costs a temporary table, which costs more.
-        let mut unsettled =
-            self.all("SELECT request FROM access WHERE vm = ?1 AND settled = 0", [&key], |row| {
-                row.parsed::<RequestId>(0)
-            })?;
-        unsettled.dedup();
-        unsettled.into_iter().try_for_each(|id| self.request(id))?;
+        let unsettled = requests_of(self.db, &key)?;
+        for request in unsettled {
+            self.state.requests.entry(request.id).or_insert(request);
+        }
         self.released(id, &key)
     }
 
@@ -392,7 +390,7 @@ fn members(
     Ok(found)
 }
 
-/// Requests with all their accesses, by id. Put in order here: a sorter costs more than the rows.
+/// Requests with all their accesses, by id.
 pub(super) fn requests(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Request>> {
     let sql = format!(
         "SELECT {}, {} FROM request r JOIN access a ON a.request = r.id WHERE {which}",
@@ -400,23 +398,42 @@ pub(super) fn requests(db: &Connection, which: &str, params: impl Params) -> Res
         rows::ACCESS
     );
     let mut statement = db.prepare_cached(&sql)?;
+    gathered(&mut statement, params)
+}
+
+/// Requests with an access to that VM that is not settled, with all their accesses. Joins alone: a
+/// subquery costs a temporary table, which costs more than meeting a request once for each such access.
+fn requests_of(db: &Connection, vm: &str) -> Result<Vec<Request>> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {}, {} FROM access u CROSS JOIN request r ON r.id = u.request \
+             CROSS JOIN access a ON a.request = r.id WHERE u.vm = ?1 AND u.settled = 0",
+            rows::REQUEST,
+            rows::ACCESS
+        )
+    });
+    let mut statement = db.prepare_cached(&SQL)?;
+    gathered(&mut statement, [vm])
+}
+
+/// Rows of requests and accesses, put together and in order here: a sorter costs more than the rows.
+fn gathered(statement: &mut Statement<'_>, params: impl Params) -> Result<Vec<Request>> {
     let mut found = statement.query(params)?;
-    let mut requests: BTreeMap<RequestId, (Request, Vec<(u32, Access)>)> = BTreeMap::new();
+    let mut requests: BTreeMap<RequestId, (Request, BTreeMap<u32, Access>)> = BTreeMap::new();
     while let Some(row) = found.next()? {
         let row = Columns(row);
-        let access = rows::access(&row, rows::REQUEST_COLUMNS)?;
+        let (position, access) = rows::access(&row, rows::REQUEST_COLUMNS)?;
         let (_, accesses) = match requests.entry(row.parsed(0)?) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert((rows::request(&row)?, Vec::new())),
+            Entry::Vacant(new) => new.insert((rows::request(&row)?, BTreeMap::new())),
         };
-        accesses.push(access);
+        accesses.insert(position, access);
     }
     Ok(requests
         .into_values()
-        .map(|(request, mut accesses)| {
-            accesses.sort_by_key(|(position, _)| *position);
-            let accesses = accesses.into_iter().map(|(_, access)| access).collect();
-            Request { accesses, ..request }
+        .map(|(request, accesses)| Request {
+            accesses: accesses.into_values().collect(),
+            ..request
         })
         .collect())
 }

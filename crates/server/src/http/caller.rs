@@ -38,11 +38,13 @@ fn hops(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAd
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|hop| hop.trim().to_owned()).collect()
     };
-    let forwarded = listed("forwarded");
-    let hops: Vec<Option<IpAddr>> = if forwarded.is_empty() {
-        listed("x-forwarded-for").iter().map(|hop| node(hop)).collect()
-    } else {
-        forwarded.iter().map(|element| of_element(element)).collect()
+    let (forwarded, legacy) = (listed("forwarded"), listed("x-forwarded-for"));
+    let hops: Vec<Option<IpAddr>> = match (forwarded.is_empty(), legacy.is_empty()) {
+        // A proxy writes one of the two and hands the other on as the caller sent it. Which is whose
+        // cannot be told, and believing the wrong one lets the caller choose whose address they have.
+        (false, false) => return None,
+        (false, true) => forwarded.iter().map(|element| of_element(element)).collect(),
+        (true, _) => legacy.iter().map(|hop| node(hop)).collect(),
     };
     let mut last = None;
     for hop in hops.into_iter().rev().take(HOPS_MAX) {
@@ -109,6 +111,17 @@ mod tests {
             seen("10.0.0.1", Some(("x-forwarded-for", "198.51.100.7:99"))),
             own("198.51.100.7")
         );
+    }
+
+    #[test]
+    fn a_header_that_the_proxy_only_handed_on_is_not_believed() {
+        let mut headers = HeaderMap::new();
+        headers.insert("forwarded", "for=192.0.2.66".parse().expect("a header"));
+        headers.insert("x-forwarded-for", "198.51.100.7".parse().expect("a header"));
+        let trusted = ["10.0.0.0/8".parse().expect("a prefix")];
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let seen = address(peer, &headers, &trusted, &OwnAddresses::default());
+        assert_eq!(seen, nobodys("10.0.0.1"));
     }
 
     #[test]

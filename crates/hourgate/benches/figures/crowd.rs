@@ -9,7 +9,7 @@ use crate::{
     api::{Admin, Fleet, Standing},
     clock::{millis, since, steady},
     lab::{Host, Lab},
-    load,
+    load::{self, Load},
     probe::{Prober, Syn},
     sample::Samples,
     site::{PORT, Site, on_client, source},
@@ -32,11 +32,16 @@ pub(crate) async fn fill(
     first_source: u32,
     wanted: u64,
 ) -> Outcome<Standing> {
-    let mut admin = Admin::sign_in(&site.profile()?).await?;
-    let missing = wanted.saturating_sub(admin.standing().await?.openings.1);
-    let sources = first_source..first_source + u32::try_from(missing)?;
-    load::run(site, fleet, sources, FILL_MAX).await?;
-    admin.standing().await
+    let standing = Admin::sign_in(&site.profile()?).await?.standing().await?;
+    let missing = u32::try_from(wanted.saturating_sub(standing.openings.1))?;
+    let sources = first_source..first_source + missing;
+    let load = load::run(site, fleet, sources, FILL_MAX).await?;
+    if load.made < missing {
+        let Load { made, per_second, .. } = load;
+        return Err(format!("only {made} of {missing} were asked for, {per_second:.0}/s").into());
+    }
+    // A connection of its own: one that says nothing for long is closed.
+    Admin::sign_in(&site.profile()?).await?.standing().await
 }
 
 /// Initiates at a steady pace, one after the other; how long each waited for its answer. The first

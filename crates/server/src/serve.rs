@@ -192,7 +192,8 @@ pub async fn serve_over<S: Store>(
 
     let mut work = JoinSet::new();
     let look = Arc::new(Notify::new());
-    let keeper = Keeper { server: server.clone(), sqlite, config, tls: tls.clone() };
+    let keeper =
+        Keeper { server: server.clone(), sqlite: sqlite.clone(), config, tls: tls.clone() };
     keeper.look_at_clock().await;
     work.spawn(keeper.run(look.clone()));
     work.spawn(controlled(&server, &dir, &ready.url, look).run(control));
@@ -218,6 +219,8 @@ pub async fn serve_over<S: Store>(
     while doors.join_next().await.is_some() {}
     server.note(ours(mint::uuid()?), Note::ServerStopped).await;
     work.shutdown().await;
+    // Before the directory's lock is let go of: who gets it finds the store free.
+    sqlite.close().await;
     Ok(())
 }
 

@@ -322,19 +322,7 @@ impl Running {
         self.stop().await;
         let dir = self.dir.clone();
         drop(self);
-        // Tasks that were told to stop let go of the store a moment after the server has ended; a process
-        // would let go of it at once.
-        let again = async {
-            loop {
-                match start_in(dir.clone(), wanted.clone()).await {
-                    Err(error) if format!("{error:?}").contains("InUse") => {
-                        tokio::task::yield_now().await;
-                    }
-                    outcome => return outcome,
-                }
-            }
-        };
-        tokio::time::timeout(SOON, again).await.expect("the store is free").expect("a server again")
+        start_in(dir, wanted).await.expect("a server again")
     }
 }
 

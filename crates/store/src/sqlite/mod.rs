@@ -43,9 +43,9 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// How many commands may wait for the writer; at thousands a second this is under a second of waiting.
 pub const WAITING_MAX: usize = 4_096;
 /// How many reads run at once, each on a connection and a thread of its own.
-pub const READERS_MAX: usize = 4;
+pub const READERS_MAX: u32 = 4;
 /// How many reads may wait for one.
-pub const READS_WAITING_MAX: usize = 1_024;
+pub const READS_WAITING_MAX: u32 = 1_024;
 
 /// Randomness for salts and ids. A simulation brings its own.
 pub trait Mint: Send + Sync + 'static {
@@ -68,7 +68,7 @@ impl Mint for OsMint {
     }
 }
 
-/// A [`Store`] in one SQLite file. Clones share it; the last one closes it.
+/// A [`Store`] in one SQLite file. Clones share it; [`SqliteStore::close`] or the last one closes it.
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Inner>);
 
@@ -79,24 +79,23 @@ struct Inner {
     clock: Arc<dyn Clock>,
     settings: Arc<RwLock<Arc<Settings>>>,
     readers: Mutex<Vec<Connection>>,
-    may_read: Semaphore,
+    may_read: Arc<Semaphore>,
     may_wait: Semaphore,
     // Set until the store closes.
-    queue: Option<mpsc::Sender<Work>>,
-    writer: Option<JoinHandle<()>>,
-    // Held until the writer is gone: nobody else opens the file before. Never read.
+    queue: RwLock<Option<mpsc::Sender<Work>>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What an open store holds on to.
+struct Held {
+    writer: JoinHandle<()>,
+    // Let go of once the writer is gone: nobody else opens the file before. Never read.
     _lock: std::fs::File,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Without a sender the writer finishes what waits and ends.
-        self.queue = None;
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the store's writer ended by a bug");
-        }
+        self.let_go();
     }
 }
 
@@ -113,13 +112,23 @@ impl SqliteStore {
         self.read(move |db| journal::replay(db, &key, id)).await
     }
 
+    /// Finishes what waits and lets go of the file, so that somebody else may open it. Whoever asks
+    /// later, through whatever clone, is told that the store is closed.
+    pub async fn close(&self) {
+        // Every read that runs has given its place back.
+        if let Ok(all) = self.0.may_read.acquire_many(READERS_MAX).await {
+            self.0.may_read.close();
+            drop(all);
+        }
+        let store = Arc::clone(&self.0);
+        if tokio::task::spawn_blocking(move || store.let_go()).await.is_err() {
+            tracing::error!("the store could not be closed in good order");
+        }
+    }
+
     async fn write<T>(&self, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let queue = self.0.queue.as_ref().ok_or_else(writer::gone)?;
-        queue.try_send(work(answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => writer::gone(),
-        })?;
+        self.0.enqueue(work(answer))?;
         answered.await.map_err(|_| writer::gone())
     }
 
@@ -129,9 +138,12 @@ impl SqliteStore {
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _waiting = self.0.may_wait.try_acquire().map_err(|_| StoreError::Busy)?;
-        let _reading = self.0.may_read.acquire().await.map_err(|_| writer::gone())?;
+        let reading = Arc::clone(&self.0.may_read).acquire_owned();
+        let reading = reading.await.map_err(|_| writer::gone())?;
         let store = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || {
+            // Kept by the thread and not by who waits for it: who gives up leaves the thread reading.
+            let _reading = reading;
             let kept = store.readers().pop();
             let mut db = match kept {
                 Some(db) => db,
@@ -151,6 +163,27 @@ impl SqliteStore {
 }
 
 impl Inner {
+    fn enqueue(&self, work: Work) -> Result<()> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().ok_or_else(writer::gone)?.try_send(work).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => writer::gone(),
+        })
+    }
+
+    /// Blocks until the writer has finished what waits.
+    fn let_go(&self) {
+        // Without a sender the writer ends.
+        *self.queue.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(held) = held
+            && held.writer.join().is_err()
+        {
+            tracing::error!("the store's writer ended by a bug");
+        }
+        self.readers().clear();
+    }
+
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }

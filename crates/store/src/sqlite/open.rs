@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    Inner, Mint, READERS_MAX, READS_WAITING_MAX, SqliteStore, WAITING_MAX,
+    Held, Inner, Mint, READERS_MAX, READS_WAITING_MAX, SqliteStore, WAITING_MAX,
     fingerprint::{Fingerprint, ROWS_VERSION},
     journal::{self, Chain, Head},
     load, rows,
@@ -131,11 +131,10 @@ impl SqliteStore {
             clock: open.clock,
             settings,
             readers: Mutex::new(Vec::new()),
-            may_read: Semaphore::new(READERS_MAX),
-            may_wait: Semaphore::new(READERS_MAX + READS_WAITING_MAX),
-            queue: Some(queue),
-            writer: Some(writer),
-            _lock: lock,
+            may_read: Arc::new(Semaphore::new(READERS_MAX as usize)),
+            may_wait: Semaphore::new((READERS_MAX + READS_WAITING_MAX) as usize),
+            queue: RwLock::new(Some(queue)),
+            held: Mutex::new(Some(Held { writer, _lock: lock })),
         })))
     }
 }

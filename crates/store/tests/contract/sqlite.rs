@@ -295,3 +295,25 @@ async fn fill(dir: &Path) {
     assert_eq!(store.everything().await.unwrap().requests.len(), acknowledged.len());
     assert_eq!(store.everything().await.unwrap().vms.len(), 3);
 }
+
+#[tokio::test]
+async fn a_closed_store_is_let_go_of_whoever_still_holds_it() {
+    let (place, clock) = (Sqlite::new(), HandClock::new());
+    let store = place.open(&clock);
+    prepare(&store).await;
+    // One who gave up waiting leaves a thread behind that reads on.
+    for _ in 0..50 {
+        let (reading, held) = (store.clone(), store.clone());
+        let given_up = tokio::spawn(async move { reading.everything().await });
+        tokio::task::yield_now().await;
+        given_up.abort();
+        store.close().await;
+        let again = place.open(&clock);
+        assert!(matches!(held.everything().await, Err(StoreError::Unavailable(_))));
+        let refused = try_act(&held, register(&again, "late", &["10.0.0.99"])).await;
+        assert!(matches!(refused, Err(TransactError::Store(StoreError::Unavailable(_)))));
+        again.everything().await.unwrap();
+        again.close().await;
+    }
+    place.open(&clock).close().await;
+}

@@ -32,7 +32,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Wall time, for what is no decision: certificates, tokens, lines of the log.
+/// Wall time, for what is no decision: a stamp in an answer.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock of the server")]
 pub(crate) fn wall() -> Timestamp {
     Timestamp::now()

@@ -152,17 +152,16 @@ pub struct Lock {
     _file: File,
 }
 
-/// Writes a new file for its owner alone; an error if the name is taken, be it by a link.
+/// Writes a new file for its owner alone, whole or not at all; an error if the name is taken, be it by a
+/// link. Cut off by a crash, it leaves nothing that the next start would take for a damaged key.
 pub(crate) fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(no_follow())
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    sync_parent(path)
+    match path.symlink_metadata() {
+        // Between this look and the rename nobody else writes here: the directory is its owner's alone,
+        // and locked.
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => replace(path, content),
+        Err(other) => Err(other),
+        Ok(_) => Err(std::io::ErrorKind::AlreadyExists.into()),
+    }
 }
 
 /// Puts a new file for its owner alone in the place of what was there, whole or not at all.
@@ -173,7 +172,14 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
         Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
         Err(other) => return Err(other),
     }
-    write_new(&fresh, content)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(no_follow())
+        .open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
     std::fs::rename(&fresh, path)?;
     sync_parent(path)
 }
@@ -198,4 +204,58 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 
 fn no_follow() -> i32 {
     i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// Large enough that whoever looks all the time would see a part of it.
+    const CONTENT_BYTES: usize = 8 << 20;
+
+    #[test]
+    fn a_file_is_whole_from_the_moment_it_can_be_seen() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let content = vec![b'x'; CONTENT_BYTES];
+        for (name, is_new) in [("first.json", true), ("again.json", false)] {
+            let path = dir.path().join(name);
+            let (done, path_seen) = (AtomicBool::new(false), path.clone());
+            std::thread::scope(|scope| {
+                let looker = scope.spawn(|| {
+                    let mut looks = 0_u64;
+                    while !done.load(Ordering::SeqCst) {
+                        if let Ok(found) = std::fs::metadata(&path_seen) {
+                            assert_eq!(found.len(), CONTENT_BYTES as u64, "seen half-written");
+                        }
+                        looks += 1;
+                    }
+                    looks
+                });
+                let write = if is_new { write_new } else { replace };
+                write(&path, &content).expect("written");
+                done.store(true, Ordering::SeqCst);
+                assert!(looker.join().expect("never in part") > 0);
+            });
+            assert!(!path.with_extension("new").exists());
+        }
+    }
+
+    #[test]
+    fn a_new_file_takes_nobodys_place_and_what_a_crash_left_is_no_obstacle() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log.key");
+        std::fs::write(path.with_extension("new"), "half of a k").expect("left behind");
+        write_new(&path, b"whole").expect("written");
+        let taken = write_new(&path, b"other").expect_err("taken");
+        assert_eq!(taken.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&path).expect("read").as_deref(), Some("whole"));
+
+        let (link, target) = (dir.path().join("admin.json"), dir.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&target, &link).expect("a link to nothing");
+        write_new(&link, b"secret").expect_err("a link holds the name");
+        assert!(!target.exists(), "and is not followed");
+        assert!(read(&link).is_err());
+    }
 }

@@ -45,7 +45,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// What `hourgate serve` was told.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
     /// `--config`: a TOML file.
     pub config: Option<PathBuf>,
@@ -59,6 +59,8 @@ pub struct Options {
     pub ready: Option<oneshot::Sender<Ready>>,
     /// Stops the server, as SIGTERM and SIGINT do.
     pub stop: Option<oneshot::Receiver<()>>,
+    /// What tells the time instead of the kernel: for tests, which move theirs by hand.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// A server that answers.
@@ -145,14 +147,16 @@ pub async fn serve_over<S: Store>(
     let dir = DataDir::create(&config.data_dir)?;
     let _lock = dir.lock()?;
     let own = OwnAddresses::look();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().map_err(ServeError::Clock)?);
+    let clock = match options.clock.take() {
+        Some(clock) => clock,
+        None => Arc::new(SystemClock::new().map_err(ServeError::Clock)?),
+    };
     let sqlite = storage::open(&dir, settings(&config, &own), clock.clone())?;
     let store = wrap(sqlite.clone());
     let listeners = listen(&config.listen).await?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
     let url = url(&addresses);
-    let administrator = admin::ensure(&store, &dir, &url).await?;
-    let tls = Arc::new(Tls::open(&dir, &config, &addresses, own.clone())?);
+    let tls = Arc::new(Tls::open(&dir, &config, &addresses, own.clone(), clock.clone())?);
     let metrics = Metrics::new();
     let metrics_listener = match config.metrics_listen {
         Some(address) => Some(bind(address).await?),
@@ -160,6 +164,8 @@ pub async fn serve_over<S: Store>(
     };
     let control = control::listen(&dir);
     let control = control.map_err(|error| ServeError::Control(dir.control_socket(), error))?;
+    // Last, and whole: whoever waits for this file finds all that it names, and somebody who listens.
+    let administrator = admin::ensure(&store, &dir, &url).await?;
     let (stop, stopping) = watch::channel(false);
     let (places, places_to_close) = Server::<S>::places();
     let installation = store.installation();

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use hourgate_core::time::{Timestamp, distance};
+use hourgate_core::time::{Clock, Timestamp, distance};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -18,8 +18,7 @@ use rustls::{
 
 use self::authority::{Authority, LEAF_RENEWED_BEFORE, Names};
 use crate::{
-    clock, config::Config, data_dir::DataDir, interfaces, interfaces::OwnAddresses,
-    mint::NoRandomness,
+    config::Config, data_dir::DataDir, interfaces, interfaces::OwnAddresses, mint::NoRandomness,
 };
 
 /// Why there is no TLS.
@@ -51,6 +50,7 @@ pub(crate) struct Tls {
     needed: Names,
     own: OwnAddresses,
     leaf: Arc<Leaf>,
+    clock: Arc<dyn Clock>,
 }
 
 /// The certificate in use.
@@ -77,14 +77,15 @@ impl Tls {
         config: &Config,
         bound: &[SocketAddr],
         own: OwnAddresses,
+        clock: Arc<dyn Clock>,
     ) -> Result<Tls, TlsError> {
-        let now = clock::wall();
+        let now = clock.now().wall;
         let needed = needed(config, bound);
         let authority = Authority::open(dir, &needed, &found(&own), now)?;
         let names = names(&authority, &needed, &own);
         let (key, until) = authority.issue(&names, now)?;
         let leaf = Arc::new(Leaf(RwLock::new(Issued { key: Arc::new(key), names, until })));
-        Ok(Tls { authority, needed, own, leaf })
+        Ok(Tls { authority, needed, own, leaf, clock })
     }
 
     /// What connections are accepted with; certificates renewed later are in it.
@@ -100,7 +101,7 @@ impl Tls {
 
     /// Renews the certificate if its names have changed or a third of its life is left.
     pub(crate) fn renew_if_due(&self) -> Result<bool, TlsError> {
-        let now = clock::wall();
+        let now = self.clock.now().wall;
         let names = names(&self.authority, &self.needed, &self.own);
         {
             let issued = self.leaf.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +24,7 @@ use hourgate_store::{
     Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
     RequestFilter, Store, StoreError, TransactError, VmFilter, sqlite::SqliteStore,
 };
+use jiff::SignedDuration;
 use reqwest::{Method, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +41,7 @@ pub(crate) struct Running {
     pub(crate) admin: AdminFile,
     pub(crate) client: reqwest::Client,
     pub(crate) guard: Option<FakeGuard>,
+    pub(crate) clock: Arc<HandClock>,
     /// While set, nothing can be written.
     pub(crate) broken: Arc<AtomicBool>,
     pub(crate) notes: Arc<Mutex<Vec<Note>>>,
@@ -53,11 +55,65 @@ pub(crate) struct Running {
 pub(crate) struct Wanted {
     pub(crate) config: String,
     pub(crate) guard: bool,
+    pub(crate) listen: Vec<&'static str>,
+    pub(crate) clock: Arc<HandClock>,
 }
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { config: String::new(), guard: true }
+        Wanted {
+            config: String::new(),
+            guard: true,
+            listen: vec!["127.0.0.1:0"],
+            clock: Arc::default(),
+        }
+    }
+}
+
+impl Wanted {
+    pub(crate) fn config(text: &str) -> Wanted {
+        Wanted { config: text.to_owned(), ..Wanted::default() }
+    }
+}
+
+/// The kernel's clocks, moved by hand: time goes on by itself, and jumps when a test says so.
+pub(crate) struct HandClock {
+    kernel: SystemClock,
+    /// How far wall time was moved, in seconds.
+    wall: AtomicI64,
+    /// How far the boot clock was moved on, in seconds. It never goes back.
+    boot: AtomicI64,
+}
+
+impl Default for HandClock {
+    fn default() -> HandClock {
+        let kernel = SystemClock::new().expect("a clock");
+        HandClock { kernel, wall: AtomicI64::new(0), boot: AtomicI64::new(0) }
+    }
+}
+
+impl HandClock {
+    /// Time passes: both clocks go on.
+    pub(crate) fn pass(&self, length: Duration) {
+        let seconds = i64::try_from(length.as_secs()).expect("a length");
+        self.boot.fetch_add(seconds, Ordering::SeqCst);
+        self.set(seconds);
+    }
+
+    /// Somebody sets the clock, by so many seconds.
+    pub(crate) fn set(&self, seconds: i64) {
+        self.wall.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Now {
+        let mut now = self.kernel.now();
+        let wall = SignedDuration::from_secs(self.wall.load(Ordering::SeqCst));
+        now.wall = now.wall.checked_add(wall).expect("a time");
+        let boot = u64::try_from(self.boot.load(Ordering::SeqCst)).expect("it never goes back");
+        now.boot.nanos += boot * 1_000_000_000;
+        now
     }
 }
 
@@ -82,16 +138,17 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
     let options = Options {
         config: Some(config),
         data_dir: Some(dir.path().join("data")),
-        listen: vec!["127.0.0.1:0".parse().expect("an address")],
+        listen: wanted.listen.iter().map(|at| at.parse().expect("an address")).collect(),
         no_guard: !wanted.guard,
         ready: Some(ready),
         stop: Some(stopping),
+        clock: Some(wanted.clock.clone()),
     };
     let broken = Arc::new(AtomicBool::new(false));
     let notes = Arc::new(Mutex::new(Vec::new()));
     let (held, listed) = (broken.clone(), notes.clone());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().expect("a clock"));
-    let guard = wanted.guard.then(|| FakeGuard::new(clock));
+    let clock = wanted.clock;
+    let guard = wanted.guard.then(|| FakeGuard::new(clock.clone()));
     let fake = guard.clone();
     let mut served = tokio::spawn(async move {
         match fake {
@@ -123,6 +180,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         ready,
         admin,
         guard,
+        clock,
         broken,
         notes,
     })

@@ -84,7 +84,7 @@ async fn a_configuration_that_is_wrong_says_where() {
         ("metrics_listen = \"0.0.0.0:9464\"", "loopback"),
         ("[[guard]]\nname = \"a\"\nsockets = \"b\"", "sockets"),
     ] {
-        let wanted = Wanted { config: text.to_owned(), guard: true };
+        let wanted = Wanted::config(text);
         let refused = start_in(fresh_dir(), wanted).await.err().expect("a refusal").to_string();
         assert!(refused.contains(part) && refused.contains("hourgate.toml"), "{refused}");
     }
@@ -94,9 +94,8 @@ async fn a_configuration_that_is_wrong_says_where() {
 async fn a_name_configured_later_is_vouched_for_by_the_same_key() {
     let server = start().await;
     let before = server.ready.fingerprint.clone();
-    let config =
-        "public_url = \"https://gate.example.com\"\nmetrics_listen = \"127.0.0.1:0\"".to_owned();
-    let again = server.restart(Wanted { config, guard: true }).await;
+    let config = "public_url = \"https://gate.example.com\"\nmetrics_listen = \"127.0.0.1:0\"";
+    let again = server.restart(Wanted::config(config)).await;
     assert!(again.ready.fingerprint.is_some() && again.ready.fingerprint != before);
     assert_eq!(again.call(Method::GET, "/healthz", None).await.status(), 200);
     let (_, found) =

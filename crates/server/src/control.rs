@@ -9,7 +9,7 @@ use std::{
 };
 
 use hourgate_core::{command::Command, event::Event, time::Timestamp};
-use hourgate_store::{Origin, Principal, Store, TransactError};
+use hourgate_store::{LogVerdict, Origin, Principal, Store, TransactError};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -69,6 +69,8 @@ pub struct LogAnswer {
     pub records: u64,
     /// The first record that is not as it was written; none if the log is whole.
     pub first_bad: Option<u64>,
+    /// Whether what stands is what the log explains.
+    pub rows_hold: bool,
 }
 
 /// Verifies the log: of the running server, or of a directory where none runs.
@@ -224,8 +226,8 @@ async fn carry_out<S: Store>(
         }
         Ask::VerifyLog => {
             let verdict = store.verify_log().await.map_err(|error| failed(&error))?;
-            let (records, first_bad) = (verdict.records, verdict.first_bad);
-            Ok((Done::Log(LogAnswer { records, first_bad }), None))
+            let LogVerdict { records, first_bad, rows_hold } = verdict;
+            Ok((Done::Log(LogAnswer { records, first_bad, rows_hold }), None))
         }
     }
 }

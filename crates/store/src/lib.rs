@@ -91,7 +91,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Whether the log is whole: every record follows from the one before, bears the seal, and the last
-    /// one is the head.
+    /// one is the head; and whether the rows are still those that it explains.
     fn verify_log(&self) -> impl Future<Output = Result<LogVerdict, StoreError>> + Send;
 }
 
@@ -222,4 +222,6 @@ pub struct LogVerdict {
     pub records: u64,
     /// The first record that is not as it was written; none if the log is whole.
     pub first_bad: Option<u64>,
+    /// Whether what the rows say stands is what the log explains.
+    pub rows_hold: bool,
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(global: Global, args: Log) -> Result<(), Failure> {
             .advise("Name the server's data directory with --data-dir."));
     }
     let verdict = block_on(hourgate_server::verify_log(&dir))?.map_err(admin::failed)?;
-    let ok = verdict.first_bad.is_none();
+    let ok = verdict.first_bad.is_none() && verdict.rows_hold;
     let first_bad = verdict.first_bad.map(|record| record.to_string());
     let mut table = Table::new(["WHOLE", "RECORDS", "FIRST BAD"]);
     table.row([
@@ -55,7 +55,10 @@ pub(crate) fn run(global: Global, args: Log) -> Result<(), Failure> {
     if ok {
         return Ok(());
     }
-    let at = first_bad.map_or_else(String::new, |record| format!(", from record {record} on"));
-    Err(Failure::new(Exit::Refused, format!("The log is not what was written{at}."))
+    let what = match first_bad {
+        Some(record) => format!("The log is not what was written, from record {record} on."),
+        None => "The log is whole, and the rows beside it are not what it says.".to_owned(),
+    };
+    Err(Failure::new(Exit::Refused, what)
         .advise("Keep the data directory as it is, and compare it with a backup."))
 }

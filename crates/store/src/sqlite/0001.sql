@@ -39,7 +39,6 @@ CREATE TABLE policy (
   CHECK (confirm_wall IS NOT NULL OR (confirm_boot IS NULL AND confirm_before IS NULL)),
   CHECK ((confirm_boot IS NULL) = (confirm_nanos IS NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX policy_to_confirm ON policy (confirm_wall) WHERE confirm_wall IS NOT NULL;
 
 -- No reference to vm: a roll-back brings back a VM that was unregistered meanwhile.
 CREATE TABLE member (
@@ -73,10 +72,20 @@ CREATE TABLE rule (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX rule_by_member ON rule (policy, vm);
 
+-- Ids that rows of requests name by number. Kept for as long as the history is.
+CREATE TABLE resource (
+  n INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE CHECK (key = lower(id)),
+  id TEXT NOT NULL
+) STRICT;
+
+-- In the order in which they were asked, so that new ones lie together on the disk.
 CREATE TABLE request (
-  id TEXT PRIMARY KEY CHECK (length(id) = 6 AND id NOT GLOB '*[^0-9a-z]*'),
-  policy TEXT NOT NULL CHECK (policy = lower(policy_id)),
-  policy_id TEXT NOT NULL,
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE CHECK (length(id) = 6 AND id NOT GLOB '*[^0-9a-z]*'),
+  policy INTEGER NOT NULL REFERENCES resource (n),
+  -- As it was written here, if it was first written otherwise.
+  policy_spelled TEXT,
   person TEXT NOT NULL,
   name TEXT NOT NULL,
   upn TEXT,
@@ -87,17 +96,17 @@ CREATE TABLE request (
   live INTEGER NOT NULL CHECK (live IN (0, 1)),
   ended INTEGER,
   CHECK ((live = 0) = (ended IS NOT NULL))
-) STRICT, WITHOUT ROWID;
-CREATE INDEX request_by_time ON request (created, id);
-CREATE INDEX request_of_policy ON request (policy, live, created, id);
-CREATE INDEX request_live ON request (created, id) WHERE live = 1;
+) STRICT;
+CREATE INDEX request_by_time ON request (created);
+CREATE INDEX request_of_policy ON request (policy, live, created);
+CREATE INDEX request_live ON request (created) WHERE live = 1;
 
 CREATE TABLE access (
-  request TEXT NOT NULL REFERENCES request (id),
-  vm TEXT NOT NULL CHECK (vm = lower(vm_id)),
+  request INTEGER NOT NULL REFERENCES request (n),
+  vm INTEGER NOT NULL REFERENCES resource (n),
   port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
   position INTEGER NOT NULL CHECK (position BETWEEN 0 AND 999),
-  vm_id TEXT NOT NULL,
+  vm_spelled TEXT,
   instance BLOB NOT NULL CHECK (length(instance) = 16),
   source TEXT NOT NULL,
   window TEXT NOT NULL CHECK (window IN ('until', 'for')),
@@ -132,11 +141,8 @@ CREATE TABLE access (
   CHECK ((closed IS NULL) = (closed_by IS NULL)),
   CHECK (closed IS NULL OR (stage = 'ended' AND opened IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX access_of_vm ON access (vm, settled);
+CREATE INDEX access_of_vm ON access (vm);
 CREATE INDEX access_unsettled ON access (request) WHERE settled = 0;
-CREATE INDEX access_until ON access (until) WHERE stage = 'granted';
-CREATE INDEX access_until_boot ON access (until_boot, until_nanos) WHERE stage = 'granted';
-CREATE INDEX access_start ON access (start) WHERE stage = 'planned';
 
 -- What ended never revives, and how it ended is not rewritten.
 CREATE TRIGGER access_stays_ended BEFORE UPDATE ON access
@@ -161,7 +167,6 @@ CREATE TABLE released (
   vm TEXT,
   PRIMARY KEY (address, port)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX released_of_vm ON released (vm);
 
 CREATE TABLE principal (
   client BLOB PRIMARY KEY CHECK (length(client) = 16),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Result,
     fingerprint::{Fingerprint, ROWS_VERSION},
+    load,
     rows::{self, Columns},
 };
 use crate::{
@@ -183,12 +184,19 @@ fn walk(db: &Connection, mut visit: impl FnMut(Stored<'_>) -> Result<bool>) -> R
     Ok(())
 }
 
-/// Whether every record follows from the one before and bears the seal, and the last is the head.
+/// Whether every record follows from the one before and bears the seal, the last is the head, and the rows
+/// are those that the head vouches for.
 pub(super) fn verify(db: &Connection, key: &LogKey, installation: Uuid) -> Result<LogVerdict> {
     let head = Head::read(db)?;
     let records: i64 = db.query_row("SELECT count(*) FROM log", [], |row| row.get(0))?;
-    let mut verdict =
-        LogVerdict { records: u64::try_from(records).map_err(rows::damaged)?, first_bad: None };
+    let mut verdict = LogVerdict {
+        records: u64::try_from(records).map_err(rows::damaged)?,
+        first_bad: None,
+        rows_hold: head.as_ref().is_some_and(|head| {
+            let state = load::everything(db, head.highest);
+            state.is_ok_and(|state| head.check_rows(key, &state).is_ok())
+        }),
+    };
     let (mut seq, mut hash) = (0, log::genesis(installation));
     walk(db, |record| {
         seq += 1;

@@ -1,17 +1,23 @@
 //! The memory in one SQLite file: one writer that commits many commands at once, readers beside it.
 
+mod deadlines;
 mod fingerprint;
 mod journal;
 mod load;
+mod numbers;
 mod open;
 mod read;
 mod rows;
 mod save;
+mod slice;
+mod standing;
+mod touched;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
     time::Duration,
 };
@@ -36,6 +42,8 @@ use crate::{
     Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
     RequestFilter, Store, StoreError, TransactError, VmFilter, log::LogKey,
 };
+use slice::Slice;
+use standing::Standing;
 use writer::Work;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -76,6 +84,7 @@ struct Inner {
     installation: Installation,
     path: PathBuf,
     key: LogKey,
+    standing: Arc<RwLock<Standing>>,
     clock: Arc<dyn Clock>,
     settings: Arc<RwLock<Arc<Settings>>>,
     readers: Mutex<Vec<Connection>>,
@@ -184,6 +193,14 @@ impl Inner {
         self.readers().clear();
     }
 
+    /// What stands, as it was last committed.
+    fn standing(&self) -> Result<RwLockReadGuard<'_, Standing>> {
+        if self.queue.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(writer::gone());
+        }
+        Ok(self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,17 +220,25 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, needs: Needs) -> Result<State> {
+        let mut settled = BTreeMap::new();
+        for id in &needs.requests {
+            // One that stands is found in memory, whatever its row says.
+            settled.insert(*id, self.request(*id).await?);
+        }
         let now = self.0.clock.now();
-        self.read(move |db| read::load(db, &needs, now)).await
+        let standing = self.0.standing()?;
+        let mut slice = Slice::of(&standing);
+        slice.needs(&needs, now, |id| Ok(settled.get(&id).cloned().flatten()))?;
+        Ok(slice.into_parts().0)
     }
 
     async fn everything(&self) -> Result<State> {
-        let key = self.0.key.clone();
-        self.read(move |db| read::everything(db, &key)).await
+        let everything = self.0.standing()?.everything();
+        Ok(everything.into_state())
     }
 
     async fn next_deadline(&self, now: Now) -> Result<Option<Duration>> {
-        self.read(move |db| read::next_deadline(db, now)).await
+        Ok(self.0.standing()?.next_deadline(now))
     }
 
     async fn policies(&self, which: PolicyFilter) -> Result<Vec<PolicyAnswer>> {
@@ -230,7 +255,7 @@ impl Store for SqliteStore {
     }
 
     async fn request(&self, id: RequestId) -> Result<Option<Request>> {
-        self.read(move |db| read::request(db, id)).await
+        self.read(move |db| load::request(db, id)).await
     }
 
     fn installation(&self) -> Installation {

@@ -22,6 +22,7 @@ use super::{
     fingerprint::{Fingerprint, ROWS_VERSION},
     journal::{self, Chain, Head},
     load, rows,
+    standing::Standing,
     writer::Writer,
 };
 use crate::{Installation, StoreError, log::LogKey};
@@ -109,13 +110,15 @@ impl SqliteStore {
         let key = LogKey::new(&open.log_key);
         migrate(&mut db)?;
         let installation = installation(&mut db, &key, open.mint.as_ref())?;
-        let chain = look_over(&db, &key, installation.id)?;
+        let (chain, standing) = look_over(&db, &key, installation.id)?;
+        let standing = Arc::new(RwLock::new(standing));
         let settings = Arc::new(RwLock::new(Arc::new(open.settings)));
         let (queue, work) = mpsc::channel(WAITING_MAX);
         let writer = Writer::new(
             db,
             key.clone(),
             chain,
+            Arc::clone(&standing),
             Arc::clone(&open.clock),
             Arc::clone(&settings),
             open.mint,
@@ -128,6 +131,7 @@ impl SqliteStore {
             installation,
             path: open.path,
             key,
+            standing,
             clock: open.clock,
             settings,
             readers: Mutex::new(Vec::new()),
@@ -283,7 +287,11 @@ fn installation(
 }
 
 /// Believes nothing that the log does not explain: a row without its event opens no port.
-fn look_over(db: &Connection, key: &LogKey, installation: Uuid) -> Result<Chain, OpenError> {
+fn look_over(
+    db: &Connection,
+    key: &LogKey,
+    installation: Uuid,
+) -> Result<(Chain, Standing), OpenError> {
     let head =
         Head::read(db)?.ok_or_else(|| OpenError::Damaged("no head of its log".to_owned()))?;
     head.check(db, key, installation)?;
@@ -295,5 +303,6 @@ fn look_over(db: &Connection, key: &LogKey, installation: Uuid) -> Result<Chain,
     } else {
         return Err(rows::damaged("rows stand that no event of the log explains").into());
     };
-    Ok(Chain { seq: head.seq, hash: head.hash, highest: head.highest, rows })
+    let chain = Chain { seq: head.seq, hash: head.hash, highest: head.highest, rows };
+    Ok((chain, Standing::of(state, load::released(db)?)))
 }

@@ -3,22 +3,19 @@
 use std::{cmp::Reverse, time::Duration};
 
 use hourgate_core::{
-    command::Needs,
     grant::{PLANNED_AHEAD_MAX, Request},
-    id::{PolicyId, RequestId},
+    id::PolicyId,
     policy::{LONGEST_ACCESS_MAX, Vm},
-    state::State,
-    time::{Now, Timestamp, distance},
+    time::{Now, Timestamp},
 };
-use rusqlite::{Connection, ToSql, named_params, params};
+use rusqlite::{Connection, named_params, params};
 
 use super::{
     Result,
-    journal::Head,
-    load::{self, Loader, all, requests as read_requests},
+    load::{self, all, requests as read_requests},
     rows,
 };
-use crate::{PolicyAnswer, PolicyFilter, Principal, RequestFilter, VmFilter, log::LogKey};
+use crate::{PolicyAnswer, PolicyFilter, Principal, RequestFilter, VmFilter};
 
 /// How many live requests a policy's answer shows: its body stays under the wire's bound.
 pub const LIVE_SHOWN_MAX: usize = 2_000;
@@ -28,73 +25,6 @@ pub const ENDED_SHOWN_MAX: usize = 1_000;
 pub const ENDED_SHOWN: Duration = Duration::from_hours(24 * 30);
 /// How many requests one page of [`crate::Store::requests`] has at most.
 pub const PAGE_MAX: usize = 10_000;
-
-pub(super) fn load(db: &Connection, needs: &Needs, now: Now) -> Result<State> {
-    let mut loader = Loader::new(db, head(db)?.highest);
-    loader.needs(needs, now)?;
-    Ok(loader.into_parts().0)
-}
-
-/// Everything; and whether the log explains it, for whoever opens ports by it.
-pub(super) fn everything(db: &Connection, key: &LogKey) -> Result<State> {
-    let head = head(db)?;
-    let state = load::everything(db, head.highest)?;
-    head.check_rows(key, &state)?;
-    Ok(state)
-}
-
-fn head(db: &Connection) -> Result<Head> {
-    Head::read(db)?.ok_or_else(|| rows::damaged("the log has no head"))
-}
-
-/// The same as `hourgate_core::open::next_deadline` of everything, by indexes alone.
-pub(super) fn next_deadline(db: &Connection, now: Now) -> Result<Option<Duration>> {
-    let boot = now.boot.boot.as_bytes().as_slice();
-    let least = |sql: &str, params: &[&dyn ToSql]| -> Result<Option<i64>> {
-        Ok(db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
-    };
-    let ends = least("SELECT min(until) FROM access WHERE stage = 'granted'", &[])?;
-    let starts = least("SELECT min(start) FROM access WHERE stage = 'planned'", &[])?;
-    let confirmations =
-        least("SELECT min(confirm_wall) FROM policy WHERE confirm_wall IS NOT NULL", &[])?;
-    let boot_ends = least(
-        "SELECT min(until_nanos) FROM access WHERE stage = 'granted' AND until_boot = ?1",
-        &[&boot],
-    )?;
-    let boot_confirmations = least(
-        "SELECT min(confirm_nanos) FROM policy \
-         WHERE confirm_wall IS NOT NULL AND confirm_boot = ?1",
-        &[&boot],
-    )?;
-    let of_another_boot = least(
-        "SELECT EXISTS (SELECT 1 FROM access \
-         WHERE stage = 'granted' AND (until_boot < ?1 OR until_boot > ?1)) \
-         OR EXISTS (SELECT 1 FROM access WHERE stage = 'granted' AND until_boot IS NULL)",
-        &[&boot],
-    )?;
-    let clock = State { highest: head(db)?.highest, ..State::default() };
-    // Until the clock can be right nothing begins, and an end of another boot is not believed.
-    let believed = clock.trusted_from().map_or(Duration::ZERO, |from| distance(now.wall, from));
-    let until = |nanos: i64| -> Result<Duration> {
-        let at = Timestamp::from_nanosecond(i128::from(nanos)).map_err(rows::damaged)?;
-        Ok(distance(now.wall, at))
-    };
-    let on_boot = |nanos: i64| {
-        let nanos = u64::try_from(nanos).unwrap_or_default();
-        Duration::from_nanos(nanos.saturating_sub(now.boot.nanos))
-    };
-    Ok([
-        ends.map(until).transpose()?,
-        starts.map(until).transpose()?.map(|start| start.max(believed)),
-        confirmations.map(until).transpose()?,
-        boot_ends.map(on_boot),
-        boot_confirmations.map(on_boot),
-        (of_another_boot == Some(1)).then_some(believed),
-    ]
-    .into_iter()
-    .flatten()
-    .min())
-}
 
 pub(super) fn policies(
     db: &Connection,
@@ -116,7 +46,7 @@ pub(super) fn policies(
         |row| row.policy_id(0),
     )?;
     ids.into_iter()
-        .filter_map(|id| match load::policy_alone(db, &id) {
+        .filter_map(|id| match load::policy(db, &id) {
             Ok(Some(policy)) => Some(Ok(policy)),
             Ok(None) => None,
             Err(error) => Some(Err(error)),
@@ -139,14 +69,14 @@ fn shown(db: &Connection, policy: &PolicyId, now: Now) -> Result<Vec<Request>> {
     let policy = rows::policy_key(policy);
     let live = read_requests(
         db,
-        "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 1 \
-         ORDER BY created DESC, id DESC LIMIT ?2)",
+        "r.n IN (SELECT n FROM request WHERE policy = (SELECT n FROM resource WHERE key = ?1) \
+         AND live = 1 ORDER BY created DESC, id DESC LIMIT ?2)",
         params![policy, LIVE_SHOWN_MAX as i64],
     )?;
     let ended = read_requests(
         db,
-        "r.id IN (SELECT id FROM request WHERE policy = ?1 AND live = 0 AND created >= ?3 \
-         AND ended >= ?4 ORDER BY created DESC, id DESC LIMIT ?2)",
+        "r.n IN (SELECT n FROM request WHERE policy = (SELECT n FROM resource WHERE key = ?1) \
+         AND live = 0 AND created >= ?3 AND ended >= ?4 ORDER BY created DESC, id DESC LIMIT ?2)",
         params![policy, ENDED_SHOWN_MAX as i64, created, since(ENDED_SHOWN)],
     )?;
     let mut shown = live;
@@ -172,29 +102,24 @@ pub(super) fn requests(db: &Connection, which: &RequestFilter) -> Result<Vec<Req
     };
     let most = which.most.min(PAGE_MAX) as i64;
     let live = if which.live_only { "live = 1 AND" } else { "" };
-    let page = "(created, id) < (?1, ?2) ORDER BY created DESC, id DESC LIMIT ?3";
+    let page = "(created, id) < (?1, ?2) AND created <= ?1 ORDER BY created DESC, id DESC LIMIT ?3";
     let mut found = match &which.vm {
         Some(vm) => read_requests(
             db,
             &format!(
-                "r.id IN (SELECT id FROM request WHERE {live} id IN \
-                 (SELECT request FROM access WHERE vm = ?4) AND {page})"
+                "r.n IN (SELECT n FROM request WHERE {live} n IN (SELECT request FROM access \
+                 WHERE vm = (SELECT n FROM resource WHERE key = ?4)) AND {page})"
             ),
             params![created, id, most, rows::vm_key(vm)],
         ),
         None => read_requests(
             db,
-            &format!("r.id IN (SELECT id FROM request WHERE {live} {page})"),
+            &format!("r.n IN (SELECT n FROM request WHERE {live} {page})"),
             params![created, id, most],
         ),
     }?;
     found.sort_by_key(|request| Reverse((request.created, request.id)));
     Ok(found)
-}
-
-pub(super) fn request(db: &Connection, id: RequestId) -> Result<Option<Request>> {
-    let found = read_requests(db, "r.id = ?1", params![id.as_str()])?;
-    Ok(found.into_iter().next())
 }
 
 pub(super) fn principal(db: &Connection, client: uuid::Uuid) -> Result<Option<Principal>> {

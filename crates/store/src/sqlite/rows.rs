@@ -97,6 +97,11 @@ pub(super) fn boot_nanos(nanos: u64) -> i64 {
 pub(super) struct Columns<'a>(pub(super) &'a Row<'a>);
 
 impl Columns<'_> {
+    /// A VM's id as it is compared, of what may be forgotten by now.
+    pub(super) fn maybe_vm_key(&self, at: usize) -> Result<Option<VmId>> {
+        self.maybe_text(at)?.map(vm_of).transpose()
+    }
+
     pub(super) fn text(&self, at: usize) -> Result<&str> {
         self.0.get_ref(at)?.as_str().map_err(damaged)
     }
@@ -244,8 +249,10 @@ pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
     Ok((row.unsigned(12)?, rule))
 }
 
-pub(super) const REQUEST: &str =
-    "r.id, r.policy_id, r.person, r.name, r.upn, r.created, r.justification, r.ticket";
+pub(super) const REQUEST: &str = "r.id, coalesce(r.policy_spelled, p.id), r.person, r.name, r.upn, r.created, r.justification, r.ticket";
+/// Where the columns of [`REQUEST`] and [`ACCESS`] come from.
+pub(super) const REQUESTS: &str = "request r JOIN resource p ON p.n = r.policy \
+     JOIN access a ON a.request = r.n JOIN resource v ON v.n = a.vm";
 /// How many columns [`REQUEST`] has: those of [`ACCESS`] follow.
 pub(super) const REQUEST_COLUMNS: usize = 8;
 
@@ -267,7 +274,7 @@ pub(super) fn request(row: &Columns<'_>) -> Result<Request> {
     })
 }
 
-pub(super) const ACCESS: &str = "a.vm_id, a.instance, a.port, a.source, a.window, a.window_nanos, a.stage, a.start, a.since, \
+pub(super) const ACCESS: &str = "coalesce(a.vm_spelled, v.id), a.instance, a.port, a.source, a.window, a.window_nanos, a.stage, a.start, a.since, \
      a.until, a.until_boot, a.until_nanos, a.ended, a.reason, a.reason_text, a.opened, \
      a.opened_by, a.closed, a.closed_by, a.position";
 

@@ -1,13 +1,12 @@
-//! From what happened to rows: writes what the events name, as it stands after them.
+//! From what happened to rows: writes what the events touch, as it stands after them.
 //!
 //! What an event changes is said in one place, `State::evolve`; here it is only kept.
 
-use std::collections::BTreeSet;
-
 use hourgate_core::{
-    event::{AccessId, Event},
+    event::AccessId,
     grant::{Access, Request, Stage, Window},
     id::{PolicyId, RequestId, VmId},
+    network::Lock,
     policy::{Member, Policy, Vm},
     state::State,
     time::Timestamp,
@@ -17,79 +16,39 @@ use rusqlite::{Connection, named_params, params};
 use super::{
     Result,
     fingerprint::{self, Fingerprint},
+    numbers::{Named, Numbers},
     rows,
+    standing::Released,
+    touched::Touched,
 };
 use crate::log::{Hash, LogKey};
 
-/// What the events of one command touch.
-#[derive(Default)]
-struct Touched {
-    vms: BTreeSet<VmId>,
-    policies: BTreeSet<PolicyId>,
-    requests: BTreeSet<RequestId>,
-    accesses: BTreeSet<AccessId>,
-}
-
-/// Writes what the events name from `after`, and keeps the sum over all rows in step.
+/// Writes what was touched from `after`, and keeps the sum over all rows in step.
 pub(super) fn save(
     db: &Connection,
     key: &LogKey,
     sum: &mut Fingerprint,
-    before: &State,
-    after: &State,
-    events: &[Event],
+    numbers: &mut Numbers,
+    (before, after): (&State, &State),
+    touched: &Touched,
 ) -> Result<()> {
-    let mut save = Saver { db, key, sum, before, after };
-    let touched = touched(events);
+    let mut save = Saver { db, key, sum, numbers, before, after };
     touched.vms.iter().try_for_each(|id| save.vm(id))?;
     // Every port is freed before one is taken: two policies may change at once.
     touched.policies.iter().try_for_each(|id| save.take_places(id))?;
     touched.policies.iter().try_for_each(|id| save.policy(id))?;
     touched.requests.iter().try_for_each(|id| save.request(*id))?;
-    let more: BTreeSet<&AccessId> =
-        touched.accesses.iter().filter(|id| !touched.requests.contains(&id.request)).collect();
-    more.iter().try_for_each(|id| save.access(id))?;
-    let ids: BTreeSet<RequestId> = more.iter().map(|id| id.request).collect();
-    ids.into_iter().try_for_each(|id| save.liveness(id))?;
-    save.released()
-}
-
-fn touched(events: &[Event]) -> Touched {
-    let mut touched = Touched::default();
-    for event in events {
-        match event {
-            Event::VmRegistered { vm } => {
-                touched.vms.insert(vm.id.clone());
-            }
-            Event::VmUnregistered { id } => {
-                touched.vms.insert(id.clone());
-            }
-            Event::PolicySet { id, .. }
-            | Event::PolicyConfirmed { id }
-            | Event::PolicyRemoved { id, .. } => {
-                touched.policies.insert(id.clone());
-            }
-            Event::Requested { request } => {
-                touched.requests.insert(request.id);
-            }
-            Event::Started { access, .. }
-            | Event::EndMoved { access, .. }
-            | Event::Ended { access, .. }
-            | Event::Opened { access, .. }
-            | Event::Closed { access, .. } => {
-                touched.accesses.insert(access.clone());
-            }
-            // Released locks are compared as a set; the latest time stands in the head.
-            Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
-        }
-    }
-    touched
+    touched.accesses.iter().try_for_each(|id| save.access(id))?;
+    touched.known_requests().into_iter().try_for_each(|id| save.liveness(id))?;
+    touched.seen_gone.iter().try_for_each(|lock| save.seen_gone(lock))?;
+    touched.given_back.iter().try_for_each(|(lock, is)| save.given_back(lock, is))
 }
 
 struct Saver<'a> {
     db: &'a Connection,
     key: &'a LogKey,
     sum: &'a mut Fingerprint,
+    numbers: &'a mut Numbers,
     before: &'a State,
     after: &'a State,
 }
@@ -247,16 +206,18 @@ impl Saver<'_> {
         let after = self.after;
         let Some(request) = after.requests.get(&id) else { return Ok(()) };
         let (live, ended) = liveness(request);
+        let policy = rows::policy_text(&request.policy);
+        let policy = self.numbers.of(self.db, &policy)?;
         self.db
             .prepare_cached(
-                "INSERT INTO request (id, policy, policy_id, person, name, upn, created, \
+                "INSERT INTO request (id, policy, policy_spelled, person, name, upn, created, \
                  justification, ticket, live, ended) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 request.id.as_str(),
-                rows::policy_key(&request.policy),
-                rows::policy_text(&request.policy),
+                policy.number,
+                policy.spelled,
                 request.requester.id.0,
                 request.requester.name.0,
                 request.requester.upn.as_ref().map(|upn| &upn.0),
@@ -266,11 +227,13 @@ impl Saver<'_> {
                 live,
                 rows::maybe_nanos(ended)?,
             ])?;
+        let number = self.db.last_insert_rowid();
         for (position, access) in request.accesses.iter().enumerate() {
             if !access.is_settled() {
                 self.sum.add(&fingerprint::access(self.key, request, access));
             }
-            insert(self.db, request.id, position, access)?;
+            let vm = rows::vm_text(&access.vm);
+            insert(self.db, number, self.numbers.of(self.db, &vm)?, position, access)?;
         }
         Ok(())
     }
@@ -288,7 +251,9 @@ impl Saver<'_> {
         let Some(access) = request.and_then(|request| request.access(&id.vm, id.port)) else {
             return Ok(());
         };
-        update(self.db, id.request, access)
+        let vm = rows::vm_text(&access.vm);
+        let vm = self.numbers.of(self.db, &vm)?;
+        update(self.db, id.request, &vm, access)
     }
 
     /// Whether a request still has an access that waits or runs.
@@ -304,25 +269,23 @@ impl Saver<'_> {
         Ok(())
     }
 
-    fn released(&mut self) -> Result<()> {
-        for lock in self.before.released.difference(&self.after.released) {
-            self.sum.take(&fingerprint::released(self.key, lock));
-            self.db
-                .prepare_cached("DELETE FROM released WHERE address = ?1 AND port = ?2")?
-                .execute(params![lock.address.to_string(), lock.port.number()])?;
-        }
-        for lock in self.after.released.difference(&self.before.released) {
-            self.sum.add(&fingerprint::released(self.key, lock));
-            let vms = self.before.vms.values().chain(self.after.vms.values());
-            let vm = vms.into_iter().find(|vm| vm.addresses.contains(&lock.address));
-            self.db
-                .prepare_cached("INSERT INTO released (address, port, vm) VALUES (?1, ?2, ?3)")?
-                .execute(params![
-                    lock.address.to_string(),
-                    lock.port.number(),
-                    vm.map(|vm| rows::vm_key(&vm.id)),
-                ])?;
-        }
+    fn seen_gone(&mut self, lock: &Lock) -> Result<()> {
+        self.sum.take(&fingerprint::released(self.key, lock));
+        self.db
+            .prepare_cached("DELETE FROM released WHERE address = ?1 AND port = ?2")?
+            .execute(params![lock.address.to_string(), lock.port.number()])?;
+        Ok(())
+    }
+
+    fn given_back(&mut self, lock: &Lock, is: &Released) -> Result<()> {
+        self.sum.add(&fingerprint::released(self.key, lock));
+        self.db
+            .prepare_cached("INSERT INTO released (address, port, vm) VALUES (?1, ?2, ?3)")?
+            .execute(params![
+                lock.address.to_string(),
+                lock.port.number(),
+                is.vm.as_ref().map(rows::vm_key),
+            ])?;
         Ok(())
     }
 }
@@ -393,24 +356,30 @@ fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
     })
 }
 
-fn insert(db: &Connection, request: RequestId, position: usize, access: &Access) -> Result<()> {
+fn insert(
+    db: &Connection,
+    request: i64,
+    vm: Named<'_>,
+    position: usize,
+    access: &Access,
+) -> Result<()> {
     let (window, window_nanos) = match access.window {
         Window::Until(end) => ("until", rows::nanos(end)?),
         Window::For(length) => ("for", rows::length(length)?),
     };
     let is = stage_columns(&access.stage)?;
     db.prepare_cached(
-        "INSERT INTO access (request, vm, port, position, vm_id, instance, source, window, \
+        "INSERT INTO access (request, vm, port, position, vm_spelled, instance, source, window, \
          window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, \
          reason_text, opened, opened_by, closed, closed_by, settled) VALUES (?1, ?2, ?3, ?4, ?5, \
          ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(params![
-        request.as_str(),
-        rows::vm_key(&access.vm),
+        request,
+        vm.number,
         access.port.number(),
         position as i64,
-        rows::vm_text(&access.vm),
+        vm.spelled,
         access.instance.0.as_bytes(),
         access.source.to_string(),
         window,
@@ -433,33 +402,34 @@ fn insert(db: &Connection, request: RequestId, position: usize, access: &Access)
     Ok(())
 }
 
-fn update(db: &Connection, request: RequestId, access: &Access) -> Result<()> {
+fn update(db: &Connection, request: RequestId, vm: &Named<'_>, access: &Access) -> Result<()> {
     let is = stage_columns(&access.stage)?;
-    db.prepare_cached(
-        "UPDATE access SET stage = :stage, start = :start, since = :since, until = :until, \
+    let written = db
+        .prepare_cached(
+            "UPDATE access SET stage = :stage, start = :start, since = :since, until = :until, \
          until_boot = :boot, until_nanos = :nanos, ended = :ended, reason = :reason, \
          reason_text = :reason_text, opened = :opened, opened_by = :opened_by, closed = :closed, \
          closed_by = :closed_by, settled = :settled \
-         WHERE request = :request AND vm = :vm AND port = :port",
-    )?
-    .execute(named_params! {
-        ":request": request.as_str(),
-        ":vm": rows::vm_key(&access.vm),
-        ":port": access.port.number(),
-        ":stage": is.stage,
-        ":start": is.start,
-        ":since": is.since,
-        ":until": is.until,
-        ":boot": is.boot,
-        ":nanos": is.nanos,
-        ":ended": is.ended,
-        ":reason": is.reason,
-        ":reason_text": is.reason_text,
-        ":opened": is.opened,
-        ":opened_by": is.opened_by,
-        ":closed": is.closed,
-        ":closed_by": is.closed_by,
-        ":settled": access.is_settled(),
-    })?;
-    Ok(())
+         WHERE request = (SELECT n FROM request WHERE id = :request) AND vm = :vm AND port = :port",
+        )?
+        .execute(named_params! {
+            ":request": request.as_str(),
+            ":vm": vm.number,
+            ":port": access.port.number(),
+            ":stage": is.stage,
+            ":start": is.start,
+            ":since": is.since,
+            ":until": is.until,
+            ":boot": is.boot,
+            ":nanos": is.nanos,
+            ":ended": is.ended,
+            ":reason": is.reason,
+            ":reason_text": is.reason_text,
+            ":opened": is.opened,
+            ":opened_by": is.opened_by,
+            ":closed": is.closed,
+            ":closed_by": is.closed_by,
+            ":settled": access.is_settled(),
+        })?;
+    if written == 1 { Ok(()) } else { Err(rows::damaged("an access has no row")) }
 }

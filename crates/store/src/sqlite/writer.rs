@@ -1,7 +1,6 @@
 //! The one writer: decides and writes each waiting command by itself, and commits many at once.
 
 use std::{
-    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -10,7 +9,6 @@ use hourgate_core::{
     command::Command,
     decide::decide,
     event::{Event, Note},
-    id::VmId,
     policy::Settings,
     refusal::Refusals,
     role::PersonId,
@@ -21,7 +19,16 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Mint, Result, journal::Chain, load::Loader, save::save};
+use super::{
+    Mint, Result,
+    journal::Chain,
+    load,
+    numbers::Numbers,
+    save::save,
+    slice::{Slice, Thin},
+    standing::{Change, Standing},
+    touched::Touched,
+};
 use crate::{
     Committed, Origin, Principal, StoreError, TransactError,
     bound::Bound,
@@ -66,10 +73,23 @@ pub(super) fn gone() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
+/// What a group has changed of what stands.
+#[derive(Default)]
+struct Group {
+    done: Vec<Change>,
+    undo: Vec<Change>,
+}
+
 pub(super) struct Writer {
     db: Connection,
     key: LogKey,
     chain: Chain,
+    /// What stands, with what this group has changed.
+    standing: Standing,
+    group: Group,
+    /// What stands for everybody else: as it was last committed.
+    published: Arc<RwLock<Standing>>,
+    numbers: Numbers,
     bound: Bound,
     clock: Arc<dyn Clock>,
     settings: Arc<RwLock<Arc<Settings>>>,
@@ -81,11 +101,25 @@ impl Writer {
         db: Connection,
         key: LogKey,
         chain: Chain,
+        published: Arc<RwLock<Standing>>,
         clock: Arc<dyn Clock>,
         settings: Arc<RwLock<Arc<Settings>>>,
         mint: Arc<dyn Mint>,
     ) -> Writer {
-        Writer { db, key, chain, bound: Bound::default(), clock, settings, mint }
+        let standing = published.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Writer {
+            db,
+            key,
+            chain,
+            standing,
+            group: Group::default(),
+            published,
+            numbers: Numbers::default(),
+            bound: Bound::default(),
+            clock,
+            settings,
+            mint,
+        }
     }
 
     /// Works until nobody is left who could ask.
@@ -153,12 +187,28 @@ impl Writer {
             self.chain.write_head(&self.db, &self.key)?;
         }
         self.db.execute_batch("COMMIT")?;
+        self.publish();
         Ok(())
+    }
+
+    /// Shows to everybody what is on the disk now.
+    fn publish(&mut self) {
+        self.group.undo.clear();
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        published.highest = self.chain.highest;
+        for change in self.group.done.drain(..) {
+            published.apply(change);
+        }
     }
 
     fn roll_back(&mut self, chain: Chain, bound: Bound) {
         self.chain = chain;
         self.bound = bound;
+        self.group.done.clear();
+        while let Some(undo) = self.group.undo.pop() {
+            self.standing.apply(undo);
+        }
+        self.numbers.forget();
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {
@@ -197,19 +247,27 @@ impl Writer {
         if !events.is_empty() {
             events.iter().for_each(|event| after.evolve(event));
             after.pass(now.wall);
-            self.alone(|writer| writer.write(origin, &state, &after, &events, now))?;
+            let touched = Touched::by(&events, &state, &after);
+            self.alone(|writer| writer.write(origin, (&state, &after), &touched, &events, now))?;
+            self.stands(touched.change(&after));
         }
-        Ok(Committed { now, events, state: Loader::without_thin(&thin, after) })
+        Ok(Committed { now, events, state: thin.out_of(after) })
     }
 
-    fn load(&self, command: &Command, now: Now) -> Result<(State, BTreeSet<VmId>)> {
-        let mut loader = Loader::new(&self.db, self.chain.highest);
-        loader.needs(&command.needs(), now)?;
-        loader.overdue(now)?;
+    fn stands(&mut self, change: Change) {
+        self.group.done.push(change.clone());
+        self.group.undo.push(self.standing.apply(change));
+    }
+
+    fn load(&mut self, command: &Command, now: Now) -> Result<(State, Thin)> {
+        self.standing.highest = self.chain.highest;
+        let mut slice = Slice::of(&self.standing);
+        slice.needs(&command.needs(), now, |id| load::request(&self.db, id))?;
+        slice.overdue(now);
         if matches!(command, Command::Observe { .. }) {
-            loader.vms_to_close()?;
+            slice.vms_to_close();
         }
-        Ok(loader.into_parts())
+        Ok(slice.into_parts())
     }
 
     /// A bug in the rules must cost the command, not the writer: without a writer nothing is recorded.
@@ -227,12 +285,13 @@ impl Writer {
     fn write(
         &mut self,
         origin: &Origin,
-        before: &State,
-        after: &State,
+        (before, after): (&State, &State),
+        touched: &Touched,
         events: &[Event],
         now: Now,
     ) -> Result<()> {
-        save(&self.db, &self.key, &mut self.chain.rows, before, after, events)?;
+        let (sum, numbers) = (&mut self.chain.rows, &mut self.numbers);
+        save(&self.db, &self.key, sum, numbers, (before, after), touched)?;
         for event in events {
             self.append(origin, Entry::Event(event), now)?;
         }
@@ -252,6 +311,7 @@ impl Writer {
         let done = work(self);
         if done.is_err() {
             self.chain = chain;
+            self.numbers.forget();
             if !self.db.is_autocommit() {
                 self.db.prepare_cached("ROLLBACK TO command")?.execute([])?;
             }

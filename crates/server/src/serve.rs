@@ -265,11 +265,13 @@ fn told_to_stop(asked: Option<oneshot::Receiver<()>>) -> std::io::Result<impl Fu
 }
 
 fn settings(config: &Config, own: &OwnAddresses) -> Settings {
+    // Who locks the address by which clients reach the server locks everybody out just as well.
+    let public = config.public_url.as_ref().and_then(|public| public.host.parse().ok());
     Settings {
         shortest_access: config.shortest_access,
         shortest_policy: config.shortest_policy,
         guards: config.guards.iter().map(|guard| guard.cover.clone()).collect(),
-        server_addresses: own.all().into_iter().collect(),
+        server_addresses: own.all().into_iter().chain(public).collect(),
     }
 }
 

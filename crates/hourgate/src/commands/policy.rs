@@ -368,6 +368,10 @@ fn table(values: &[Value], only: Option<&[Vm]>) -> Result<Table, Failure> {
             ProvisioningState::Updating => "not yet observed",
             ProvisioningState::Failed => "FAILED",
         };
+        let state = match policy.properties.confirm_until_utc {
+            Some(_) => format!("{state}, to be confirmed"),
+            None => state.to_owned(),
+        };
         let members = policy.properties.virtual_machines.iter();
         let shown = members
             .filter(|member| only.is_none_or(|only| only.iter().any(|vm| vm.id == member.id)));
@@ -380,7 +384,7 @@ fn table(values: &[Value], only: Option<&[Vm]>) -> Result<Table, Failure> {
                 human::length(rule.max_request_access_duration.0),
                 if rule.end_sessions == Some(true) { "end" } else { "go on" }.to_owned(),
                 policy.name.clone(),
-                state.to_owned(),
+                state.clone(),
             ]);
         }
     }

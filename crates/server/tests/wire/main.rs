@@ -6,6 +6,7 @@ mod harness;
 
 mod bad_input;
 mod closing;
+mod confirming;
 mod first_start;
 mod jit;
 mod life;

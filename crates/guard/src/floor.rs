@@ -128,7 +128,8 @@ fn chains() -> String {
         let _ = write!(
             text,
             "\tchain going{n} {{\n\
-             \t\tct state established ct direction original accept\n\
+             \t\ttcp flags & syn == 0 ct state established ct direction original accept\n\
+             \t\tmeta l4proto != tcp ct state established ct direction original accept\n\
              \t\tdrop\n\t}}\n\
              \tchain ending{n} {{\n\
              \t\tmeta l4proto tcp ct state established reject with tcp reset\n\

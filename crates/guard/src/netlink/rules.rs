@@ -159,12 +159,17 @@ fn family_rules(family: Family) -> Result<Vec<Rule>, WireError> {
     let ending = SetOf::Locks(family, Sessions::EndWithAccess);
     let going = SetOf::Locks(family, Sessions::GoOn);
     let established = |rule: Rule| rule.match_ct_state(CtState::ESTABLISHED);
+    let going_on =
+        |rule: Rule| established(rule).match_ct_direction(CtDirection::Original).accept();
     Ok(vec![
         lock_lookup(at("judge"), family, Way::Towards, ending).then(to("ending")?),
         lock_lookup(at("judge"), family, Way::Towards, going).then(to("going")?),
         lock_lookup(at("judge").match_l4proto(TCP), family, Way::From, ending).then(to("replies")?),
-        // A stranger's packet from the middle of nowhere is `new` to conntrack, never established.
-        established(at("going")).match_ct_direction(CtDirection::Original).accept(),
+        // A stranger's packet from the middle of nowhere is `new` to conntrack, never established. But a
+        // SYN on a flow that the VM has reset is to conntrack a stray packet of that flow: a connection
+        // that begins needs an opening, whatever flow it is taken for.
+        going_on(at("going").match_tcp_flags(TcpFlags::empty(), TcpFlags::SYN)),
+        going_on(at("going").match_l4proto_not(TCP)),
         at("going").match_l4proto(TCP).then(via("opened")?),
         at("going").drop(),
         at("ending").match_l4proto(TCP).then(via("opened")?),

@@ -78,7 +78,12 @@ fn the_gate_has_the_shape_that_was_designed() {
         ),
         (
             "going4",
-            vec!["ct state 0x2 ct direction 0 accept", "meta l4proto 6 jump opened4", "drop"],
+            vec![
+                "tcp flags ! 0x2 ct state 0x2 ct direction 0 accept",
+                "meta l4proto != 6 ct state 0x2 ct direction 0 accept",
+                "meta l4proto 6 jump opened4",
+                "drop",
+            ],
         ),
         (
             "ending4",
@@ -98,7 +103,7 @@ fn the_gate_has_the_shape_that_was_designed() {
     let listed = json["nftables"].as_array().unwrap();
     let count = |kind: &str| listed.iter().filter(|item| item.get(kind).is_some()).count();
     assert_eq!((count("table"), count("chain"), count("set")), (1, 16, 6));
-    assert_eq!(count("rule"), 8 + 2 * 12 + 2);
+    assert_eq!(count("rule"), 8 + 2 * 13 + 2);
     let set = listed.iter().filter_map(|item| item.get("set"));
     let set = set.into_iter().find(|set| set["name"] == "open4_24").unwrap();
     assert_eq!(

@@ -1,11 +1,11 @@
 //! What an attacker would try, and what others do to the table.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use hourgate_core::{network::Sessions, plan::OpeningFailure};
 use hourgate_enforce::guard::Guard;
 use hourgate_guard::{Features, Settings};
-use socket2::Domain;
+use socket2::{Domain, SockRef};
 
 use crate::support::*;
 
@@ -14,6 +14,7 @@ const ACK: u8 = 0x10;
 const SYN_ACK: u8 = 0x12;
 const SYN: u8 = 0x02;
 const FIN: u8 = 0x01;
+const PSH: u8 = 0x08;
 const NULL: u8 = 0;
 const XMAS: u8 = 0x29;
 
@@ -93,6 +94,40 @@ fn a_flow_that_conntrack_forgot_is_not_revived_from_the_middle() {
         if sessions == Sessions::EndWithAccess {
             assert!(!to_client, "payload from the VM");
         }
+    }
+}
+
+#[test]
+fn a_session_that_the_vm_reset_is_no_way_in_for_a_new_one() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    let locks = [(lock(VM, 22), Sessions::GoOn), (lock(VM6, 22), Sessions::GoOn)];
+    for (client, vm, domain) in [(CLIENT, VM, Domain::IPV4), (CLIENT6, VM6, Domain::IPV6)] {
+        let accepted = listen(&net.vm, vm, 22);
+        let open = [(opening(client, vm, 22), LONG)];
+        guard.set(&locks, &open);
+        let mut session = Session::open(&net.client, &accepted, vm, 22);
+        let own = session.client.local_addr().unwrap();
+        assert_eq!(session.talks(), (true, true));
+        guard.set(&locks, &[]);
+        assert_eq!(session.talks(), (true, true), "it goes on");
+        // Conntrack remembers the flow for a while, takes a SYN on it for one that strayed, and calls it
+        // established.
+        let Session { client: mut near, vm: far } = session;
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        assert!(eventually(LONG, || is_reset(&mut near)));
+        drop(near);
+        let to = SocketAddr::new(vm.parse().unwrap(), 22);
+        let dial = || within(&net.client, || connect(Some(own), to, Duration::from_millis(400)));
+        assert!(dial().is_err(), "{vm}: a new session without an opening");
+        for flags in [SYN, SYN | PSH, SYN | FIN, SYN_ACK] {
+            let send = || raw_tcp(&net.client, client, vm, (own.port(), 22), flags, &[]);
+            let seen = server_sees(&net.vm, domain, 6, 22, send);
+            assert_eq!(seen, 0, "{vm}: flags {flags:#x}");
+        }
+        guard.set(&locks, &open);
+        assert!(dial().is_ok(), "{vm}: the same ports once more, with an opening");
     }
 }
 

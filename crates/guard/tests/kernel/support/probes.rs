@@ -194,7 +194,7 @@ pub fn icmp(ns: &str, address: &str) -> bool {
     matches!(rustix::io::read(socket.as_fd(), &mut packet), Ok(28) if packet[20] == 0)
 }
 
-/// Sends one TCP segment without a connection.
+/// Sends one TCP segment without a connection. Its checksum is right: conntrack takes no other for real.
 pub fn raw_tcp(ns: &str, from: &str, to: &str, ports: (u16, u16), flags: u8, extra: &[u8]) {
     let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
     let mut tcp = Vec::new();
@@ -202,12 +202,30 @@ pub fn raw_tcp(ns: &str, from: &str, to: &str, ports: (u16, u16), flags: u8, ext
     tcp.extend(ports.1.to_be_bytes());
     tcp.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     tcp.extend(b"payload!");
+    let sum = checksum(from, to, &tcp);
+    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
     let packet = wrap(from, to, &tcp, extra);
     within(ns, || {
         let domain = Domain::for_address(SocketAddr::new(to, 0));
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(255))).unwrap();
         socket.send_to(&packet, &SocketAddr::new(to, 0).into()).unwrap();
     });
+}
+
+/// The checksum of TCP (RFC 9293, 3.1) over a segment of even length whose own is still zero.
+fn checksum(from: IpAddr, to: IpAddr, tcp: &[u8]) -> u16 {
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let length = u16::try_from(tcp.len()).unwrap().to_be_bytes();
+    let pseudo = [octets(from), octets(to), length.to_vec(), vec![0, 6], tcp.to_vec()].concat();
+    let words = pseudo.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap()
 }
 
 /// Sends the first bytes of any transport protocol: ports, then zeros.

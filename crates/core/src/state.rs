@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use crate::{
@@ -23,8 +24,9 @@ pub struct State {
     pub vms: BTreeMap<VmId, Vm>,
     /// Policies, with the members that were loaded.
     pub policies: BTreeMap<PolicyId, Policy>,
-    /// Requests with an access that is not settled, and those asked for by id.
-    pub requests: BTreeMap<RequestId, Request>,
+    /// Requests with an access that is not settled, and those asked for by id. Shared with whoever loaded
+    /// them, until they change here: there can be many, of which a command changes few.
+    pub requests: BTreeMap<RequestId, Arc<Request>>,
     /// Locks that were given back and are not yet seen gone.
     pub released: BTreeSet<Lock>,
     /// Who has which address, of those asked for.
@@ -67,7 +69,7 @@ impl State {
                 self.release(id, before);
             }
             Event::Requested { request } => {
-                self.requests.insert(request.id, request.clone());
+                self.requests.insert(request.id, Arc::new(request.clone()));
             }
             Event::Started { access, since, until } => self.change(access, |stage| match stage {
                 Stage::Planned { .. } => {
@@ -152,7 +154,7 @@ impl State {
     pub fn accesses(&self) -> impl Iterator<Item = (&Request, &Access)> {
         self.requests
             .values()
-            .flat_map(|request| request.accesses.iter().map(move |access| (request, access)))
+            .flat_map(|request| request.accesses.iter().map(move |access| (&**request, access)))
     }
 
     /// What one policy keeps closed. A VM's port is in one policy, so no other speaks of these locks.
@@ -173,11 +175,9 @@ impl State {
     }
 
     fn change(&mut self, id: &AccessId, change: impl FnOnce(&mut Stage)) {
-        let access = self
-            .requests
-            .get_mut(&id.request)
-            .and_then(|request| request.access_mut(&id.vm, id.port));
-        if let Some(access) = access {
+        if let Some(request) = self.requests.get_mut(&id.request)
+            && let Some(access) = Arc::make_mut(request).access_mut(&id.vm, id.port)
+        {
             change(&mut access.stage);
         }
     }

@@ -57,7 +57,8 @@ pub(crate) async fn request_access<S: Store>(
             Err(Problem::Refused(refusals)) if is_taken(&refusals.0) && tries < IDS_TRIED_MAX => {}
             outcome => {
                 let committed = in_group(server, group, outcome).await?;
-                let request = committed.state.requests.get(&id).cloned();
+                let request =
+                    committed.state.requests.get(&id).map(|request| Request::clone(request));
                 let request = request.ok_or_else(|| not_found(id))?;
                 return Ok((request, committed));
             }
@@ -88,7 +89,12 @@ pub(crate) async fn close_request<S: Store>(
         }
         Err(other) => return Err(other),
     };
-    let request = committed.state.requests.get(&id).cloned().ok_or_else(|| not_found(id))?;
+    let request = committed
+        .state
+        .requests
+        .get(&id)
+        .map(|request| Request::clone(request))
+        .ok_or_else(|| not_found(id))?;
     Ok((request, committed.state.vms))
 }
 

@@ -1,6 +1,9 @@
 //! From rows to what they tell: everything that stands, and what answers show of the past.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use hourgate_core::{
     grant::{Access, Request},
@@ -41,7 +44,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     state.policies = heads.into_values().map(|policy| (policy.id.clone(), policy)).collect();
     let unsettled = "r.n IN (SELECT request FROM access WHERE settled = 0)";
     let requests = requests(db, unsettled, [])?;
-    state.requests = requests.into_iter().map(|request| (request.id, request)).collect();
+    state.requests = requests.into_iter().map(|r| (r.id, Arc::new(r))).collect();
     state.released = released(db)?.into_keys().collect();
     Ok(state)
 }

@@ -259,8 +259,8 @@ impl Saver<'_> {
     /// Whether a request still has an access that waits or runs.
     fn liveness(&self, id: RequestId) -> Result<()> {
         let (before, after) = (self.before.requests.get(&id), self.after.requests.get(&id));
-        let Some(is) = after.map(liveness) else { return Ok(()) };
-        if before.map(liveness) == Some(is) {
+        let Some(is) = after.map(|request| liveness(request)) else { return Ok(()) };
+        if before.map(|request| liveness(request)) == Some(is) {
             return Ok(());
         }
         self.db

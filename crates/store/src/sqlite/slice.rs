@@ -1,6 +1,6 @@
 //! From everything that stands to what one command needs: copies what is needed, and no more.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hourgate_core::{
     command::Needs,
@@ -58,8 +58,8 @@ impl<'a> Slice<'a> {
         needs.vms.iter().for_each(|id| self.vm(id));
         for id in &needs.requests {
             let found = match self.standing.request(*id) {
-                Some(request) => Some(request.clone()),
-                None => settled(*id)?,
+                Some(request) => Some(Arc::clone(request)),
+                None => settled(*id)?.map(Arc::new),
             };
             let Some(request) = found else { continue };
             let vms: BTreeSet<VmId> = request.accesses.iter().map(|a| a.vm.clone()).collect();
@@ -163,7 +163,7 @@ impl<'a> Slice<'a> {
             }
         }
         for request in standing.unsettled_on(id) {
-            self.state.requests.entry(request.id).or_insert_with(|| request.clone());
+            self.state.requests.entry(request.id).or_insert_with(|| Arc::clone(request));
         }
         self.state.released.extend(standing.released_of(id));
         for address in vm.iter().flat_map(|vm| &vm.addresses) {

@@ -63,7 +63,7 @@ impl Standing {
         standing.apply(Change {
             vms: state.vms.into_iter().map(|(id, vm)| (id, Some(Arc::new(vm)))).collect(),
             policies: state.policies.into_iter().map(|(id, p)| (id, Some(Arc::new(p)))).collect(),
-            requests: state.requests.into_iter().map(|(id, r)| (id, Some(Arc::new(r)))).collect(),
+            requests: state.requests.into_iter().map(|(id, r)| (id, Some(r))).collect(),
             released: released.into_iter().map(|(lock, is)| (lock, Some(is))).collect(),
         });
         standing
@@ -97,12 +97,12 @@ impl Standing {
     }
 
     /// A request with an access that is not settled.
-    pub(super) fn request(&self, id: RequestId) -> Option<&Request> {
-        self.requests.get(&id).map(Arc::as_ref)
+    pub(super) fn request(&self, id: RequestId) -> Option<&Arc<Request>> {
+        self.requests.get(&id)
     }
 
     /// Requests with an access to that VM that is not settled.
-    pub(super) fn unsettled_on(&self, vm: &VmId) -> impl Iterator<Item = &Request> {
+    pub(super) fn unsettled_on(&self, vm: &VmId) -> impl Iterator<Item = &Arc<Request>> {
         self.unsettled.get(vm).into_iter().flatten().filter_map(|id| self.request(*id))
     }
 
@@ -273,7 +273,7 @@ impl Everything {
             owners: owners.collect(),
             vms: self.vms.iter().map(|vm| (vm.id.clone(), Vm::clone(vm))).collect(),
             policies: self.policies.iter().map(|p| (p.id.clone(), Policy::clone(p))).collect(),
-            requests: self.requests.iter().map(|r| (r.id, Request::clone(r))).collect(),
+            requests: self.requests.into_iter().map(|request| (request.id, request)).collect(),
             released: self.released,
         }
     }

@@ -77,7 +77,7 @@ impl Touched {
     /// What of what stands is otherwise after them.
     pub(super) fn change(&self, after: &State) -> Change {
         let requests = self.requests.iter().copied().chain(self.known_requests());
-        let stands = |request: &&Request| request.accesses.iter().any(|a| !a.is_settled());
+        let stands = |request: &&Arc<Request>| request.accesses.iter().any(|a| !a.is_settled());
         let gone = self.seen_gone.iter().map(|lock| (*lock, None));
         let back = self.given_back.iter().map(|(lock, is)| (*lock, Some(is.clone())));
         Change {
@@ -86,7 +86,7 @@ impl Touched {
             requests: requests
                 .map(|id| {
                     let request = after.requests.get(&id).filter(stands);
-                    (id, request.cloned().map(Arc::new))
+                    (id, request.cloned())
                 })
                 .collect(),
             released: gone.chain(back).collect(),

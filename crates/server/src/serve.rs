@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     mint::{self, NoRandomness},
     operations::{Denials, Waiters},
-    server::{Server, ours},
+    server::{Places, Server, ours},
     signin::{SignIn, SignInError},
     storage::{self, StorageError},
     tls::{Tls, TlsError},
@@ -167,7 +167,6 @@ pub async fn serve_over<S: Store>(
     // Last, and whole: whoever waits for this file finds all that it names, and somebody who listens.
     let administrator = admin::ensure(&store, &dir, &url).await?;
     let (stop, stopping) = watch::channel(false);
-    let (places, places_to_close) = Server::<S>::places();
     let installation = store.installation();
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
@@ -180,8 +179,7 @@ pub async fn serve_over<S: Store>(
         stop: stopping.clone(),
         own: own.clone(),
         installation,
-        places,
-        places_to_close,
+        places: Places::default(),
         clock,
         store,
     });

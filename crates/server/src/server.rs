@@ -25,6 +25,27 @@ use crate::{
 const REQUESTS_MAX: usize = 512;
 /// How many more may be, if they close something: closing waits on nothing else.
 const CLOSES_MAX: usize = 128;
+/// How many may sign in at once. Nobody is known before that, so strangers who send slowly take places
+/// from one another and not from those who are signed in.
+const SIGN_INS_MAX: usize = 128;
+
+/// Room for requests under way; 429 where there is none.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) usual: Semaphore,
+    pub(crate) to_close: Semaphore,
+    pub(crate) to_sign_in: Semaphore,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places {
+            usual: Semaphore::new(REQUESTS_MAX),
+            to_close: Semaphore::new(CLOSES_MAX),
+            to_sign_in: Semaphore::new(SIGN_INS_MAX),
+        }
+    }
+}
 
 /// A running server.
 pub(crate) struct Server<S> {
@@ -39,18 +60,12 @@ pub(crate) struct Server<S> {
     /// The URL that absolute links begin with, without a slash at its end.
     pub(crate) base: String,
     pub(crate) waiters: Waiters,
-    pub(crate) places: Semaphore,
-    pub(crate) places_to_close: Semaphore,
+    pub(crate) places: Places,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) denials: crate::operations::Denials,
 }
 
 impl<S: Store> Server<S> {
-    /// How many requests may be under way, of either kind.
-    pub(crate) fn places() -> (Semaphore, Semaphore) {
-        (Semaphore::new(REQUESTS_MAX), Semaphore::new(CLOSES_MAX))
-    }
-
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }

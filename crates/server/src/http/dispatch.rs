@@ -13,7 +13,6 @@ use hourgate_api::{
     error::{
         ArmError, Code, Positions, authentication_failed, expired_token, invalid_token,
         method_not_allowed, path_not_found, subscription_not_found, too_large, too_many_requests,
-        unavailable,
     },
     paths::{Route, check_version},
 };
@@ -25,6 +24,7 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
+use tokio::sync::SemaphorePermit;
 
 use super::{
     caller,
@@ -36,7 +36,7 @@ use crate::{
     admin::person,
     clock::Stopwatch,
     operations::{Call, Problem},
-    server::Server,
+    server::{Places, Server},
     signin::BadToken,
 };
 
@@ -124,14 +124,8 @@ async fn admit<S: Store>(
     route: &Route,
     exchange: &Exchange,
 ) -> Result<Answer, ArmError> {
-    // A place is held until the answer is made. Those who close have places of their own.
-    let closes = matches!(route, Route::CloseRequest(..));
-    let place = server.places.try_acquire();
-    let place = match place {
-        Err(_) if closes => server.places_to_close.try_acquire(),
-        place => place,
-    };
-    let _place = place.map_err(|_| too_many_requests())?;
+    // A place is held until the answer is made.
+    let place = place(&server.places, route)?;
     if route.is_open() {
         if !route.allows(request.method().as_str()) {
             return Err(method_not_allowed(request.method().as_str(), route.methods()));
@@ -154,6 +148,10 @@ async fn admit<S: Store>(
     }
     let (parts, body) = request.into_parts();
     let body = read(body, &parts.headers).await?;
+    if own::waits(route, parts.uri.query()) {
+        // Who waits for a change does no work meanwhile, and has a limit of their own.
+        drop(place);
+    }
     let asked = Asked {
         server,
         exchange,
@@ -164,6 +162,21 @@ async fn admit<S: Store>(
         body,
     };
     handle(&asked, route).await
+}
+
+/// A place for a request. Those who close have places besides the usual ones, and those who are not signed
+/// in have others; what is answered out of memory, such as whether the server is up, needs none.
+fn place<'a>(places: &'a Places, route: &Route) -> Result<Option<SemaphorePermit<'a>>, ArmError> {
+    let place = if matches!(route, Route::Token(_)) {
+        places.to_sign_in.try_acquire()
+    } else if route.is_open() {
+        return Ok(None);
+    } else if matches!(route, Route::CloseRequest(..)) {
+        places.usual.try_acquire().or_else(|_| places.to_close.try_acquire())
+    } else {
+        places.usual.try_acquire()
+    };
+    place.map(Some).map_err(|_| too_many_requests())
 }
 
 /// The handler of each route that needs a token.
@@ -289,7 +302,9 @@ pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Result<Bytes, A
         }
         Err(_) => {
             tracing::debug!("a body took too long");
-            Err(unavailable())
+            let message =
+                format!("The request content did not arrive within {} s.", BODY_WITHIN.as_secs());
+            Err(ArmError::new(Code::InvalidRequestContent, message))
         }
     }
 }

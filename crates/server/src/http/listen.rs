@@ -1,23 +1,26 @@
 //! From a socket to requests: TLS, HTTP/1.1 and HTTP/2, and a limit on everything that costs.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hourgate_store::Store;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::{error::Elapsed, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::dispatch::answer;
 use crate::server::Server;
@@ -27,7 +30,9 @@ use crate::server::Server;
 const CONNECTIONS_MAX: usize = 4_096;
 /// How long a client may take to shake hands.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take to send the head of a request, and to begin with the next one.
+/// How long a client may take to send the head of a request, to begin with the next one, and to read the
+/// rest of an answer: how long a connection may be without a request under way. Nobody has signed in
+/// before a head is there, so whoever needs longer would hold a place for nothing.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// Longest head of a request, in bytes; a token has about 600.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -38,6 +43,8 @@ const STREAMS_MAX: u32 = 100;
 /// How long requests under way may take to end once the server is to stop. Longer than any but those
 /// that wait, which are told to stop waiting.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
+/// How long the other side may take to hear that a connection without a request under way is ended.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 /// How connections are accepted on every listener.
 pub(crate) struct Doorway<S> {
@@ -58,17 +65,16 @@ impl<S: Store> Doorway<S> {
         listener: TcpListener,
         mut stop: watch::Receiver<bool>,
     ) {
-        let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 Some(_) = connections.join_next() => continue,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    self.clone().admit(&mut connections, stream, peer, graceful.watcher());
+                    self.clone().admit(&mut connections, stream, peer, stop.clone());
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: those who are here go first.
@@ -78,10 +84,8 @@ impl<S: Store> Doorway<S> {
             }
         }
         drop(listener);
-        if tokio::time::timeout(FINISH_WITHIN, graceful.shutdown()).await.is_err() {
-            tracing::info!("requests under way were cut off");
-        }
-        connections.shutdown().await;
+        // Each ends by itself within its time.
+        while connections.join_next().await.is_some() {}
     }
 
     fn admit(
@@ -89,7 +93,7 @@ impl<S: Store> Doorway<S> {
         connections: &mut JoinSet<()>,
         stream: TcpStream,
         peer: SocketAddr,
-        watcher: Watcher,
+        stop: watch::Receiver<bool>,
     ) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             tracing::debug!(%peer, "too many connections: one was turned away");
@@ -100,38 +104,116 @@ impl<S: Store> Doorway<S> {
         connections.spawn(async move {
             let _place = place;
             self.server.metrics.connections.inc();
-            self.talk(stream, peer, watcher).await;
+            self.talk(stream, peer, stop).await;
             self.server.metrics.connections.dec();
         });
     }
 
-    async fn talk(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+    async fn talk(&self, stream: TcpStream, peer: SocketAddr, mut stop: watch::Receiver<bool>) {
         let acceptor = TlsAcceptor::from(self.tls.clone());
-        let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)) => shaken,
+            () = told(&mut stop) => return,
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS"),
             Err(_) => return tracing::debug!(%peer, "TLS took too long"),
         };
+        let (under_way, watched) = watch::channel(0);
+        let under_way = Arc::new(under_way);
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let server = self.server.clone();
-            async move { Ok::<_, std::convert::Infallible>(answer(server, peer, request).await) }
+            let (server, one) = (self.server.clone(), UnderWay::begin(&under_way));
+            async move {
+                let _one = one;
+                Ok::<_, std::convert::Infallible>(answer(server, peer, request).await)
+            }
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(HEAD_WITHIN)
-            .max_header_list_size(HEAD_BYTES_MAX as u32)
-            .max_concurrent_streams(STREAMS_MAX);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%peer, %error, "a connection ended early");
+        let builder = builder(&stream);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Ok(ended),
+            () = idle(watched) => {
+                tracing::debug!(%peer, "a connection without a request is ended");
+                goodbye(connection, 0).await
+            }
+            () = told(&mut stop) => {
+                let count = *under_way.borrow();
+                goodbye(connection, count).await
+            }
+        };
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
+            Err(_) => tracing::debug!(%peer, "a connection was cut off"),
         }
+    }
+}
+
+/// Resolves once the server is to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // Where nobody is left to say so, it counts as said.
+    let _gone = stop.wait_for(|stop| *stop).await;
+}
+
+/// HTTP as the handshake agreed on it. To tell the two versions apart by what is sent would mean to wait
+/// for it, and there is no end to that.
+fn builder(stream: &TlsStream<TcpStream>) -> auto::Builder<TokioExecutor> {
+    let (_, tls) = stream.get_ref();
+    let mut builder = match tls.alpn_protocol() {
+        Some(b"h2") => auto::Builder::new(TokioExecutor::new()).http2_only(),
+        Some(_) | None => auto::Builder::new(TokioExecutor::new()).http1_only(),
+    };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_WITHIN)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_concurrent_streams(STREAMS_MAX);
+    builder
+}
+
+/// Resolves once no request has been under way for so long that the connection is held for nothing: HTTP/2
+/// has no such limit of its own, and a peer that answers pings would stay for ever.
+async fn idle(mut under_way: watch::Receiver<usize>) {
+    loop {
+        if under_way.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        match timeout(HEAD_WITHIN, under_way.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// Takes no further request, and lets those under way end.
+async fn goodbye<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    under_way: usize,
+) -> Result<Result<(), C::Error>, Elapsed> {
+    connection.as_mut().graceful_shutdown();
+    timeout(if under_way == 0 { GOODBYE_WITHIN } else { FINISH_WITHIN }, connection).await
+}
+
+/// One request under way on a connection, for as long as it lives.
+struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl UnderWay {
+    fn begin(count: &Arc<watch::Sender<usize>>) -> UnderWay {
+        count.send_modify(|count| *count += 1);
+        UnderWay(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }

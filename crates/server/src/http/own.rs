@@ -55,6 +55,12 @@ pub(super) async fn close<S: Store>(
     Ok(show(asked, &request, &vms))
 }
 
+/// Whether a call waits until something changes.
+pub(super) fn waits(route: &Route, query: Option<&str>) -> bool {
+    matches!(route, Route::Request(..))
+        && wait_seconds(query).is_ok_and(|seconds| seconds.is_some())
+}
+
 /// One request, at once or when it has changed.
 pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, ArmError> {
     let (caller, server, call) = (&asked.caller, asked.server, asked.call());

@@ -3,11 +3,14 @@
 #![expect(clippy::expect_used, reason = "a test stops where what it stands on is not there")]
 
 mod harness;
+mod raw;
 
 mod bad_input;
 mod closing;
 mod confirming;
+mod crowd;
 mod first_start;
 mod jit;
 mod life;
 mod signin;
+mod slow;

@@ -17,7 +17,7 @@ use hourgate_core::{
 use hourgate_enforce::guard::{Guard, GuardError};
 use hourgate_store::{Store, StoreError, sqlite::SqliteStore};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     sync::{Notify, oneshot, watch},
     task::JoinSet,
@@ -43,6 +43,8 @@ use crate::{
 
 /// How often this machine's addresses, the certificate and the clock are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How many connections may wait to be accepted; that is quick, so it is for bursts.
+const BACKLOG: u32 = 1_024;
 
 /// What `hourgate serve` was told.
 #[derive(Default)]
@@ -153,13 +155,13 @@ pub async fn serve_over<S: Store>(
     };
     let sqlite = storage::open(&dir, settings(&config, &own), clock.clone())?;
     let store = wrap(sqlite.clone());
-    let listeners = listen(&config.listen).await?;
+    let listeners = listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
     let url = url(&addresses);
     let tls = Arc::new(Tls::open(&dir, &config, &addresses, own.clone(), clock.clone())?);
     let metrics = Metrics::new();
     let metrics_listener = match config.metrics_listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(bind(address, false)?),
         None => None,
     };
     let control = control::listen(&dir);
@@ -311,17 +313,31 @@ impl Guard for NoGuard {
 
 const NO_GUARD: &str = "the server was started with --no-guard";
 
-async fn listen(wanted: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {
+fn listen(wanted: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {
     let mut listeners = Vec::new();
     for address in wanted {
-        listeners.push(bind(*address).await?);
+        // `[::]` takes IPv4 too, unless that port of IPv4 is listened on by a listener of its own.
+        let same_port = |other: &&SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let only_v6 = address.port() != 0 && wanted.iter().any(|other| same_port(&other));
+        listeners.push(bind(*address, only_v6)?);
     }
     Ok(listeners)
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn bind(address: SocketAddr, only_v6: bool) -> Result<(TcpListener, SocketAddr), ServeError> {
     let failed = |error| ServeError::Listen(address, error);
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // The port of a server that ended a moment ago is free.
+        socket.set_reuseaddr(true)?;
+        if address.is_ipv6() {
+            // Said either way: what the machine's default is must not decide who reaches us.
+            rustix::net::sockopt::set_ipv6_v6only(&socket, only_v6)?;
+        }
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let listener = listen().map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

@@ -1,5 +1,6 @@
 //! Azure's own recorded calls, and what a guard's word changes in the answers.
 
+use hourgate_core::network::Sessions;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -187,6 +188,35 @@ async fn without_a_guard_nothing_is_called_open() {
     let (status, ready) = server.json(Method::GET, "/readyz", None).await;
     assert_eq!(status, 200);
     assert_eq!(ready["guards"], json!([{"name": "local", "state": "unreached"}]));
+}
+
+#[tokio::test]
+async fn succeeded_is_said_only_once_sessions_are_seen_to_end_as_the_policy_says() {
+    let server = start().await;
+    let policy = format!("{}{V}", server.protect().await);
+    let state = |policy: &Value| policy["properties"]["provisioningState"].clone();
+    server.until(&policy, |seen| state(seen) == "Succeeded").await;
+    let guard = server.guard.clone().expect("a guard");
+    for (end_sessions, sessions) in
+        [(true, Sessions::EndWithAccess), (false, Sessions::GoOn), (true, Sessions::EndWithAccess)]
+    {
+        guard.lag(true);
+        let mut body = server.policy_body("web-1", 22);
+        body["properties"]["virtualMachines"][0]["ports"][0]["endSessions"] = json!(end_sessions);
+        let (status, stored) = server.json(Method::PUT, &policy, Some(&body)).await;
+        assert_eq!((status, state(&stored)), (200, json!("Updating")));
+        // The port is locked all the while, and was last seen so: but not in this way.
+        for _ in 0..20 {
+            let (_, seen) = server.json(Method::GET, &policy, None).await;
+            assert_eq!(state(&seen), "Updating");
+            assert!(!guard.locks().values().any(|stands| *stands == sessions));
+        }
+        guard.lag(false);
+        server.until(&policy, |seen| state(seen) == "Succeeded").await;
+        let locks = guard.locks();
+        assert_eq!(locks.len(), 1);
+        assert!(locks.values().all(|stands| *stands == sessions), "{locks:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,10 +31,15 @@ impl Problems {
 
     fn push(&mut self, code: Code, path: &str, message: String) {
         self.count += 1;
-        if self.kept.len() < DETAILS_MAX {
+        if !self.is_full() {
             let error = ArmError::new(code, message);
             self.kept.push(if path.is_empty() { error } else { error.at(path) });
         }
+    }
+
+    /// Whether more problems are only counted.
+    fn is_full(&self) -> bool {
+        self.kept.len() >= DETAILS_MAX
     }
 
     /// What was read, if nothing is wrong with it.
@@ -108,6 +113,11 @@ impl Object {
     pub(super) fn close(self, problems: &mut Problems) {
         let known = self.known.join("', '");
         for (sent, _) in &self.left {
+            if problems.is_full() {
+                // A body holds hundreds of thousands of them: nobody reads what is only counted.
+                problems.count += 1;
+                continue;
+            }
             let path = self.path_of(&crate::text::escaped(sent, NAME_CHARS_MAX));
             let meant = meant(sent, &self.known).map(|name| format!(" Did you mean '{name}'?"));
             let meant = meant.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The rules' refusals in words: what stands against it, where, and what would be accepted.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_core::{
     network::{Family, NotAVmAddress, Source},
@@ -18,9 +18,11 @@ const LISTED_MAX: usize = 100;
 /// All of them stand in the details, each with the numbers needed to ask again correctly.
 pub fn explain(refusals: &Refusals, positions: &Positions) -> ArmError {
     let mut problems: Vec<ArmError> = Vec::new();
+    let mut told = BTreeSet::new();
     for problem in refusals.0.iter().map(|refusal| one(refusal, positions)) {
-        // A VM that does not exist is missed once for each of its ports, and told once.
-        if !problems.contains(&problem) {
+        // A VM that does not exist is missed once for each of its ports, and told once. There can be tens
+        // of thousands: each is looked up, not compared with all before it.
+        if told.insert((problem.code.clone(), problem.message.clone(), problem.target.clone())) {
             problems.push(problem);
         }
     }

@@ -2,7 +2,7 @@
 
 use hourgate_api::{
     body,
-    error::{ArmError, Code, Positions, explain},
+    error::{ArmError, Code, DETAILS_MAX, Positions, explain},
 };
 use hourgate_core::{
     command::Command,
@@ -280,4 +280,19 @@ fn what_a_policy_and_a_vm_are_refused_for() {
     assert!(
         explain(&refusal.into(), &Positions::none()).message.contains("has IPv4 addresses only")
     );
+}
+
+#[test]
+fn a_hundred_thousand_refusals_are_told_while_somebody_waits() {
+    // Compared each with each this takes the better part of an hour, and the test is ended before.
+    let vm = AZURE_VM.parse::<hourgate_core::id::VmId>().unwrap();
+    let named =
+        |n: u32| hourgate_core::id::VmId { name: format!("v{n}").parse().unwrap(), ..vm.clone() };
+    let mut refusals: Vec<Refusal> =
+        (0..100_000).map(|n| Refusal::VmNotFound { vm: named(n) }).collect();
+    refusals.extend(refusals.clone());
+    let error = explain(&Refusals(refusals), &Positions::none());
+    assert_eq!(error.code, Code::ResourceNotFound);
+    assert_eq!(error.details.len(), DETAILS_MAX + 1);
+    assert_eq!(error.details[DETAILS_MAX].message, "And 99900 more.");
 }

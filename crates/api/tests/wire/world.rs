@@ -87,7 +87,7 @@ impl World {
 
     pub(crate) fn policy(&self, policy: &str, state: ProvisioningState) -> PolicyResource {
         let policy = &self.state.policies[&policy.parse::<PolicyId>().unwrap()];
-        let requests: Vec<Request> = self.state.requests.values().cloned().collect();
+        let requests: Vec<Request> = self.state.requests.values().map(|r| (**r).clone()).collect();
         self.view(|view| PolicyResource::new(policy, &requests, state, view))
     }
 

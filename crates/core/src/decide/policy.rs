@@ -39,7 +39,10 @@ pub(super) fn set(
 ) -> Result<Vec<Event>, Refusals> {
     let stored = state.policies.get(&draft.id);
     check(only_if, stored.map(|policy| policy.version))?;
-    let mut refusals = Vec::new();
+    let mut refusals = too_much(draft);
+    if !refusals.is_empty() {
+        return Err(Refusals(refusals));
+    }
     if let Some(pending) = stored.and_then(|policy| policy.confirmation.as_ref()) {
         refusals.push(Refusal::ConfirmationPending { until: pending.until.wall });
     }
@@ -197,6 +200,17 @@ fn with_consequences(state: &State, event: Event, id: &PolicyId, now: Now) -> Ve
     events
 }
 
+/// What is more than anybody needs is not looked at one by one: a body of four megabytes holds a hundred
+/// thousand ports, each good for a refusal of its own, and meanwhile nobody could close anything.
+fn too_much(draft: &PolicyDraft) -> Vec<Refusal> {
+    if draft.vms.len() > VMS_PER_POLICY_MAX {
+        return vec![Refusal::TooManyVms { most: VMS_PER_POLICY_MAX }];
+    }
+    let crowded = draft.vms.iter().filter(|member| member.ports.len() > PORTS_PER_VM_MAX);
+    let too_many = |vm: &VmId| Refusal::TooManyPorts { vm: vm.clone(), most: PORTS_PER_VM_MAX };
+    crowded.map(|member| too_many(&member.vm)).collect()
+}
+
 fn members(
     state: &State,
     settings: &Settings,
@@ -205,9 +219,6 @@ fn members(
 ) -> BTreeMap<VmId, Member> {
     if draft.vms.is_empty() {
         refusals.push(Refusal::NoVms);
-    }
-    if draft.vms.len() > VMS_PER_POLICY_MAX {
-        refusals.push(Refusal::TooManyVms { most: VMS_PER_POLICY_MAX });
     }
     if draft.kind.as_ref().is_some_and(|kind| kind.chars().count() > KIND_CHARS_MAX) {
         refusals.push(Refusal::TextTooLong { property: TextProperty::Kind, most: KIND_CHARS_MAX });
@@ -250,9 +261,6 @@ fn member(
 ) -> Member {
     if sent.ports.is_empty() {
         refusals.push(Refusal::NoPorts { vm: vm.id.clone() });
-    }
-    if sent.ports.len() > PORTS_PER_VM_MAX {
-        refusals.push(Refusal::TooManyPorts { vm: vm.id.clone(), most: PORTS_PER_VM_MAX });
     }
     let mut seen = BTreeSet::new();
     for port in &sent.ports {

@@ -31,6 +31,11 @@ pub(super) fn request(
     ask: &Ask,
     now: Now,
 ) -> Result<Vec<Event>, Refusals> {
+    if ask.accesses.len() > ACCESSES_PER_REQUEST_MAX {
+        // Not looked at one by one: each would be good for a refusal of its own, and meanwhile nobody
+        // could close anything.
+        return Err(Refusal::TooManyAccesses { most: ACCESSES_PER_REQUEST_MAX }.into());
+    }
     let live = live_on(state, ask);
     let mut refusals = about_the_whole(state, &live, ask, now);
     let start = match ask.start {
@@ -99,9 +104,6 @@ fn about_the_whole(state: &State, live: &Live<'_>, ask: &Ask, now: Now) -> Vec<R
     }
     if ask.accesses.is_empty() {
         refusals.push(Refusal::NothingAsked);
-    }
-    if ask.accesses.len() > ACCESSES_PER_REQUEST_MAX {
-        refusals.push(Refusal::TooManyAccesses { most: ACCESSES_PER_REQUEST_MAX });
     }
     let mut seen = BTreeSet::new();
     for access in &ask.accesses {

@@ -19,7 +19,8 @@ fn dual() -> Scene {
     // Named prefixes of both families; a source of both is `*` alone, which needs them to cover it.
     let mut scene = web(rule(22));
     let id = scene.gets(ask("web", 22));
-    let access = &mut scene.state.requests.get_mut(&id).expect("known").accesses[0];
+    let request = scene.state.requests.get_mut(&id).expect("known");
+    let access = &mut std::sync::Arc::make_mut(request).accesses[0];
     access.source = source("*");
     scene
 }

@@ -93,7 +93,10 @@ fn bounds_that_hold() {
 fn too_many_vms() {
     let vms = (0..=5_000).map(|n| member(&format!("v{n}"), vec![rule(22)])).collect();
     let refusals = scene().refuses(&set("p", vms));
-    assert_eq!(refusals[0], Refusal::TooManyVms { most: 5_000 });
+    assert_eq!(refusals, [Refusal::TooManyVms { most: 5_000 }], "nothing is said of each of them");
+    let twice = vec![rule(22); PORTS_PER_VM_MAX + 1];
+    let refusals = web(rule(22)).refuses(&set("p", vec![member("web", twice)]));
+    assert_eq!(refusals, [Refusal::TooManyPorts { vm: vm("web"), most: PORTS_PER_VM_MAX }]);
 }
 
 #[test]

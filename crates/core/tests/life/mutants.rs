@@ -103,6 +103,7 @@ fn back(at: Timestamp, length: Duration) -> Timestamp {
 
 fn stages(state: &mut State, mut change: impl FnMut(&mut Stage)) {
     for request in state.requests.values_mut() {
+        let request = std::sync::Arc::make_mut(request);
         request.accesses.iter_mut().for_each(|access| change(&mut access.stage));
     }
 }

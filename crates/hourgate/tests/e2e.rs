@@ -288,6 +288,36 @@ fn who_i_am_and_whether_the_log_is_whole() {
 }
 
 #[test]
+fn the_profiles_folder_is_the_data_directory_where_none_is_named() {
+    let mut server = Server::start();
+    for args in [&["log", "verify"][..], &["clock", "accept"], &["admin", "rotate"]] {
+        server.run(args).with(0);
+    }
+    server.run(&["whoami"]).with(0);
+    server.process.kill().expect("killed");
+    server.process.wait().expect("ended");
+    assert_eq!(server.run(&["log", "verify"]).with(0).json()["ok"], true);
+
+    // A copy of the profile leads nowhere by itself, and what is not there is not made.
+    let copy = server.dir.path().join("copy");
+    fs::create_dir(&copy).expect("a directory");
+    fs::copy(server.profile(), copy.join("admin.json")).expect("copied");
+    let profile = copy.join("admin.json");
+    for words in ["log verify", "clock accept", "admin rotate"] {
+        let mut args: Vec<&str> = words.split(' ').collect();
+        args.extend(["--profile", profile.to_str().expect("UTF-8")]);
+        let lost = server.run(&args).with(3);
+        for looked in ["the profile's folder", "/copy", "the default"] {
+            assert!(lost.err.contains(looked), "{looked}: {}", lost.err);
+        }
+        let named = ["--data-dir", copy.to_str().expect("UTF-8")];
+        let none = server.run(&[&args[..], &named].concat()).with(3);
+        assert!(none.err.contains("--data-dir: there is no"), "{}", none.err);
+    }
+    assert_eq!(fs::read_dir(&copy).expect("a directory").count(), 1);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_exit_6() {
     let mut server = Server::start();
     server.process.kill().expect("killed");

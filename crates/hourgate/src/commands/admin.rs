@@ -1,18 +1,17 @@
 //! `admin rotate` and `clock accept`: what only somebody on the server's machine may do.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use hourgate_server::{ClockAnswer, LocalError};
 use serde_json::json;
 
-use super::block_on;
+use super::{block_on, data_dir::DataDir};
 use crate::{
     cli::Global,
     clock,
     exit::{Exit, Failure},
     output::{Answer, Output, Table, human},
-    profile,
 };
 
 /// The first administrator
@@ -51,31 +50,13 @@ pub(crate) struct Accept {
     place: DataDir,
 }
 
-/// The data directory of the server that is meant.
-#[derive(Debug, Args)]
-pub(crate) struct DataDir {
-    /// The server's data directory [default: the default one]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl DataDir {
-    /// Where it is.
-    pub(crate) fn path(self) -> Result<PathBuf, Failure> {
-        self.data_dir.or_else(profile::data_dir).ok_or_else(|| {
-            let sentence =
-                "Neither HOME nor XDG_STATE_HOME is set: name a directory with --data-dir.";
-            Failure::usage(sentence)
-        })
-    }
-}
-
 /// Does what was typed behind `admin`.
 pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
     match args {
         Admin::Rotate(Rotate { place }) => {
-            let dir = place.path()?;
-            let file = block_on(hourgate_server::rotate_admin(&dir))?.map_err(failed)?;
+            let dir = place.find(global.profile.as_deref())?;
+            let file = block_on(hourgate_server::rotate_admin(&dir))?
+                .map_err(|error| failed(&dir, &error))?;
             let mut table = Table::new(["PROFILE"]);
             table.row([file.display().to_string()]);
             let answer = Answer::new(json!({ "profile": file }), table)
@@ -89,8 +70,9 @@ pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
 pub(crate) fn clock(global: Global, args: Clock) -> Result<(), Failure> {
     match args {
         Clock::Accept(Accept { place }) => {
-            let dir = place.path()?;
-            let answer = block_on(hourgate_server::accept_clock(&dir))?.map_err(failed)?;
+            let dir = place.find(global.profile.as_deref())?;
+            let answer = block_on(hourgate_server::accept_clock(&dir))?
+                .map_err(|error| failed(&dir, &error))?;
             let now = clock::local_now();
             let mut table = Table::new(["CLOCK", "RECORDED BEFORE"]);
             let (value, next) = match answer {
@@ -111,13 +93,14 @@ pub(crate) fn clock(global: Global, args: Clock) -> Result<(), Failure> {
 }
 
 /// Something on this machine that was not done.
-pub(crate) fn failed(error: LocalError) -> Failure {
-    let advice = match &error {
+pub(crate) fn failed(dir: &Path, error: &LocalError) -> Failure {
+    let advice = match error {
         LocalError::DataDir(_) => "Run it as the user that the server runs as.",
         LocalError::NoAnswer { .. } => "Is the server stuck? Its log says more.",
         LocalError::Failed(_) => {
             "Name the server's data directory with --data-dir, if it is another."
         }
     };
-    Failure::new(Exit::Refused, format!("It was not done: {error}.")).advise(advice)
+    let sentence = format!("In {} it was not done: {error}.", dir.display());
+    Failure::new(Exit::Refused, sentence).advise(advice)
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{admin, block_on};
+use super::{admin, block_on, data_dir::DataDir};
 use crate::{
     cli::Global,
     exit::{Exit, Failure},
@@ -26,20 +26,15 @@ Examples:
   hourgate log verify --data-dir /backup/hourgate -o json")]
 pub(crate) struct Verify {
     #[command(flatten)]
-    place: admin::DataDir,
+    place: DataDir,
 }
 
 /// Does what was typed behind `log`.
 pub(crate) fn run(global: Global, args: Log) -> Result<(), Failure> {
     let Log::Verify(Verify { place }) = args;
-    let dir = place.path()?;
-    // Opening it would make a new one, whose empty log is whole.
-    if !dir.join("hourgate.db").exists() {
-        let sentence = format!("There is no log in {}.", dir.display());
-        return Err(Failure::new(Exit::NotFound, sentence)
-            .advise("Name the server's data directory with --data-dir."));
-    }
-    let verdict = block_on(hourgate_server::verify_log(&dir))?.map_err(admin::failed)?;
+    let dir = place.find(global.profile.as_deref())?;
+    let verdict = block_on(hourgate_server::verify_log(&dir))?;
+    let verdict = verdict.map_err(|error| admin::failed(&dir, &error))?;
     let ok = verdict.first_bad.is_none() && verdict.rows_hold;
     let first_bad = verdict.first_bad.map(|record| record.to_string());
     let mut table = Table::new(["WHOLE", "RECORDS", "FIRST BAD"]);

@@ -29,6 +29,7 @@ pub(crate) mod configure;
 
 pub(crate) mod admin;
 pub(crate) mod config;
+mod data_dir;
 pub(crate) mod guard;
 pub(crate) mod serve;
 

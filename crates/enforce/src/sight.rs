@@ -25,6 +25,8 @@ pub(crate) struct Sighting {
     seen: BTreeMap<IpAddr, AddressSeen>,
     /// When the guard last spoke of all its addresses: of one it did not name then, nothing stands.
     all_seen: Option<Timestamp>,
+    /// When the guard last spoke of anything.
+    last_seen: Option<Timestamp>,
     /// Closes that are late, and since when: nanoseconds on the boot clock.
     late: BTreeMap<Opening, u64>,
     /// Whether the guard reported something open that it was told to close.
@@ -75,6 +77,7 @@ impl Sighting {
             reached: Reached::No { since: now.wall, why: "not reached yet".to_owned() },
             seen: BTreeMap::new(),
             all_seen: None,
+            last_seen: None,
             late: BTreeMap::new(),
             disobeyed: false,
             convergences: 0,
@@ -88,6 +91,7 @@ impl Sighting {
         self.reached(now);
         self.convergences += 1;
         self.last_convergence = Some(took);
+        self.last_seen = Some(now.wall);
         self.disobeyed |= sorted.disobeyed;
         if sorted.all {
             self.seen = sorted.seen;
@@ -219,6 +223,7 @@ impl Sighting {
             convergences: self.convergences,
             failures: self.failures,
             last_convergence: self.last_convergence,
+            observed_at: self.last_seen,
         }
     }
 }

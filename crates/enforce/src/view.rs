@@ -47,6 +47,8 @@ pub struct GuardStatus {
     pub failures: u64,
     /// How long the last convergence took, from the question to the answer.
     pub last_convergence: Option<Duration>,
+    /// When it last reported what stands on it; none if it never did.
+    pub observed_at: Option<Timestamp>,
 }
 
 /// Whether a guard answers.

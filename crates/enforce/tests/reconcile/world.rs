@@ -172,6 +172,7 @@ fn only(mut state: State, vms: &BTreeSet<VmId>) -> State {
         policy.members.retain(|id, _| vms.contains(id));
     }
     state.requests.retain(|_, request| {
+        let request = Arc::make_mut(request);
         request.accesses.retain(|access| vms.contains(&access.vm) && !access.is_settled());
         !request.accesses.is_empty()
     });

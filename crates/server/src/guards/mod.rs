@@ -17,7 +17,12 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use hourgate_core::{
     command::Command,
@@ -32,7 +37,7 @@ use hourgate_enforce::{
     reconcile::{Pace, Reconciler},
 };
 use hourgate_store::{Origin, Store, TransactError};
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 pub use hourgate_enforce::view::{GuardStatus, Overdue, Reached, Sight, View};
 
@@ -67,6 +72,15 @@ pub struct StartGuard {
     pub log: PathBuf,
 }
 
+/// What a guard says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// What enforces: `nftables`, or `fake`.
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+}
+
 pub use supervise::may_start_guards;
 
 /// Everything that is told to guards goes through here. Clones are the same gate; when the last is
@@ -80,6 +94,8 @@ struct Inner {
     reconciler: Arc<Reconciler>,
     record: Box<dyn Fn(Origin, Command, RequestId) + Send + Sync>,
     supervisors: Vec<AbortHandle>,
+    /// What each guard says it is, by its name.
+    met: BTreeMap<String, watch::Receiver<Option<Met>>>,
 }
 
 impl Gate {
@@ -87,16 +103,17 @@ impl Gate {
     pub fn start<S: Store>(guards: Vec<GuardAt>, store: S, clock: Arc<dyn Clock>) -> Gate {
         let installation = store.installation().id;
         let mut supervisors = Vec::new();
-        let mut sockets = Vec::new();
+        let (mut sockets, mut met) = (Vec::new(), BTreeMap::new());
         for GuardAt { cover, socket, start } in guards {
             let guard = SocketGuard::connect(socket.clone(), installation);
             if let Some(start) = start {
                 let watch = supervise::run(guard.link(), socket, cover.clone(), start);
                 supervisors.push(tokio::spawn(watch).abort_handle());
             }
+            met.insert(cover.name.clone(), guard.met());
             sockets.push((cover, guard));
         }
-        Gate::over(sockets, store, clock, supervisors)
+        Gate::over(sockets, store, clock, supervisors, met)
     }
 
     /// The same over any guards, for instance those in memory.
@@ -105,7 +122,7 @@ impl Gate {
         store: S,
         clock: Arc<dyn Clock>,
     ) -> Gate {
-        Gate::over(guards, store, clock, Vec::new())
+        Gate::over(guards, store, clock, Vec::new(), BTreeMap::new())
     }
 
     fn over<S: Store, G: Guard>(
@@ -113,6 +130,7 @@ impl Gate {
         store: S,
         clock: Arc<dyn Clock>,
         supervisors: Vec<AbortHandle>,
+        met: BTreeMap<String, watch::Receiver<Option<Met>>>,
     ) -> Gate {
         let facts = StoreFacts::new(store.clone(), Arc::clone(&clock));
         let reconciler = Arc::new(Reconciler::start(facts, guards, clock, Pace::default()));
@@ -126,7 +144,7 @@ impl Gate {
                 }
             });
         };
-        Gate { inner: Arc::new(Inner { reconciler, record: Box::new(record), supervisors }) }
+        Gate { inner: Arc::new(Inner { reconciler, record: Box::new(record), supervisors, met }) }
     }
 
     /// Says that something about these VMs may have changed. Never waits.
@@ -162,6 +180,11 @@ impl Gate {
             (self.inner.record)(origin, Command::End { request, only }, request);
         }
         held
+    }
+
+    /// What a guard said it was when it was last reached; none if it never was, or lives in this process.
+    pub fn met(&self, guard: &str) -> Option<Met> {
+        self.inner.met.get(guard)?.borrow().clone()
     }
 
     /// What the guards last said.

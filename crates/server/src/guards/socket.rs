@@ -23,7 +23,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::frames::{self, FrameError};
+use super::{
+    Met,
+    frames::{self, FrameError},
+};
 
 /// How long a guard may take to say hello.
 const HELLO_MAX: Duration = Duration::from_secs(5);
@@ -61,6 +64,8 @@ struct Wire {
     socket: PathBuf,
     installation: Uuid,
     link: watch::Sender<Link>,
+    /// What the guard said it was, when it last said hello.
+    met: watch::Sender<Option<Met>>,
     /// Where frames go while the link is up.
     out: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Result<Observed, GuardError>>>>,
@@ -73,10 +78,12 @@ impl SocketGuard {
     /// Begins to connect, and goes on doing so. To be called within a tokio runtime.
     pub(super) fn connect(socket: PathBuf, installation: Uuid) -> SocketGuard {
         let (link, _) = watch::channel(Link::Trying);
+        let (met, _) = watch::channel(None);
         let wire = Arc::new(Wire {
             socket,
             installation,
             link,
+            met,
             out: Mutex::default(),
             waiting: Mutex::default(),
             next: AtomicU64::new(1),
@@ -90,6 +97,11 @@ impl SocketGuard {
     /// How it stands with the connection, from now on.
     pub(super) fn link(&self) -> watch::Receiver<Link> {
         self.wire.link.subscribe()
+    }
+
+    /// What the guard said it was, from now on; none until it was reached.
+    pub(super) fn met(&self) -> watch::Receiver<Option<Met>> {
+        self.wire.met.subscribe()
     }
 }
 
@@ -210,6 +222,7 @@ impl Wire {
         match timeout(HELLO_MAX, greeted).await {
             Ok(Ok(FromGuard::Hello { protocol: PROTOCOL, kind, version })) => {
                 tracing::info!(socket = %self.socket.display(), kind, version, "guard reached");
+                self.met.send_replace(Some(Met { kind, version }));
             }
             Ok(Ok(FromGuard::Hello { protocol, version, .. })) => {
                 return unfit(format!(

@@ -29,7 +29,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    StartGuard, frames,
+    Met, StartGuard, frames,
     socket::{Link, SocketGuard},
     supervise,
 };
@@ -129,6 +129,8 @@ async fn asks_are_answered_and_changes_told() {
     let _served = lab.serve();
     let guard = SocketGuard::connect(lab.socket(), INSTALLATION);
     reach(&guard).await;
+    let met = Met { kind: "fake".to_owned(), version: "0".to_owned() };
+    assert_eq!(*guard.met().borrow(), Some(met));
     timeout(Duration::from_secs(5), guard.changed()).await.expect("reached is a change");
     let desired = lab.desired(2, 3);
     let observed = guard.converge(desired.clone()).await.unwrap();

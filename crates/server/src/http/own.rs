@@ -40,7 +40,7 @@ pub(super) fn whoami<S: Store>(asked: &Asked<'_, S>) -> Answer {
 pub(super) async fn guards<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
     let guards = operations::guards(&asked.caller, asked.server, &asked.call()).await;
     let guards = guards.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let list = List::whole(guards.iter().map(guard).collect());
+    let list = List::whole(guards.iter().map(|status| guard(asked, status)).collect());
     Ok(asked.exchange.json(StatusCode::OK, &list))
 }
 
@@ -112,7 +112,9 @@ fn resource<S: Store>(
     RequestResource::new(request, &view)
 }
 
-fn guard(status: &GuardStatus) -> GuardResource {
+fn guard<S: Store>(asked: &Asked<'_, S>, status: &GuardStatus) -> GuardResource {
+    let met = asked.server.gate.met(&status.cover.name);
+    let (kind, version) = met.map(|met| (met.kind, met.version)).unzip();
     let (state, since, problem) = match &status.reached {
         Reached::Yes { since } => (GuardState::Reached, *since, None),
         Reached::No { since, why } => (GuardState::Unreached, *since, Some(why.clone())),
@@ -130,12 +132,12 @@ fn guard(status: &GuardStatus) -> GuardResource {
         name: status.cover.name.clone(),
         state,
         since: Some(UtcTime(since)),
-        kind: None,
-        version: None,
+        kind,
+        version,
         covers: status.cover.covers.clone(),
         locks: both(status.locks_desired, status.locks_observed),
         openings: both(status.openings_desired, status.openings_observed),
-        observed_at: None,
+        observed_at: status.observed_at.map(UtcTime),
         problem: late.or(problem),
     }
 }

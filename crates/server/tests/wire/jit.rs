@@ -220,6 +220,36 @@ async fn succeeded_is_said_only_once_sessions_are_seen_to_end_as_the_policy_says
 }
 
 #[tokio::test]
+async fn guards_are_shown_with_what_must_stand_beside_what_was_seen() {
+    let server = start().await;
+    let policy = format!("{}{V}", server.protect().await);
+    let succeeded = |seen: &Value| seen["properties"]["provisioningState"] == "Succeeded";
+    server.until(&policy, succeeded).await;
+    let path = format!("{}/providers/Hourgate.Access/guards?api-version=2026-11-01", server.s());
+    let (status, list) = server.json(Method::GET, &path, None).await;
+    let guard = &list["value"][0];
+    assert_eq!(
+        (status, &guard["name"], &guard["state"]),
+        (200, &json!("local"), &json!("reached"))
+    );
+    assert_eq!(guard["covers"], json!(["0.0.0.0/0", "::/0"]));
+    assert_eq!(guard["locks"], json!({"desired": 1, "observed": 1}));
+    assert_eq!(guard["openings"], json!({"desired": 0, "observed": 0}));
+    let at = |name: &str| guard[name].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    assert!(at("observedAt") >= at("since") && at("since").is_some(), "{guard}");
+
+    // One that never answered says so, and claims to have seen nothing.
+    let server = server.restart(Wanted { guard: false, ..Wanted::default() }).await;
+    let (_, list) = server.json(Method::GET, &path, None).await;
+    let guard = &list["value"][0];
+    assert_eq!(guard["state"], "unreached");
+    for absent in ["observedAt", "kind", "version"] {
+        assert!(guard.get(absent).is_none(), "{absent}: {guard}");
+    }
+    assert!(guard["locks"].get("observed").is_none() && guard["problem"].is_string(), "{guard}");
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_the_change() {
     let server = start().await;
     server.protect().await;

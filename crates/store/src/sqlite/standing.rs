@@ -32,7 +32,9 @@ pub(super) struct Standing {
     to_confirm: BTreeSet<PolicyId>,
     places: BTreeMap<VmId, BTreeSet<PolicyId>>,
     requests: BTreeMap<RequestId, Arc<Request>>,
-    unsettled: BTreeMap<VmId, BTreeSet<RequestId>>,
+    /// The same requests by the VMs of their accesses that are not settled: there can be many on one VM, and
+    /// each command looks at all of them.
+    unsettled: BTreeMap<VmId, BTreeMap<RequestId, Arc<Request>>>,
     deadlines: Deadlines,
     released: BTreeMap<Lock, Released>,
     released_of: BTreeMap<VmId, BTreeSet<Lock>>,
@@ -103,7 +105,7 @@ impl Standing {
 
     /// Requests with an access to that VM that is not settled.
     pub(super) fn unsettled_on(&self, vm: &VmId) -> impl Iterator<Item = &Arc<Request>> {
-        self.unsettled.get(vm).into_iter().flatten().filter_map(|id| self.request(*id))
+        self.unsettled.get(vm).into_iter().flat_map(BTreeMap::values)
     }
 
     /// Locks that were given back and not seen gone: a VM's by its id, also when it is forgotten.
@@ -214,15 +216,20 @@ impl Standing {
         };
         if let Some(before) = &before {
             self.deadlines.take(before);
-            before.accesses.iter().for_each(|a| forget(&mut self.unsettled, &a.vm, &id));
+            for access in &before.accesses {
+                if let Some(requests) = self.unsettled.get_mut(&access.vm) {
+                    requests.remove(&id);
+                    if requests.is_empty() {
+                        self.unsettled.remove(&access.vm);
+                    }
+                }
+            }
         }
         if let Some(request) = &request {
             self.deadlines.add(request);
             for access in request.accesses.iter().filter(|access| !access.is_settled()) {
-                match self.unsettled.get_mut(&access.vm) {
-                    Some(ids) => drop(ids.insert(id)),
-                    None => drop(self.unsettled.insert(access.vm.clone(), BTreeSet::from([id]))),
-                }
+                let requests = self.unsettled.entry(access.vm.clone()).or_default();
+                requests.insert(id, Arc::clone(request));
             }
         }
         (id, before)

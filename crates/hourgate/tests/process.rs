@@ -160,6 +160,7 @@ impl Serving {
 
 /// Looks until there is something.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a test has no patience but real time")]
 fn awaited<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::dispatch::answer;
+use super::{dispatch::answer, per_address::PerAddress};
 use crate::server::Server;
 
 /// How many connections are served at once. Past it a new one is closed at once: it costs memory before
@@ -51,12 +51,13 @@ pub(crate) struct Doorway<S> {
     pub(crate) server: Arc<Server<S>>,
     pub(crate) tls: Arc<ServerConfig>,
     places: Arc<Semaphore>,
+    per_address: PerAddress,
 }
 
 impl<S: Store> Doorway<S> {
     pub(crate) fn new(server: Arc<Server<S>>, tls: Arc<ServerConfig>) -> Arc<Doorway<S>> {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Arc::new(Doorway { server, tls, places })
+        Arc::new(Doorway { server, tls, places, per_address: PerAddress::default() })
     }
 
     /// Serves one listener until `stop` says so, then lets requests under way end.
@@ -99,10 +100,18 @@ impl<S: Store> Doorway<S> {
             tracing::debug!(%peer, "too many connections: one was turned away");
             return;
         };
+        // A trusted proxy holds those of many.
+        let from = peer.ip().to_canonical();
+        let is_proxy = self.server.trusted_proxies.iter().any(|net| net.contains(&from));
+        let share = self.per_address.take(from);
+        if share.is_none() && !is_proxy {
+            tracing::debug!(%peer, "too many connections of one address: one was turned away");
+            return;
+        }
         // Answers are small and awaited: no delay to fill a packet.
         let _set = stream.set_nodelay(true);
         connections.spawn(async move {
-            let _place = place;
+            let (_place, _share) = (place, share);
             self.server.metrics.connections.inc();
             self.talk(stream, peer, stop).await;
             self.server.metrics.connections.dec();

@@ -9,6 +9,7 @@ mod jit;
 mod listen;
 mod open;
 mod own;
+mod per_address;
 mod resources;
 
 pub(crate) use self::{figures::serve_metrics, listen::Doorway};

@@ -10,17 +10,23 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use reqwest::Method;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+};
 
 use crate::{
-    harness::{Running, client, start, status_of_first_port},
-    raw::elapse,
+    harness::{Running, SOON, client, start, status_of_first_port},
+    raw::{elapse, is_held, until_ended},
 };
 
 /// How many requests are worked on at once, and how many sign-ins.
 const REQUESTS_MAX: usize = 512;
 const SIGN_INS_MAX: usize = 128;
+/// How many connections one address may hold.
+const PER_ADDRESS_MAX: usize = 1_024;
 /// How many of them one client has under way: fewer than a connection may.
 const PER_CLIENT: usize = 80;
 
@@ -108,6 +114,37 @@ async fn strangers_who_sign_in_slowly_take_no_place_from_those_who_are_signed_in
         assert_eq!(answered.expect("no panic"), 400);
     }
     assert_eq!(server.token_call(&server.admin.client_secret).await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_address_alone_does_not_take_every_connection() {
+    // Both ends of every connection are in this process.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).expect("as many as may be");
+    let server = start().await;
+    let door = server.ready.addresses[0];
+    let mut held = Vec::new();
+    for _ in 0..PER_ADDRESS_MAX {
+        held.push(TcpStream::connect(door).await.expect("connected"));
+    }
+    let one_more = TcpStream::connect(door).await.expect("the kernel takes it");
+    assert_eq!(until_ended(one_more).await, "", "and the server does not");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.2:0".parse().expect("an address")).expect("another address");
+    let mut other = socket.connect(door).await.expect("connected");
+    assert!(is_held(&mut other).await, "it is another's turn to speak");
+    assert!(is_held(&mut held[0]).await, "nobody lost what they held");
+    drop(held);
+    let whoami = "/whoami?api-version=2026-11-01";
+    let again = async {
+        let call = || server.client.get(server.url("/healthz")).send();
+        while call().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, again).await.expect("there is room again");
+    assert_eq!(server.call(Method::GET, whoami, None).await.status(), 200);
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ pub(crate) struct Running {
 #[derive(Clone)]
 pub(crate) struct Wanted {
     pub(crate) config: String,
+    /// A guard in memory; without it, none.
     pub(crate) guard: bool,
+    /// The guards that are configured, behind their sockets, instead.
+    pub(crate) sockets: bool,
     pub(crate) listen: Vec<&'static str>,
     pub(crate) clock: Arc<HandClock>,
 }
@@ -64,6 +67,7 @@ impl Default for Wanted {
         Wanted {
             config: String::new(),
             guard: true,
+            sockets: false,
             listen: vec!["127.0.0.1:0"],
             clock: Arc::default(),
         }
@@ -139,7 +143,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         config: Some(config),
         data_dir: Some(dir.path().join("data")),
         listen: wanted.listen.iter().map(|at| at.parse().expect("an address")).collect(),
-        no_guard: !wanted.guard,
+        no_guard: !wanted.guard && !wanted.sockets,
         ready: Some(ready),
         stop: Some(stopping),
         clock: Some(wanted.clock.clone()),
@@ -148,7 +152,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
     let notes = Arc::new(Mutex::new(Vec::new()));
     let (held, listed) = (broken.clone(), notes.clone());
     let clock = wanted.clock;
-    let guard = wanted.guard.then(|| FakeGuard::new(clock.clone()));
+    let guard = (wanted.guard && !wanted.sockets).then(|| FakeGuard::new(clock.clone()));
     let fake = guard.clone();
     let mut served = tokio::spawn(async move {
         match fake {

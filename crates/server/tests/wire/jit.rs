@@ -1,8 +1,10 @@
 //! Azure's own recorded calls, and what a guard's word changes in the answers.
 
+use hourgate_api::guard::FromGuard;
 use hourgate_core::network::Sessions;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::harness::{Wanted, fresh_dir, start, start_in, status_of_first_port};
 
@@ -247,6 +249,29 @@ async fn guards_are_shown_with_what_must_stand_beside_what_was_seen() {
         assert!(guard.get(absent).is_none(), "{absent}: {guard}");
     }
     assert!(guard["locks"].get("observed").is_none() && guard["problem"].is_string(), "{guard}");
+}
+
+#[tokio::test]
+async fn what_a_guard_says_it_is_is_shown() {
+    let dir = fresh_dir();
+    let socket = dir.path().join("elsewhere.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let config = format!("[[guard]]\nname = \"gw-1\"\nsocket = \"{}\"", socket.display());
+    let wanted = Wanted { sockets: true, ..Wanted::config(&config) };
+    let server = start_in(dir, wanted).await.expect("a server");
+    let (version, kind) = ("9.9".to_owned(), "nftables".to_owned());
+    let hello = FromGuard::Hello { protocol: hourgate_api::guard::PROTOCOL, kind, version };
+    let hello = serde_json::to_vec(&hello).expect("JSON");
+    let (mut stream, _) = listener.accept().await.expect("the server");
+    let length = u32::try_from(hello.len()).expect("a short one");
+    stream.write_all(&length.to_be_bytes()).await.expect("written");
+    stream.write_all(&hello).await.expect("written");
+    let path = format!("{}/providers/Hourgate.Access/guards?api-version=2026-11-01", server.s());
+    let seen = server.until(&path, |list| list["value"][0]["version"] == "9.9").await;
+    let guard = &seen["value"][0];
+    assert_eq!((&guard["name"], &guard["kind"]), (&json!("gw-1"), &json!("nftables")));
+    // It said what it is, and nothing yet of what stands.
+    assert!(guard.get("observedAt").is_none(), "{guard}");
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ async fn connections_become(server: &Running, wanted: usize) {
             }
         }
     };
-    tokio::time::timeout(SOON, look).await.unwrap_or_else(|_| panic!("never {wanted}"));
+    let became = tokio::time::timeout(SOON, look).await;
+    assert!(became.is_ok(), "never {wanted}");
 }
 
 #[tokio::test]

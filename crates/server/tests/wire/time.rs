@@ -75,7 +75,8 @@ async fn metrics(server: &Running) -> String {
 
 async fn metrics_say(server: &Running, line: &str) {
     let look = async { while !metrics(server).await.lines().any(|said| said == line) {} };
-    tokio::time::timeout(SOON, look).await.unwrap_or_else(|_| panic!("never {line}"));
+    let said = tokio::time::timeout(SOON, look).await;
+    assert!(said.is_ok(), "never {line}");
 }
 
 fn alarms(server: &Running) -> Vec<String> {

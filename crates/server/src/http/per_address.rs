@@ -1,0 +1,85 @@
+//! How many connections one address holds: whoever comes from one place alone must not take every place.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// How many connections one address may hold, a quarter of all. An office behind one address has fewer
+/// people at work at once; a proxy has more, and is trusted by name.
+const PER_ADDRESS_MAX: usize = 1_024;
+
+/// Who holds how many.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerAddress(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+/// One connection of an address, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    held: PerAddress,
+    by: IpAddr,
+}
+
+impl PerAddress {
+    /// One more for that address; none where it holds as many as it may.
+    pub(super) fn take(&self, from: IpAddr) -> Option<Held> {
+        let by = place_of(from);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(by).or_default();
+        if *count >= PER_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Held { held: self.clone(), by })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut counts = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.by) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.by);
+            }
+        }
+    }
+}
+
+/// What one party has without effort: an IPv4 address, or a /64 of IPv6.
+fn place_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn one_place_has_its_share_and_no_more() {
+        let places = PerAddress::default();
+        for (one, same, other) in [
+            ("203.0.113.9", "::ffff:203.0.113.9", "203.0.113.10"),
+            ("2001:db8::1", "2001:db8:0:0:ffff::2", "2001:db8:0:1::1"),
+        ] {
+            let mut held: Vec<Held> = Vec::new();
+            while let Some(one) = places.take(ip(one)) {
+                held.push(one);
+            }
+            assert_eq!(held.len(), PER_ADDRESS_MAX);
+            assert!(places.take(ip(same)).is_none(), "{same} is the same place");
+            assert!(places.take(ip(other)).is_some(), "{other} is another");
+            held.pop();
+            assert!(places.take(ip(same)).is_some(), "what is let go of is free");
+        }
+        assert!(places.0.lock().expect("no panic").is_empty(), "nobody is remembered");
+    }
+}

@@ -19,11 +19,11 @@ use super::{
     numbers::{Named, Numbers},
     rows,
     standing::Released,
-    touched::Touched,
+    touched::{Touched, given_back, seen_gone},
 };
 use crate::log::{Hash, LogKey};
 
-/// Writes what was touched from `after`, and keeps the sum over all rows in step.
+/// Writes what was touched from `after`, where `before` is what of it stood, and keeps the sum over all rows in step.
 pub(super) fn save(
     db: &Connection,
     key: &LogKey,
@@ -40,8 +40,8 @@ pub(super) fn save(
     touched.requests.iter().try_for_each(|id| save.request(*id))?;
     touched.accesses.iter().try_for_each(|id| save.access(id))?;
     touched.known_requests().into_iter().try_for_each(|id| save.liveness(id))?;
-    touched.seen_gone.iter().try_for_each(|lock| save.seen_gone(lock))?;
-    touched.given_back.iter().try_for_each(|(lock, is)| save.given_back(lock, is))
+    seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
+    given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
 }
 
 struct Saver<'a> {

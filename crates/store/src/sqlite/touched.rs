@@ -1,6 +1,9 @@
 //! What the events of one command touch: which rows are written, and what of what stands changes.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use hourgate_core::{
     event::{AccessId, Event},
@@ -21,24 +24,28 @@ pub(super) struct Touched {
     pub(super) requests: BTreeSet<RequestId>,
     /// Accesses whose stage changed, of requests that are not new.
     pub(super) accesses: BTreeSet<AccessId>,
-    pub(super) given_back: Vec<(Lock, Released)>,
-    pub(super) seen_gone: Vec<Lock>,
 }
 
 impl Touched {
-    /// By the events, and what stood before and after them.
-    pub(super) fn by(events: &[Event], before: &State, after: &State) -> Touched {
+    pub(super) fn by(events: &[Event]) -> Touched {
         let mut touched = Touched::default();
         events.iter().for_each(|event| touched.add(event));
         let new = &touched.requests;
         touched.accesses.retain(|access| !new.contains(&access.request));
-        for lock in after.released.difference(&before.released) {
-            let vms = before.vms.values().chain(after.vms.values());
-            let vm = vms.into_iter().find(|vm| vm.addresses.contains(&lock.address));
-            touched.given_back.push((*lock, Released { vm: vm.map(|vm| vm.id.clone()) }));
-        }
-        touched.seen_gone = before.released.difference(&after.released).copied().collect();
         touched
+    }
+
+    /// What of it stands in `state` before the events: all that they change, and no more.
+    pub(super) fn before(&self, state: &State) -> State {
+        let requests = self.known_requests();
+        State {
+            highest: state.highest,
+            vms: some(&self.vms, &state.vms),
+            policies: some(&self.policies, &state.policies),
+            requests: some(&requests, &state.requests),
+            released: state.released.clone(),
+            owners: BTreeMap::new(),
+        }
     }
 
     fn add(&mut self, event: &Event) {
@@ -75,23 +82,44 @@ impl Touched {
     }
 
     /// What of what stands is otherwise after them.
-    pub(super) fn change(&self, after: &State) -> Change {
+    pub(super) fn change(&self, before: &State, after: &State) -> Change {
         let requests = self.requests.iter().copied().chain(self.known_requests());
         let stands = |request: &&Arc<Request>| request.accesses.iter().any(|a| !a.is_settled());
-        let gone = self.seen_gone.iter().map(|lock| (*lock, None));
-        let back = self.given_back.iter().map(|(lock, is)| (*lock, Some(is.clone())));
+        let gone = seen_gone(before, after).map(|lock| (lock, None));
+        let back = given_back(before, after).map(|(lock, is)| (lock, Some(is)));
         Change {
             vms: each(&self.vms, |id| after.vms.get(id)),
             policies: each(&self.policies, |id| after.policies.get(id)),
             requests: requests
-                .map(|id| {
-                    let request = after.requests.get(&id).filter(stands);
-                    (id, request.cloned())
-                })
+                .map(|id| (id, after.requests.get(&id).filter(stands).cloned()))
                 .collect(),
             released: gone.chain(back).collect(),
         }
     }
+}
+
+/// Locks that the guard no longer has.
+pub(super) fn seen_gone<'a>(
+    before: &'a State,
+    after: &'a State,
+) -> impl Iterator<Item = Lock> + 'a {
+    before.released.difference(&after.released).copied()
+}
+
+/// Locks that the guard is to let go of.
+pub(super) fn given_back<'a>(
+    before: &'a State,
+    after: &'a State,
+) -> impl Iterator<Item = (Lock, Released)> + 'a {
+    after.released.difference(&before.released).map(|lock| {
+        let vms = before.vms.values().chain(after.vms.values());
+        let vm = vms.into_iter().find(|vm| vm.addresses.contains(&lock.address));
+        (*lock, Released { vm: vm.map(|vm| vm.id.clone()) })
+    })
+}
+
+fn some<K: Ord + Clone, T: Clone>(ids: &BTreeSet<K>, all: &BTreeMap<K, T>) -> BTreeMap<K, T> {
+    ids.iter().filter_map(|id| Some((id.clone(), all.get(id)?.clone()))).collect()
 }
 
 fn each<'a, K: Clone + 'a, T: Clone + 'a>(

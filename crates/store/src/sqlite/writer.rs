@@ -60,13 +60,10 @@ pub(super) enum Work {
     },
 }
 
-/// An answer that waits for the commit.
-enum Answer {
-    Transacted(
-        oneshot::Sender<std::result::Result<Committed, TransactError>>,
-        std::result::Result<Committed, TransactError>,
-    ),
-    Done(oneshot::Sender<Result<()>>, Result<()>),
+/// What became of one of them; told once it is on the disk.
+enum Outcome {
+    Transacted(Box<std::result::Result<Committed, TransactError>>),
+    Done,
 }
 
 pub(super) fn gone() -> StoreError {
@@ -129,7 +126,8 @@ impl Writer {
         }
         let now = self.clock.now();
         if let Some(note) = self.bound.take_all()
-            && let Err(error) = self.last_words(&note, now)
+            && let Err(error) =
+                self.taken(|w| w.append(&hourgate_itself(), Entry::Note(&note), now))
         {
             tracing::warn!(%error, "refusals that were only counted are not in the log");
         }
@@ -137,16 +135,46 @@ impl Writer {
 
     /// Commits what waits, then answers: an answer means that it is on the disk.
     fn group(&mut self, first: Work, queue: &mut mpsc::Receiver<Work>) {
+        let mut works = Vec::new();
+        let taken = self.taken(|writer| writer.begin(first, queue, &mut works));
+        match taken {
+            Ok(outcomes) => {
+                works.into_iter().zip(outcomes).for_each(|(work, outcome)| work.answer(outcome));
+            }
+            // One that cannot be written costs the others nothing but time.
+            Err(StoreError::Damaged(_)) if works.len() > 1 => {
+                works.into_iter().for_each(|work| self.alone(work));
+            }
+            Err(error) => {
+                tracing::error!(%error, commands = works.len(), "nothing of a group was committed");
+                works.into_iter().for_each(|work| work.fail(&error));
+            }
+        }
+    }
+
+    /// Does it with nobody else in its transaction.
+    fn alone(&mut self, work: Work) {
+        match self.taken(|writer| writer.one(&work)) {
+            Ok(outcome) => work.answer(outcome),
+            Err(error) => {
+                tracing::error!(%error, "a command could not be committed");
+                work.fail(&error);
+            }
+        }
+    }
+
+    /// Does it in one transaction, and takes back all of it if that, or the commit, fails.
+    fn taken<T>(&mut self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         let (chain, bound) = (self.chain, self.bound.clone());
-        let mut answers = Vec::new();
-        let committed = self.begin(first, queue, &mut answers).and_then(|()| self.commit(chain));
-        if let Err(error) = &committed {
-            tracing::error!(%error, commands = answers.len(), "nothing of a group was committed");
+        let began = self.db.execute_batch("BEGIN").map_err(StoreError::from);
+        let done = began.and_then(|()| work(self)).and_then(|done| {
+            self.commit(chain)?;
+            Ok(done)
+        });
+        if done.is_err() {
             self.roll_back(chain, bound);
         }
-        for answer in answers {
-            answer.send(&committed);
-        }
+        done
     }
 
     /// Runs the group's commands. An error is the whole group's: its transaction is lost.
@@ -154,32 +182,22 @@ impl Writer {
         &mut self,
         first: Work,
         queue: &mut mpsc::Receiver<Work>,
-        answers: &mut Vec<Answer>,
-    ) -> Result<()> {
+        works: &mut Vec<Work>,
+    ) -> Result<Vec<Outcome>> {
         let began = self.clock.now();
-        let mut ready = self.db.execute_batch("BEGIN").map_err(StoreError::from);
-        if ready.is_ok() {
-            ready = self.count_refusals(began);
-        }
-        let mut next = Some(first);
-        while let Some(work) = next {
-            // Once the transaction is lost the rest is not tried, only answered.
-            let answer = match &ready {
-                Ok(()) => self.one(work),
-                Err(error) => Answer::unavailable(work, error),
-            };
-            if let Some(StoreError::Unavailable(why)) = answer.error() {
-                ready = Err(StoreError::Unavailable(why.clone()));
-            } else if ready.is_ok() && self.db.is_autocommit() {
-                ready = Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
-            }
-            answers.push(answer);
+        works.push(first);
+        self.count_refusals(began)?;
+        let mut outcomes = Vec::new();
+        while let Some(work) = works.get(outcomes.len()) {
+            outcomes.push(self.one(work)?);
             let now = self.clock.now();
-            let full = answers.len() >= GROUP_MAX
+            let full = outcomes.len() >= GROUP_MAX
                 || now.boot.nanos.saturating_sub(began.boot.nanos) > GROUP_NANOS_MAX;
-            next = if full || ready.is_err() { None } else { queue.try_recv().ok() };
+            if !full {
+                works.extend(queue.try_recv());
+            }
         }
-        ready
+        Ok(outcomes)
     }
 
     fn commit(&mut self, before: Chain) -> Result<()> {
@@ -217,14 +235,18 @@ impl Writer {
         }
     }
 
-    fn one(&mut self, work: Work) -> Answer {
+    fn one(&mut self, work: &Work) -> Result<Outcome> {
         match work {
-            Work::Transact { origin, command, answer } => {
-                Answer::Transacted(answer, self.transact(&origin, &command))
+            Work::Transact { origin, command, .. } => {
+                Ok(Outcome::Transacted(Box::new(self.transact(origin, command)?)))
             }
-            Work::Note { origin, note, answer } => Answer::Done(answer, self.note(&origin, &note)),
-            Work::Principal { origin, principal, note, answer } => {
-                Answer::Done(answer, self.principal(&origin, &principal, &note))
+            Work::Note { origin, note, .. } => {
+                self.note(origin, note)?;
+                Ok(Outcome::Done)
+            }
+            Work::Principal { origin, principal, note, .. } => {
+                self.principal(origin, principal, note)?;
+                Ok(Outcome::Done)
             }
         }
     }
@@ -233,25 +255,25 @@ impl Writer {
         &mut self,
         origin: &Origin,
         command: &Command,
-    ) -> std::result::Result<Committed, TransactError> {
+    ) -> Result<std::result::Result<Committed, TransactError>> {
         let now = self.clock.now();
-        let (state, thin) = self.load(command, now)?;
+        let (mut state, thin) = self.load(command, now)?;
         let events = match self.decide(&state, command, now)? {
             Ok(events) => events,
             Err(refusals) => {
                 self.refused(origin, &refusals, now)?;
-                return Err(TransactError::Refused(refusals));
+                return Ok(Err(TransactError::Refused(refusals)));
             }
         };
-        let mut after = state.clone();
         if !events.is_empty() {
-            events.iter().for_each(|event| after.evolve(event));
-            after.pass(now.wall);
-            let touched = Touched::by(&events, &state, &after);
-            self.alone(|writer| writer.write(origin, (&state, &after), &touched, &events, now))?;
-            self.stands(touched.change(&after));
+            let touched = Touched::by(&events);
+            let before = touched.before(&state);
+            events.iter().for_each(|event| state.evolve(event));
+            state.pass(now.wall);
+            self.write(origin, (&before, &state), &touched, &events, now)?;
+            self.stands(touched.change(&before, &state));
         }
-        Ok(Committed { now, events, state: thin.out_of(after) })
+        Ok(Ok(Committed { now, events, state: thin.out_of(state) }))
     }
 
     fn stands(&mut self, change: Change) {
@@ -304,24 +326,6 @@ impl Writer {
         self.chain.append(&self.db, &self.key, self.mint.as_ref(), now.wall, origin, entry)
     }
 
-    /// Does it, or nothing of it, whatever becomes of the rest of the group.
-    fn alone(&mut self, work: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
-        let chain = self.chain;
-        self.db.prepare_cached("SAVEPOINT command")?.execute([])?;
-        let done = work(self);
-        if done.is_err() {
-            self.chain = chain;
-            self.numbers.forget();
-            if !self.db.is_autocommit() {
-                self.db.prepare_cached("ROLLBACK TO command")?.execute([])?;
-            }
-        }
-        if !self.db.is_autocommit() {
-            self.db.prepare_cached("RELEASE command")?.execute([])?;
-        }
-        done
-    }
-
     fn refused(&mut self, origin: &Origin, refusals: &Refusals, now: Now) -> Result<()> {
         if !self.bound.admits(origin.person.as_ref().map(|person| &person.id), now) {
             return Ok(());
@@ -331,7 +335,7 @@ impl Writer {
             target: origin.target.clone(),
             refusals: refusals.clone(),
         };
-        self.alone(|writer| writer.append(origin, Entry::Note(&note), now))
+        self.append(origin, Entry::Note(&note), now)
     }
 
     fn note(&mut self, origin: &Origin, note: &Note) -> Result<()> {
@@ -340,28 +344,25 @@ impl Writer {
         if is_refusal(note) && !self.bound.admits(person, now) {
             return Ok(());
         }
-        self.alone(|writer| writer.append(origin, Entry::Note(note), now))
+        self.append(origin, Entry::Note(note), now)
     }
 
     fn principal(&mut self, origin: &Origin, principal: &Principal, note: &Note) -> Result<()> {
         let now = self.clock.now();
-        self.alone(|writer| {
-            writer
-                .db
-                .prepare_cached(
-                    "INSERT INTO principal (client, object, name, secret_digest) \
-                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (client) DO UPDATE SET \
-                     object = excluded.object, name = excluded.name, \
-                     secret_digest = excluded.secret_digest",
-                )?
-                .execute(params![
-                    principal.client.as_bytes(),
-                    principal.object.as_bytes(),
-                    principal.name,
-                    principal.secret_digest,
-                ])?;
-            writer.append(origin, Entry::Note(note), now)
-        })
+        self.db
+            .prepare_cached(
+                "INSERT INTO principal (client, object, name, secret_digest) \
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (client) DO UPDATE SET \
+                 object = excluded.object, name = excluded.name, \
+                 secret_digest = excluded.secret_digest",
+            )?
+            .execute(params![
+                principal.client.as_bytes(),
+                principal.object.as_bytes(),
+                principal.name,
+                principal.secret_digest,
+            ])?;
+        self.append(origin, Entry::Note(note), now)
     }
 
     /// Records how many refusals were only counted, once their minute is over.
@@ -370,13 +371,6 @@ impl Writer {
             Some(note) => self.append(&hourgate_itself(), Entry::Note(&note), now),
             None => Ok(()),
         }
-    }
-
-    fn last_words(&mut self, note: &Note, now: Now) -> Result<()> {
-        let before = self.chain;
-        self.db.execute_batch("BEGIN")?;
-        self.append(&hourgate_itself(), Entry::Note(note), now)?;
-        self.commit(before)
     }
 }
 
@@ -403,32 +397,27 @@ fn is_refusal(note: &Note) -> bool {
     }
 }
 
-impl Answer {
-    fn unavailable(work: Work, error: &StoreError) -> Answer {
-        match work {
-            Work::Transact { answer, .. } => Answer::Transacted(answer, Err(error.clone().into())),
-            Work::Note { answer, .. } | Work::Principal { answer, .. } => {
-                Answer::Done(answer, Err(error.clone()))
-            }
-        }
-    }
-
-    fn error(&self) -> Option<&StoreError> {
-        match self {
-            Answer::Transacted(_, Err(TransactError::Store(error)))
-            | Answer::Done(_, Err(error)) => Some(error),
-            Answer::Transacted(_, Ok(_) | Err(TransactError::Refused(_)))
-            | Answer::Done(_, Ok(())) => None,
-        }
-    }
-
+impl Work {
     /// Answers. Who no longer waits is not told; what was committed stands.
-    fn send(self, committed: &Result<()>) {
-        match (self, committed) {
-            (Answer::Transacted(to, answer), Ok(())) => drop(to.send(answer)),
-            (Answer::Done(to, answer), Ok(())) => drop(to.send(answer)),
-            (Answer::Transacted(to, _), Err(error)) => drop(to.send(Err(error.clone().into()))),
-            (Answer::Done(to, _), Err(error)) => drop(to.send(Err(error.clone()))),
+    fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Work::Transact { answer, .. }, Outcome::Transacted(done)) => drop(answer.send(*done)),
+            (Work::Note { answer, .. } | Work::Principal { answer, .. }, Outcome::Done) => {
+                drop(answer.send(Ok(())));
+            }
+            // Each work has its own outcome; without an answer who waits is told that the store is gone.
+            (Work::Transact { .. }, Outcome::Done)
+            | (Work::Note { .. } | Work::Principal { .. }, Outcome::Transacted(_)) => {}
+        }
+    }
+
+    /// Says why nothing of it was done.
+    fn fail(self, error: &StoreError) {
+        match self {
+            Work::Transact { answer, .. } => drop(answer.send(Err(error.clone().into()))),
+            Work::Note { answer, .. } | Work::Principal { answer, .. } => {
+                drop(answer.send(Err(error.clone())));
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use hourgate_store::{
 use rusqlite::Connection;
 
 use crate::fixture::{
-    Fixture, HandClock, Sqlite, act, ask, minutes, open, prepare, register, try_act,
+    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, prepare, register, try_act,
 };
 
 /// A store with a little of everything, closed; five records and more in its log.
@@ -315,4 +315,41 @@ async fn a_closed_store_is_let_go_of_whoever_still_holds_it() {
         again.close().await;
     }
     place.open(&clock).close().await;
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_written_costs_the_others_nothing() {
+    let (place, clock) = (Sqlite::new(), HandClock::new());
+    let store = place.open(&clock);
+    prepare(&store).await;
+    raw(&place.path())
+        .execute_batch(
+            "CREATE TRIGGER test_fails BEFORE INSERT ON access WHEN NEW.source = '192.0.2.66' \
+             BEGIN SELECT RAISE(ABORT, 'for a test'); END",
+        )
+        .unwrap();
+    // Many at once, so that they are committed together.
+    let tasks: Vec<_> = (0..40)
+        .map(|number| {
+            let store = store.clone();
+            let mut asked = ask(&store, number, &format!("p{number}"), &[("web", 22)]);
+            if number % 10 == 7 {
+                asked.accesses[0].source = Some("192.0.2.66".parse().unwrap());
+            }
+            tokio::spawn(async move { try_act(&store, Command::Request(asked)).await })
+        })
+        .collect();
+    for (number, task) in tasks.into_iter().enumerate() {
+        let done = task.await.unwrap();
+        if number % 10 == 7 {
+            let damaged = Err(TransactError::Store(StoreError::Damaged("for a test".to_owned())));
+            assert_eq!(done, damaged);
+        } else {
+            assert!(done.is_ok(), "{number}: {done:?}");
+        }
+    }
+    assert_eq!(store.everything().await.unwrap().requests.len(), 36);
+    agree::<Sqlite>(&store).await;
+    drop(store);
+    agree::<Sqlite>(&place.open(&clock)).await;
 }

@@ -105,6 +105,7 @@ impl Door {
 /// Serves `guard` to everybody whom the door admits, for ever.
 pub async fn serve<G: Served>(listener: UnixListener, guard: Arc<G>, door: Door) -> io::Error {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let latest = Arc::new(Latest::default());
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -122,9 +123,9 @@ pub async fn serve<G: Served>(listener: UnixListener, guard: Arc<G>, door: Door)
             tracing::warn!("a caller was turned away: {CONNECTIONS_MAX} are here already");
             continue;
         };
-        let guard = Arc::clone(&guard);
+        let (guard, latest) = (Arc::clone(&guard), Arc::clone(&latest));
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, &*guard).await {
+            if let Err(error) = converse(stream, &*guard, &latest).await {
                 tracing::warn!(%error, "hung up on a caller");
             }
             drop(seat);
@@ -142,6 +143,26 @@ fn is_passing(error: &io::Error) -> bool {
         )
 }
 
+/// Which conversation is the latest: it alone says what must hold. A statement that an earlier one still
+/// has under way may be older than what was said since, and open again what was closed.
+#[derive(Default)]
+struct Latest(tokio::sync::Mutex<u64>);
+
+impl Latest {
+    /// Begins a conversation, once what an earlier one asked is done, and gives its number.
+    async fn begin(&self) -> u64 {
+        let mut latest = self.0.lock().await;
+        *latest += 1;
+        *latest
+    }
+
+    /// Does what a conversation asks, unless there is a later one.
+    async fn unless_later<T>(&self, own: u64, task: impl Future<Output = T>) -> Option<T> {
+        let latest = self.0.lock().await;
+        if *latest == own { Some(task.await) } else { None }
+    }
+}
+
 /// Why a conversation ended before the caller hung up.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
@@ -153,11 +174,13 @@ enum Ended {
     Protocol(u32),
     #[error("{0}")]
     Refused(GuardError),
+    #[error("the caller has begun another conversation since")]
+    Superseded,
     #[error("the caller did not speak or read in time")]
     Slow(#[from] tokio::time::error::Elapsed),
 }
 
-async fn converse<G: Served>(stream: UnixStream, guard: &G) -> Result<(), Ended> {
+async fn converse<G: Served>(stream: UnixStream, guard: &G, latest: &Latest) -> Result<(), Ended> {
     let (mut read, mut write) = stream.into_split();
     let hello = FromGuard::Hello {
         protocol: PROTOCOL,
@@ -180,7 +203,8 @@ async fn converse<G: Served>(stream: UnixStream, guard: &G) -> Result<(), Ended>
         Some(ToGuard::Converge { .. } | ToGuard::Observe { .. }) => return Err(Ended::NoHello),
         None => return Ok(()),
     }
-    answer(read, write, guard).await
+    let own = latest.begin().await;
+    answer(read, write, guard, (latest, own)).await
 }
 
 /// Answers each question in order, and says when something changed by itself.
@@ -188,6 +212,7 @@ async fn answer<G: Served>(
     read: OwnedReadHalf,
     mut write: OwnedWriteHalf,
     guard: &G,
+    (latest, own): (&Latest, u64),
 ) -> Result<(), Ended> {
     let (ask, mut asked) = mpsc::channel(1);
     let reader = tokio::spawn(listen(read, ask));
@@ -210,7 +235,12 @@ async fn answer<G: Served>(
             None => break Ok(()),
             Some(Err(error)) => break Err(Ended::Frame(error)),
             Some(Ok(ToGuard::Hello { .. })) => break Err(Ended::NoHello),
-            Some(Ok(ToGuard::Converge { id, desired })) => told(id, guard.converge(desired).await),
+            Some(Ok(ToGuard::Converge { id, desired })) => {
+                match latest.unless_later(own, guard.converge(desired)).await {
+                    Some(result) => told(id, result),
+                    None => break Err(Ended::Superseded),
+                }
+            }
             Some(Ok(ToGuard::Observe { id })) => told(id, guard.observe().await),
         };
         if let Err(error) = say(&mut write, &answer).await {

@@ -137,6 +137,32 @@ fn a_guard_obeys_one_installation_and_hangs_up_on_garbage() {
 }
 
 #[test]
+fn a_statement_of_an_earlier_conversation_opens_nothing_again() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    let path = dir.path().join("guard.sock");
+    let served = Arc::clone(&guard.guard);
+    let listener = guard.handle.block_on(async { UnixListener::bind(&path).unwrap() });
+    guard.handle.spawn(async move { serve(listener, served, Door::default()).await });
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    let open = desired(&locks, [(opening(CLIENT, VM, 22), guard.after(LONG))].into());
+    let closed = desired(&locks, [].into());
+    let says = async |stream: &mut UnixStream, desired| {
+        frames::write(stream, &ToGuard::Converge { id: 1, desired }).await.unwrap();
+        frames::read::<FromGuard, _>(stream).await.unwrap_or(None)
+    };
+    guard.handle.block_on(async {
+        let mut earlier = hello(&path, 1).await;
+        assert!(matches!(says(&mut earlier, open.clone()).await, Some(FromGuard::Observed { .. })));
+        let mut later = hello(&path, 1).await;
+        assert!(matches!(says(&mut later, closed.clone()).await, Some(FromGuard::Observed { .. })));
+        assert_eq!(says(&mut earlier, open).await, None, "hung up on");
+        assert!(matches!(says(&mut later, closed).await, Some(FromGuard::Observed { .. })));
+    });
+    assert!(guard.observe().openings.is_empty());
+}
+
+#[test]
 fn removal_says_what_it_opens_and_is_refused_while_a_guard_runs() {
     let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
     let _ssh = listen(&net.vm, VM, 22);

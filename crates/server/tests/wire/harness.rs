@@ -198,7 +198,7 @@ pub(crate) fn read_admin(path: &Path) -> AdminFile {
 pub(crate) fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
     let pem = std::fs::read(ca).expect("ca.pem");
     let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-    let builder = reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 6);
+    let builder = reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 20);
     let builder = if http1.is_some() { builder.http1_only() } else { builder };
     builder.build().expect("a client")
 }

@@ -24,6 +24,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+// A quarter of a busy server's time went into the system's allocator, an eighth into this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     LogVerdict, Origin, StoreError,
-    log::{self, BodyError, Entry, FORMAT_VERSION, Hash, LogKey},
+    log::{self, CanonicalError, Entry, FORMAT_VERSION, Hash, LogKey},
     sqlite::Mint,
 };
 
@@ -58,8 +58,8 @@ impl Chain {
         let seq = self.seq + 1;
         let (body, sides) = log::body(seq, at, origin, entry, &mut |salt| mint.fill(salt))
             .map_err(|error| match error {
-                BodyError::Json(error) => rows::damaged(error),
-                BodyError::Salt(error) => StoreError::Unavailable(error.to_string()),
+                CanonicalError::Json(_) => rows::damaged(error),
+                CanonicalError::Commit(error) => StoreError::Unavailable(error.to_string()),
             })?;
         let hash = log::hash(FORMAT_VERSION, seq, &self.hash, &body);
         let number = i64::try_from(seq).map_err(rows::damaged)?;

@@ -87,12 +87,14 @@ impl<'a> Slice<'a> {
                 .filter(|p| !self.policies.contains(&p.id))
                 .map(|p| p.id.clone())
                 .collect();
-            let live = self.state.live().filter(|(_, access)| !self.vms.contains(&access.vm));
-            let begins: BTreeSet<VmId> = live
+            let begins: BTreeSet<VmId> = self
+                .state
+                .live()
                 .filter(|(_, access)| match access.stage {
                     Stage::Planned { start } => start <= now.wall,
                     Stage::Granted { .. } | Stage::Ended { .. } => false,
                 })
+                .filter(|(_, access)| !self.vms.contains(&access.vm))
                 .map(|(_, access)| access.vm.clone())
                 .collect();
             if over.is_empty() && begins.is_empty() {
@@ -162,8 +164,14 @@ impl<'a> Slice<'a> {
                 known.members.entry(id.clone()).or_insert_with(|| member.clone());
             }
         }
-        for request in standing.unsettled_on(id) {
-            self.state.requests.entry(request.id).or_insert_with(|| Arc::clone(request));
+        if let Some(unsettled) = standing.unsettled_on(id) {
+            if self.state.requests.is_empty() {
+                // Mostly one VM is asked for, and there can be many requests on it.
+                self.state.requests.clone_from(unsettled);
+            } else {
+                let unsettled = unsettled.iter().map(|(id, request)| (*id, Arc::clone(request)));
+                self.state.requests.extend(unsettled);
+            }
         }
         self.state.released.extend(standing.released_of(id));
         for address in vm.iter().flat_map(|vm| &vm.addresses) {

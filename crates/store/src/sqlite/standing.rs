@@ -104,8 +104,8 @@ impl Standing {
     }
 
     /// Requests with an access to that VM that is not settled.
-    pub(super) fn unsettled_on(&self, vm: &VmId) -> impl Iterator<Item = &Arc<Request>> {
-        self.unsettled.get(vm).into_iter().flat_map(BTreeMap::values)
+    pub(super) fn unsettled_on(&self, vm: &VmId) -> Option<&BTreeMap<RequestId, Arc<Request>>> {
+        self.unsettled.get(vm)
     }
 
     /// Locks that were given back and not seen gone: a VM's by its id, also when it is forgotten.

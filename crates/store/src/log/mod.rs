@@ -2,19 +2,25 @@
 //!
 //! Pure: no database. `docs/decisions/0010-log-format.md` says the same for a stranger who verifies it.
 
-use std::collections::BTreeMap;
+mod canonical;
+
+use std::{collections::BTreeMap, fmt};
 
 use hmac::{Hmac, Mac};
 use hourgate_core::{
     event::{Event, Note},
+    personal::Personal,
+    role::Person,
     time::Timestamp,
 };
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::Origin;
+pub use canonical::CanonicalError;
+use canonical::Commit;
 
 /// The format that this version writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -97,61 +103,65 @@ pub struct Side {
     pub text: String,
 }
 
+/// A record as it is written.
+#[derive(Serialize)]
+struct Body<'a> {
+    version: u32,
+    seq: u64,
+    at: Timestamp,
+    person: Option<&'a Person>,
+    address: Option<Personal>,
+    action: &'a str,
+    target: &'a str,
+    correlation: Uuid,
+    entry: Entry<'a>,
+}
+
 /// The body of a record, and what is kept beside it. `salt` fills in randomness.
-pub fn body<E>(
+pub fn body<E: fmt::Debug + fmt::Display>(
     seq: u64,
     at: Timestamp,
     origin: &Origin,
     entry: Entry<'_>,
     salt: &mut dyn FnMut(&mut [u8; SALT_BYTES]) -> Result<(), E>,
-) -> Result<(Vec<u8>, Vec<Side>), BodyError<E>> {
-    let mut value = json!({
-        "version": FORMAT_VERSION,
-        "seq": seq,
-        "at": at,
-        "person": origin.person,
-        "address": origin.address.map(|address| json!({ "personal": address.to_string() })),
-        "action": origin.action,
-        "target": origin.target,
-        "correlation": origin.correlation,
-    });
-    value["entry"] = serde_json::to_value(entry).map_err(BodyError::Json)?;
-    let mut sides = Vec::new();
-    commit(&mut value, &mut String::new(), salt, &mut sides).map_err(BodyError::Salt)?;
-    let mut out = Vec::with_capacity(1024);
-    canonical(&value, &mut out);
-    Ok((out, sides))
+) -> Result<(Vec<u8>, Vec<Side>), CanonicalError<E>> {
+    let body = Body {
+        version: FORMAT_VERSION,
+        seq,
+        at,
+        person: origin.person.as_ref(),
+        address: origin.address.map(|address| Personal(address.to_string())),
+        action: &origin.action,
+        target: &origin.target,
+        correlation: origin.correlation,
+        entry,
+    };
+    let mut beside = Beside { salt, sides: Vec::new() };
+    let body = canonical::to_vec(&body, &mut beside)?;
+    Ok((body, beside.sides))
 }
 
-/// Why a record has no body.
-#[derive(Debug)]
-pub enum BodyError<E> {
-    /// It cannot be written as JSON.
-    Json(serde_json::Error),
-    /// There is no randomness to be had.
-    Salt(E),
+/// Keeps texts beside the record, each with a salt of its own.
+struct Beside<'s, E> {
+    salt: &'s mut dyn FnMut(&mut [u8; SALT_BYTES]) -> Result<(), E>,
+    sides: Vec<Side>,
+}
+
+impl<E: fmt::Debug + fmt::Display> Commit for Beside<'_, E> {
+    type Error = E;
+
+    fn commit(&mut self, path: &str, text: String) -> Result<String, E> {
+        let mut side = Side { path: path.to_owned(), salt: [0; SALT_BYTES], text };
+        (self.salt)(&mut side.salt)?;
+        let commitment = commitment(&side.salt, &side.text);
+        self.sides.push(side);
+        Ok(commitment)
+    }
 }
 
 /// What a text is represented by in a record.
 pub fn commitment(salt: &[u8], text: &str) -> String {
     hex::encode(Sha256::new().chain_update(salt).chain_update(text.as_bytes()).finalize())
-}
-
-/// Replaces every `{"personal": TEXT}` by `{"commitment": HEX}`.
-fn commit<E>(
-    value: &mut Value,
-    path: &mut String,
-    salt: &mut dyn FnMut(&mut [u8; SALT_BYTES]) -> Result<(), E>,
-    sides: &mut Vec<Side>,
-) -> Result<(), E> {
-    if let Some(text) = marked(value, "personal") {
-        let mut side = Side { path: path.clone(), salt: [0; SALT_BYTES], text: text.to_owned() };
-        salt(&mut side.salt)?;
-        *value = json!({ "commitment": commitment(&side.salt, &side.text) });
-        sides.push(side);
-        return Ok(());
-    }
-    each(value, path, &mut |child, path| commit(child, path, salt, sides))
 }
 
 /// Puts every text back in its place; what was erased stays a commitment.
@@ -206,44 +216,4 @@ fn each<E>(
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
-}
-
-/// JSON with sorted keys and no whitespace. Sorted here, whatever order the map type of a build keeps.
-pub fn canonical(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Object(object) => {
-            out.push(b'{');
-            for (place, (key, child)) in sorted(object).into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                scalar(&Value::String(key.clone()), out);
-                out.push(b':');
-                canonical(child, out);
-            }
-            out.push(b'}');
-        }
-        Value::Array(list) => {
-            out.push(b'[');
-            for (place, child) in list.iter().enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                canonical(child, out);
-            }
-            out.push(b']');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => scalar(value, out),
-    }
-}
-
-fn sorted(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut entries: Vec<_> = object.iter().collect();
-    entries.sort_by_key(|(key, _)| key.as_bytes());
-    entries
-}
-
-fn scalar(value: &Value, out: &mut Vec<u8>) {
-    // Writing a scalar into memory does not fail.
-    let _ = serde_json::to_writer(out, value);
 }

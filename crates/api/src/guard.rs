@@ -15,7 +15,7 @@ pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
 /// What a server says to a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ToGuard {
     /// The first frame.
     Hello {
@@ -40,7 +40,7 @@ pub enum ToGuard {
 
 /// What a guard says to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum FromGuard {
     /// The first frame.
     Hello {

@@ -1,6 +1,7 @@
 //! What must be open now, and when that next changes.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::Duration,
@@ -76,8 +77,17 @@ pub fn next_deadline(state: &State, now: Now) -> Option<Duration> {
 /// openings it could not make, released locks it gave back.
 pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
     let mut events = Vec::new();
-    let wanted = wanted(state);
+    let wanted = OnceCell::new();
     for (request, access) in state.accesses() {
+        let is_news = match &access.stage {
+            Stage::Granted { opened, .. } => opened.is_none() || !observed.failed.is_empty(),
+            Stage::Ended { opened, closed, .. } => opened.is_some() && closed.is_none(),
+            Stage::Planned { .. } => false,
+        };
+        // Most of what is open was seen open before, and nothing is asked of it.
+        if !is_news {
+            continue;
+        }
         let id = access_id(request, &access.vm, access.port);
         let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
         let openings: Vec<Opening> = vm.into_iter().flat_map(|vm| access.openings(vm)).collect();
@@ -99,7 +109,8 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
             }
             Stage::Ended { opened: Some(_), closed: None, .. } => {
                 let still = |opening: &Opening| {
-                    observed.openings.contains_key(opening) && !wanted.contains(opening)
+                    observed.openings.contains_key(opening)
+                        && !wanted.get_or_init(|| wanted_by(state)).contains(opening)
                 };
                 // A VM that was forgotten or registered anew has no opening left under this access.
                 if spoken_of && !openings.iter().any(still) {
@@ -122,7 +133,7 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
 }
 
 /// Every opening that some running access needs, whenever it ends.
-fn wanted(state: &State) -> BTreeSet<Opening> {
+fn wanted_by(state: &State) -> BTreeSet<Opening> {
     state
         .live()
         .filter(|(_, access)| match access.stage {

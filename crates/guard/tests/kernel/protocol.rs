@@ -112,7 +112,7 @@ fn a_guard_obeys_one_installation_and_hangs_up_on_garbage() {
             b"\0\0\0\x04junk".to_vec(),
             (u32::try_from(FRAME_BYTES_MAX).unwrap() + 1).to_be_bytes().to_vec(),
             b"\0\0\0\x02{}".to_vec(),
-            br#"{"say":"observe"}"#.to_vec(),
+            br#"{"observe":{}}"#.to_vec(),
         ] {
             let mut stream = UnixStream::connect(&path).await.unwrap();
             let _: Option<FromGuard> = frames::read(&mut stream).await.unwrap();

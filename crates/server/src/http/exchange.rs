@@ -21,7 +21,8 @@ use crate::{clock, mint, mint::NoRandomness};
 const REMAINING_READS: &str = "11999";
 const REMAINING_WRITES: &str = "1199";
 const REMAINING_DELETES: &str = "14999";
-/// Longest client request id that is given back; a GUID in practice.
+/// Longest client request id that is given back; a GUID in practice. Only what can be seen is given back:
+/// other bytes are read differently by whoever stands between, and end up in logs.
 const CLIENT_ID_BYTES_MAX: usize = 128;
 /// When to come back after 429 or 503, in seconds.
 const RETRY_AFTER: &str = "1";
@@ -54,7 +55,7 @@ impl Exchange {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
         let client_request_id = sent
             .get(headers::CLIENT_REQUEST_ID)
-            .filter(|value| wants_back && value.len() <= CLIENT_ID_BYTES_MAX);
+            .filter(|value| wants_back && is_plain(value.as_bytes()));
         Ok(Exchange {
             request_id: mint::uuid()?,
             correlation: match correlation {
@@ -153,6 +154,10 @@ impl Exchange {
         }
         answer
     }
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    !id.is_empty() && id.len() <= CLIENT_ID_BYTES_MAX && id.iter().all(u8::is_ascii_graphic)
 }
 
 /// Adds a header of the answer's own.

@@ -2,7 +2,7 @@
 
 use hourgate_api::guard::FromGuard;
 use hourgate_core::network::Sessions;
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -173,6 +173,31 @@ async fn correlation_and_client_ids_come_back_where_they_should() {
     let answer = server.call_with(Method::GET, &path, None, &sent).await;
     assert_ne!(answer.headers()["x-ms-correlation-request-id"], "no guid");
     assert_eq!(answer.headers()["x-ms-client-request-id"], "mine");
+}
+
+#[tokio::test]
+async fn only_a_plain_client_request_id_is_given_back() {
+    let server = start().await;
+    let token = server.token().await;
+    let longest = "x".repeat(128);
+    for (sent, plain) in [
+        (&b"11111111-2222-4333-8444-555555555555"[..], true),
+        (longest.as_bytes(), true),
+        (format!("{longest}x").as_bytes(), false),
+        (b"", false),
+        (b"two words", false),
+        (b"a\tb", false),
+        ("caf\u{e9}".as_bytes(), false),
+        (b"\xff\xfe", false),
+    ] {
+        let id = HeaderValue::from_bytes(sent).expect("a header");
+        let call = server.client.get(server.url(&format!("/subscriptions{V}"))).bearer_auth(&token);
+        let call = call.header("x-ms-return-client-request-id", "true");
+        let answer = call.header("x-ms-client-request-id", id).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{sent:?}");
+        let given = answer.headers().get("x-ms-client-request-id").map(HeaderValue::as_bytes);
+        assert_eq!(given, plain.then_some(sent), "{sent:?}");
+    }
 }
 
 #[tokio::test]

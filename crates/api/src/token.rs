@@ -6,7 +6,10 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::paths::{RESERVED, Route};
+use crate::{
+    paths::{RESERVED, Route},
+    text::quoted,
+};
 
 /// The grant type that is served.
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -126,8 +129,8 @@ pub enum TokenErrorKind {
     InvalidClient,
     /// 400: another grant type than [`CLIENT_CREDENTIALS`].
     UnsupportedGrantType,
-    /// 400: a resource that is not this server.
-    InvalidScope,
+    /// 400: a resource that is not this server, as Entra ID calls it.
+    InvalidResource,
     /// 503: the server cannot tell now.
     TemporarilyUnavailable,
 }
@@ -144,14 +147,26 @@ impl TokenError {
             TokenErrorKind::UnsupportedGrantType => {
                 "Only the grant type 'client_credentials' is served."
             }
-            TokenErrorKind::InvalidScope => {
-                "The scope must be this server's public URL with '/.default' behind it."
+            TokenErrorKind::InvalidResource => {
+                "The scope must be this server's URL with '/.default' behind it."
             }
             TokenErrorKind::TemporarilyUnavailable => {
                 "The server cannot sign anybody in now. Try again."
             }
         };
         TokenError { error, error_description: description.to_owned() }
+    }
+
+    /// Somebody wants a token for a resource that is not this server: in the words of Entra ID, which scripts
+    /// know by their number, and with the scope to ask for.
+    pub fn unknown_resource(resource: &str, tenant: Uuid, public_url: &str) -> TokenError {
+        let error_description = format!(
+            "AADSTS500011: The resource principal named {} was not found in the tenant named {tenant}. \
+             Tokens are given for this server alone: the scope is '{}/.default'.",
+            quoted(resource),
+            public_url.trim_end_matches('/'),
+        );
+        TokenError { error: TokenErrorKind::InvalidResource, error_description }
     }
 }
 
@@ -278,5 +293,12 @@ mod tests {
         let error = TokenError::new(TokenErrorKind::InvalidClient);
         let json = serde_json::to_value(error).unwrap();
         assert_eq!(json["error"], "invalid_client");
+        let tenant = Uuid::nil();
+        let error = TokenError::unknown_resource("https://a\u{1b}[2J", tenant, "https://gate/");
+        let json = serde_json::to_value(error).unwrap();
+        assert_eq!(json["error"], "invalid_resource");
+        let why = json["error_description"].as_str().unwrap();
+        assert!(why.starts_with("AADSTS500011: ") && why.contains("'https://gate/.default'"));
+        assert!(!why.contains('\u{1b}'), "{why:?}");
     }
 }

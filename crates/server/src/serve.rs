@@ -30,13 +30,13 @@ use crate::{
     control::{self, Control},
     data_dir::{DataDir, DataDirError},
     guards::{Gate, GuardAt, StartGuard, may_start_guards},
-    http::{Doorway, serve_metrics},
+    http::{Doorway, Parsers, serve_metrics},
     interfaces::OwnAddresses,
     metrics::Metrics,
     mint::{self, NoRandomness},
     operations::{Denials, Waiters},
     server::{Places, Server, ours},
-    signin::{SignIn, SignInError},
+    signin::{Audiences, SignIn, SignInError},
     storage::{self, StorageError},
     tls::{Tls, TlsError},
 };
@@ -170,18 +170,22 @@ pub async fn serve_over<S: Store>(
     let administrator = admin::ensure(&store, &dir, &url).await?;
     let (stop, stopping) = watch::channel(false);
     let installation = store.installation();
+    let base = config.public_url.as_ref().map_or_else(|| url.clone(), |public| public.url.clone());
+    let audiences = Audiences::new(&base, &addresses, own.clone());
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
-        sign_in: SignIn::open(&dir, installation.tenant, administrator)?,
-        base: config.public_url.as_ref().map_or_else(|| url.clone(), |public| public.url.clone()),
+        sign_in: SignIn::open(&dir, installation.tenant, administrator, audiences)?,
+        base,
         trusted_proxies: config.trusted_proxies.clone(),
         waiters: Waiters::default(),
         denials: Denials::default(),
+        failed_sign_ins: Denials::default(),
         metrics: metrics.clone(),
         stop: stopping.clone(),
         own: own.clone(),
         installation,
         places: Places::default(),
+        parsers: Parsers::default(),
         clock,
         store,
     });

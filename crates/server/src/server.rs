@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use crate::{
     guards::Gate,
+    http::{Parsers, PerAddress},
     interfaces::OwnAddresses,
     metrics::Metrics,
-    operations::{Call, Problem, Waiters},
+    operations::{Call, Denials, Problem, Waiters},
     signin::SignIn,
 };
 
@@ -28,6 +29,8 @@ const CLOSES_MAX: usize = 128;
 /// How many may sign in at once. Nobody is known before that, so strangers who send slowly take places
 /// from one another and not from those who are signed in.
 const SIGN_INS_MAX: usize = 128;
+/// How many of those may be one address's, an eighth: one alone must not keep everybody else out.
+const SIGN_INS_PER_ADDRESS_MAX: usize = SIGN_INS_MAX / 8;
 
 /// Room for requests under way; 429 where there is none.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(crate) struct Places {
     pub(crate) usual: Semaphore,
     pub(crate) to_close: Semaphore,
     pub(crate) to_sign_in: Semaphore,
+    pub(crate) to_sign_in_of: PerAddress,
 }
 
 impl Default for Places {
@@ -43,6 +47,7 @@ impl Default for Places {
             usual: Semaphore::new(REQUESTS_MAX),
             to_close: Semaphore::new(CLOSES_MAX),
             to_sign_in: Semaphore::new(SIGN_INS_MAX),
+            to_sign_in_of: PerAddress::of(SIGN_INS_PER_ADDRESS_MAX),
         }
     }
 }
@@ -61,8 +66,12 @@ pub(crate) struct Server<S> {
     pub(crate) base: String,
     pub(crate) waiters: Waiters,
     pub(crate) places: Places,
+    pub(crate) parsers: Parsers,
     pub(crate) stop: watch::Receiver<bool>,
-    pub(crate) denials: crate::operations::Denials,
+    /// Calls that were denied to people we know.
+    pub(crate) denials: Denials,
+    /// Sign-ins that failed. Counted apart: strangers must not use up the room for records of people.
+    pub(crate) failed_sign_ins: Denials,
 }
 
 impl<S: Store> Server<S> {

@@ -110,8 +110,9 @@ pub fn method_not_allowed(method: &str, allowed: &[&str]) -> ArmError {
 
 /// 413: a body that is too large. `most` is the limit in bytes.
 pub fn too_large(most: usize) -> ArmError {
-    let message =
-        format!("The request content is larger than {} MiB, the most that is read.", most >> 20);
+    let most =
+        if most < 1 << 20 { format!("{} KiB", most >> 10) } else { format!("{} MiB", most >> 20) };
+    let message = format!("The request content is larger than {most}, the most that is read.");
     ArmError::new(Code::RequestContentTooLarge, message)
 }
 

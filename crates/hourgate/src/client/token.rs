@@ -43,14 +43,13 @@ impl Client {
 
     async fn ask_for_token(&self) -> Result<String, Failure> {
         let profile = self.profile();
-        // One audience: tokens for the server's own API.
-        let scope = format!("{}/.default", profile.server.origin().ascii_serialization());
         let client_id = profile.client_id.to_string();
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &client_id),
             ("client_secret", profile.client_secret.reveal()),
-            ("scope", &scope),
+            // No scope: the token is for the server itself, whose own name for itself may be another than
+            // the one that leads to it from here, through a tunnel for example.
         ];
         let url = self.url(&format!("/{}/oauth2/v2.0/token", profile.tenant_id));
         let response = self.http.post(url).form(&form).timeout(TOKEN_MAX).send().await;

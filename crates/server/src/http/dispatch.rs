@@ -30,7 +30,9 @@ use super::{
     caller,
     error::{status, told},
     exchange::{Answer, Exchange, with},
-    jit, open, own, resources,
+    jit, open, own,
+    per_address::Held,
+    resources,
 };
 use crate::{
     admin::person,
@@ -65,6 +67,14 @@ impl<S> Asked<'_, S> {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Its body, read as what it must be. A large one keeps nobody else waiting.
+    pub(super) async fn parse<T: Send + 'static>(
+        &self,
+        parse: impl FnOnce(&[u8]) -> Result<T, ArmError> + Send + 'static,
+    ) -> Result<T, ArmError> {
+        self.server.parsers.parse(&self.body, parse).await
+    }
+
     /// What an operation did not do, as an answer.
     pub(super) fn problem(&self, problem: &Problem, positions: &Positions) -> ArmError {
         told(problem, &self.caller, positions, self.exchange)
@@ -87,7 +97,9 @@ pub(super) async fn answer<S: Store>(
     let (operation, answer) = match Route::parse(request.uri().path()) {
         Err(error) => {
             // Who is not signed in learns nothing about which paths there are.
-            let answer = match authenticate(&server, peer, request.headers()) {
+            let (headers, proxies) = (request.headers(), &server.trusted_proxies);
+            let address = caller::address(peer, headers, proxies, &server.own);
+            let answer = match authenticate(&server, address, headers) {
                 Ok(_) => exchange.error(error.explain(&exchange.target)),
                 Err(error) => unauthorised(&server, &exchange, error),
             };
@@ -124,17 +136,16 @@ async fn admit<S: Store>(
     route: &Route,
     exchange: &Exchange,
 ) -> Result<Answer, ArmError> {
+    let address = caller::address(peer, request.headers(), &server.trusted_proxies, &server.own);
     // A place is held until the answer is made.
-    let place = place(&server.places, route)?;
+    let place = place(&server.places, route, address.seen())?;
     if route.is_open() {
         if !route.allows(request.method().as_str()) {
             return Err(method_not_allowed(request.method().as_str(), route.methods()));
         }
-        let address =
-            caller::address(peer, request.headers(), &server.trusted_proxies, &server.own);
         return without_token(server, exchange, request, route, address.seen()).await;
     }
-    let caller = authenticate(server, peer, request.headers())?;
+    let caller = authenticate(server, address, request.headers())?;
     if !route.allows(request.method().as_str()) {
         return Err(method_not_allowed(request.method().as_str(), route.methods()));
     }
@@ -147,7 +158,7 @@ async fn admit<S: Store>(
         return Err(subscription_not_found(subscription));
     }
     let (parts, body) = request.into_parts();
-    let body = read(body, &parts.headers).await?;
+    let body = read(body, &parts.headers, BODY_BYTES_MAX).await?;
     if own::waits(route, parts.uri.query()) {
         // Who waits for a change does no work meanwhile, and has a limit of their own.
         drop(place);
@@ -164,19 +175,28 @@ async fn admit<S: Store>(
     handle(&asked, route).await
 }
 
+/// A place for a request, until it is dropped.
+struct Place<'a> {
+    _share: Option<Held>,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
 /// A place for a request. Those who close have places besides the usual ones, and those who are not signed
 /// in have others; what is answered out of memory, such as whether the server is up, needs none.
-fn place<'a>(places: &'a Places, route: &Route) -> Result<Option<SemaphorePermit<'a>>, ArmError> {
+fn place<'a>(places: &'a Places, route: &Route, from: IpAddr) -> Result<Place<'a>, ArmError> {
+    let mut share = None;
     let place = if matches!(route, Route::Token(_)) {
+        share = Some(places.to_sign_in_of.take(from).ok_or_else(too_many_requests)?);
         places.to_sign_in.try_acquire()
     } else if route.is_open() {
-        return Ok(None);
+        return Ok(Place { _share: None, _place: None });
     } else if matches!(route, Route::CloseRequest(..)) {
         places.usual.try_acquire().or_else(|_| places.to_close.try_acquire())
     } else {
         places.usual.try_acquire()
     };
-    place.map(Some).map_err(|_| too_many_requests())
+    let place = place.map_err(|_| too_many_requests())?;
+    Ok(Place { _share: share, _place: Some(place) })
 }
 
 /// The handler of each route that needs a token.
@@ -249,7 +269,7 @@ async fn without_token<S: Store>(
 /// Who is there, by their token.
 fn authenticate<S: Store>(
     server: &Server<S>,
-    peer: SocketAddr,
+    address: OwnAddress,
     headers: &HeaderMap,
 ) -> Result<Caller, ArmError> {
     let header = headers.get(AUTHORIZATION).ok_or_else(authentication_failed)?;
@@ -263,7 +283,6 @@ fn authenticate<S: Store>(
         BadToken::Invalid => invalid_token(),
         BadToken::Expired => expired_token(),
     })?;
-    let address: OwnAddress = caller::address(peer, headers, &server.trusted_proxies, &server.own);
     let scope = Scope { subscription: server.installation.subscription, group: None };
     Ok(Caller {
         person: person(&principal),
@@ -282,19 +301,23 @@ fn unauthorised<S>(server: &Server<S>, exchange: &Exchange, error: ArmError) -> 
     with(exchange.error(error), "www-authenticate", &challenge)
 }
 
-/// The whole body, if it is small enough and comes soon enough.
-pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Result<Bytes, ArmError> {
+/// The whole body, if it has no more than `most` bytes and comes soon enough.
+pub(super) async fn read(
+    body: Incoming,
+    headers: &HeaderMap,
+    most: usize,
+) -> Result<Bytes, ArmError> {
     let told = body.size_hint().lower();
-    if told > BODY_BYTES_MAX as u64 {
-        return Err(too_large(BODY_BYTES_MAX));
+    if told > most as u64 {
+        return Err(too_large(most));
     }
     if told == 0 && body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let limited = Limited::new(body, BODY_BYTES_MAX);
+    let limited = Limited::new(body, most);
     match tokio::time::timeout(BODY_WITHIN, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(BODY_BYTES_MAX)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Ok(Err(_)) => {
             let kind = headers.get(CONTENT_TYPE).is_some();
             tracing::debug!(kind, "a body was cut off");

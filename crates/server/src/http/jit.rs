@@ -30,7 +30,8 @@ pub(super) async fn initiate<S: Store>(
     asked: &Asked<'_, S>,
     policy: &PolicyId,
 ) -> Result<Answer, ArmError> {
-    let parts = body::initiate(&asked.body, policy)?;
+    let of = policy.clone();
+    let parts = asked.parse(move |sent| body::initiate(sent, &of)).await?;
     let (caller, call) = (&asked.caller, asked.call());
     let (request, committed) = operations::request_access(caller, asked.server, &call, &parts)
         .await
@@ -60,7 +61,8 @@ pub(super) async fn policy<S: Store>(
 async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Answer, ArmError> {
     let only_if = condition(asked)?;
     let confirm_within = confirm_within(asked)?;
-    let (draft, positions) = body::policy(&asked.body, id)?;
+    let of = id.clone();
+    let (draft, positions) = asked.parse(move |sent| body::policy(sent, &of)).await?;
     let (caller, call) = (&asked.caller, asked.call());
     let policy =
         operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)

@@ -28,6 +28,9 @@ use crate::server::Server;
 /// How many connections are served at once. Past it a new one is closed at once: it costs memory before
 /// anybody has signed in.
 const CONNECTIONS_MAX: usize = 4_096;
+/// How many of them one address may hold, a quarter. An office behind one address has fewer people at work
+/// at once; a proxy has more, and is trusted by name.
+const PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 4;
 /// How long a client may take to shake hands.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to send the head of a request, to begin with the next one, and to read the
@@ -57,7 +60,7 @@ pub(crate) struct Doorway<S> {
 impl<S: Store> Doorway<S> {
     pub(crate) fn new(server: Arc<Server<S>>, tls: Arc<ServerConfig>) -> Arc<Doorway<S>> {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Arc::new(Doorway { server, tls, places, per_address: PerAddress::default() })
+        Arc::new(Doorway { server, tls, places, per_address: PerAddress::of(PER_ADDRESS_MAX) })
     }
 
     /// Serves one listener until `stop` says so, then lets requests under way end.

@@ -9,7 +9,10 @@ mod jit;
 mod listen;
 mod open;
 mod own;
+mod parse;
 mod per_address;
 mod resources;
 
-pub(crate) use self::{figures::serve_metrics, listen::Doorway};
+pub(crate) use self::{
+    figures::serve_metrics, listen::Doorway, parse::Parsers, per_address::PerAddress,
+};

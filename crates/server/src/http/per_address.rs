@@ -1,4 +1,4 @@
-//! How many connections one address holds: whoever comes from one place alone must not take every place.
+//! How much of something one address holds: whoever comes from one place alone must not take every place.
 
 use std::{
     collections::BTreeMap,
@@ -6,38 +6,42 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many connections one address may hold, a quarter of all. An office behind one address has fewer
-/// people at work at once; a proxy has more, and is trusted by name.
-const PER_ADDRESS_MAX: usize = 1_024;
+/// Who holds how many, and how many each may.
+#[derive(Clone, Debug)]
+pub(crate) struct PerAddress {
+    most: usize,
+    counts: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+}
 
-/// Who holds how many.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PerAddress(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
-
-/// One connection of an address, until it is dropped.
+/// One of an address's, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     held: PerAddress,
     by: IpAddr,
 }
 
 impl PerAddress {
+    /// Nobody holds any yet.
+    pub(crate) fn of(most: usize) -> PerAddress {
+        PerAddress { most, counts: Arc::default() }
+    }
+
     /// One more for that address; none where it holds as many as it may.
     pub(super) fn take(&self, from: IpAddr) -> Option<Held> {
         let by = place_of(from);
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(by).or_default();
-        if *count >= PER_ADDRESS_MAX {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&by).copied().unwrap_or_default();
+        if count >= self.most {
             return None;
         }
-        *count += 1;
+        counts.insert(by, count + 1);
         Some(Held { held: self.clone(), by })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut counts = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.held.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.by) {
             *count -= 1;
             if *count == 0 {
@@ -65,7 +69,8 @@ mod tests {
 
     #[test]
     fn one_place_has_its_share_and_no_more() {
-        let places = PerAddress::default();
+        const MOST: usize = 16;
+        let places = PerAddress::of(MOST);
         for (one, same, other) in [
             ("203.0.113.9", "::ffff:203.0.113.9", "203.0.113.10"),
             ("2001:db8::1", "2001:db8:0:0:ffff::2", "2001:db8:0:1::1"),
@@ -74,12 +79,12 @@ mod tests {
             while let Some(one) = places.take(ip(one)) {
                 held.push(one);
             }
-            assert_eq!(held.len(), PER_ADDRESS_MAX);
+            assert_eq!(held.len(), MOST);
             assert!(places.take(ip(same)).is_none(), "{same} is the same place");
             assert!(places.take(ip(other)).is_some(), "{other} is another");
             held.pop();
             assert!(places.take(ip(same)).is_some(), "what is let go of is free");
         }
-        assert!(places.0.lock().expect("no panic").is_empty(), "nobody is remembered");
+        assert!(places.counts.lock().expect("no panic").is_empty(), "nobody is remembered");
     }
 }

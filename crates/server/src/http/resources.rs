@@ -39,7 +39,7 @@ pub(super) async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answ
     let none = Positions::none();
     match asked.method {
         Method::PUT => {
-            let parts = body::vm(&asked.body)?;
+            let parts = asked.parse(body::vm).await?;
             let (vm, new) = operations::register_vm(caller, server, &call, id.clone(), &parts)
                 .await
                 .map_err(|problem| asked.problem(&problem, &parts.positions))?;

@@ -79,7 +79,7 @@ const DENIALS_RECORDED_MAX: u64 = 120;
 /// That minute, in nanoseconds.
 const DENIALS_WINDOW_NANOS: u64 = 60_000_000_000;
 
-/// Counts denied calls and failed sign-ins.
+/// Counts denied calls, or failed sign-ins.
 #[derive(Debug, Default)]
 pub(crate) struct Denials(Mutex<Counted>);
 
@@ -104,6 +104,11 @@ impl Denials {
             return (false, 0);
         }
         (true, std::mem::take(&mut counted.unrecorded))
+    }
+
+    /// One more that is not to be recorded, only counted.
+    pub(crate) fn pass_over(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).unrecorded += 1;
     }
 }
 

@@ -9,13 +9,16 @@ use hourgate_api::{
 /// Longest secret, and longest client id, that is looked at.
 const FIELD_BYTES_MAX: usize = 4 << 10;
 
+/// Scopes of OpenID Connect, which az sends beside the resource's.
+const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 /// What somebody sent to sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(crate) client: String,
     pub(crate) secret: String,
-    /// The resource they want a token for.
-    pub(crate) audience: String,
+    /// What they want a token for, each without `/.default`; nothing, where they do not say.
+    pub(crate) resources: Vec<String>,
 }
 
 /// Reads the form, and the `Authorization: Basic` header where the form has no secret. What else Azure's
@@ -56,14 +59,17 @@ pub(crate) fn credentials(body: &[u8], basic: Option<&str>) -> Result<Credential
     if client.len() > FIELD_BYTES_MAX || secret.len() > FIELD_BYTES_MAX {
         return Err(invalid(format!("A field is longer than {FIELD_BYTES_MAX} bytes.")));
     }
-    let audience = scope.or(resource).unwrap_or_default();
-    Ok(Credentials { client, secret, audience: audience_of(&audience) })
+    // Both are looked at: a token for one of the two that is taken for the other opens a door.
+    let resources = scope.iter().flat_map(|scope| resources(scope)).chain(resource);
+    let resources = resources.filter(|resource| !resource.is_empty()).collect();
+    Ok(Credentials { client, secret, resources })
 }
 
-/// The resource of a scope: `https://host//.default` stands for `https://host/`.
-fn audience_of(scope: &str) -> String {
-    let scope = scope.split(' ').find(|scope| scope.ends_with("/.default")).unwrap_or(scope);
-    scope.strip_suffix("/.default").unwrap_or(scope).chars().take(FIELD_BYTES_MAX).collect()
+/// The resources of scopes: `https://host//.default` stands for `https://host/`, and what OpenID Connect
+/// names for none.
+fn resources(scopes: &str) -> impl Iterator<Item = String> {
+    let scopes = scopes.split(' ').filter(|scope| !OF_OPENID.contains(scope));
+    scopes.map(|scope| scope.strip_suffix("/.default").unwrap_or(scope).to_owned())
 }
 
 fn from_basic(header: &str) -> Option<(String, String)> {
@@ -92,9 +98,12 @@ fn invalid(error_description: String) -> TokenError {
 mod tests {
     use super::*;
 
-    fn read(body: &str, basic: Option<&str>) -> Result<(String, String, String), TokenErrorKind> {
+    fn read(
+        body: &str,
+        basic: Option<&str>,
+    ) -> Result<(String, String, Vec<String>), TokenErrorKind> {
         credentials(body.as_bytes(), basic)
-            .map(|sent| (sent.client, sent.secret, sent.audience))
+            .map(|sent| (sent.client, sent.secret, sent.resources))
             .map_err(|error| error.error)
     }
 
@@ -102,8 +111,27 @@ mod tests {
     fn reads_what_az_sends() {
         let body = "client_id=c&grant_type=client_credentials&client_info=1&client_secret=s%2B1\
                     &claims=%7B%7D&scope=https%3A%2F%2Flocalhost%3A8443%2F%2F.default";
-        let expected = ("c".to_owned(), "s+1".to_owned(), "https://localhost:8443/".to_owned());
+        let expected =
+            ("c".to_owned(), "s+1".to_owned(), vec!["https://localhost:8443/".to_owned()]);
         assert_eq!(read(body, None), Ok(expected));
+    }
+
+    #[test]
+    fn every_resource_that_is_named_is_seen() {
+        for (wanted, resources) in [
+            ("", &[][..]),
+            ("&scope=", &[]),
+            ("&scope=openid+profile+offline_access+email", &[]),
+            ("&scope=openid+https://a/.default", &["https://a"]),
+            ("&scope=https://a/.default+https://b/.default", &["https://a", "https://b"]),
+            ("&scope=https://a/.default&resource=https://b/", &["https://a", "https://b/"]),
+            ("&scope=https://a/user_impersonation", &["https://a/user_impersonation"]),
+            ("&resource=https://a", &["https://a"]),
+        ] {
+            let body = format!("grant_type=client_credentials&client_id=c&client_secret=s{wanted}");
+            let (_, _, seen) = read(&body, None).expect("credentials");
+            assert_eq!(seen, resources, "{wanted}");
+        }
     }
 
     #[test]

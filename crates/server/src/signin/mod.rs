@@ -2,6 +2,7 @@
 //!
 //! Principals are kept in memory, so that somebody can sign in and close a port while the store is gone.
 
+mod audience;
 mod form;
 mod throttle;
 mod token;
@@ -24,6 +25,7 @@ use self::{throttle::Throttle, token::Tokens};
 use crate::data_dir::DataDir;
 
 pub(crate) use self::{
+    audience::Audiences,
     form::{Credentials, credentials},
     token::{ALGORITHM, BadToken, TOKEN_LIFE},
 };
@@ -60,6 +62,7 @@ pub(crate) enum Attempt {
 pub(crate) struct SignIn {
     tenant: Uuid,
     tokens: Tokens,
+    audiences: Audiences,
     throttle: Throttle,
     principal: RwLock<Arc<Principal>>,
 }
@@ -69,10 +72,12 @@ impl SignIn {
         dir: &DataDir,
         tenant: Uuid,
         administrator: Principal,
+        audiences: Audiences,
     ) -> Result<SignIn, SignInError> {
         Ok(SignIn {
             tenant,
             tokens: Tokens::open(dir, tenant)?,
+            audiences,
             throttle: Throttle::default(),
             principal: RwLock::new(Arc::new(administrator)),
         })
@@ -97,6 +102,12 @@ impl SignIn {
         }
     }
 
+    /// Whom a token that names those resources is for; the first of them that is not this server, if one
+    /// is not.
+    pub(crate) fn audience<'a>(&self, resources: &'a [String]) -> Result<String, &'a str> {
+        self.audiences.of(resources)
+    }
+
     /// A token for somebody who was right. `base` is the server's URL.
     pub(crate) fn token(
         &self,
@@ -111,9 +122,8 @@ impl SignIn {
 
     /// Whose token it is.
     pub(crate) fn verify(&self, token: &str, now: Now) -> Result<Arc<Principal>, BadToken> {
-        self.tokens.verify(token, now.wall, |client| {
-            Some(self.principal()).filter(|principal| principal.client == client)
-        })
+        let known = |client| Some(self.principal()).filter(|principal| principal.client == client);
+        self.tokens.verify(token, now.wall, known, |audience| self.audiences.has(audience))
     }
 
     /// Whether a tenant segment of a path stands for this installation.

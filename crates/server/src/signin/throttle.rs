@@ -4,7 +4,7 @@
 //! and nobody is locked out by somebody else's failures.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -12,23 +12,38 @@ use std::{
 
 use uuid::Uuid;
 
-/// How often somebody may be wrong before they wait.
+/// How often a client at an address may be wrong before they wait.
 const FREE_FAILURES: u32 = 5;
+/// How often everybody at an address may be, together: whoever makes up a new client id each time is one
+/// stranger, and an office has few who are wrong within a quarter of an hour.
+const FREE_FAILURES_OF_ALL: u32 = 20;
 /// The longest wait.
 const DELAY_MAX: Duration = Duration::from_mins(5);
 /// Failures are forgotten after so long without another.
 const REMEMBERED: Duration = Duration::from_mins(15);
-/// How many are remembered; an attacker with more addresses than this is slowed as one.
+/// How many are remembered, of both kinds; an attacker with more addresses than this is slowed as one.
 const WATCHED_MAX: usize = 10_000;
+
+/// How often those who are forgotten are looked for, where too many are remembered: looking costs more than
+/// failing does.
+const SWEPT_EVERY: Duration = Duration::from_secs(1);
 
 /// Who failed how often.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<BTreeMap<Who, Failures>>);
+pub(super) struct Throttle(Mutex<Watched>);
 
-/// A client at an address. IPv6 callers have a whole /64 each.
+#[derive(Debug, Default)]
+struct Watched {
+    failures: BTreeMap<Who, Failures>,
+    /// When those who are forgotten were last taken out.
+    swept: Option<u64>,
+}
+
+/// A client at an address, and everybody there. IPv6 callers have a whole /64 each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     At(IpAddr, Uuid),
+    AllAt(IpAddr),
     Anybody,
 }
 
@@ -44,36 +59,71 @@ impl Throttle {
     /// while they had to wait; none if this one counts.
     pub(super) fn failed(&self, address: IpAddr, client: Uuid, now: u64) -> Option<Duration> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut who = Who::At(network(address), client);
-        if !held.contains_key(&who) && held.len() >= WATCHED_MAX {
-            held.retain(|_, failures| now.saturating_sub(failures.last) < nanos(REMEMBERED));
-            if held.len() >= WATCHED_MAX {
-                who = Who::Anybody;
-            }
-        }
-        let failures = held.entry(who).or_insert(Failures { count: 0, last: now });
-        let since = now.saturating_sub(failures.last);
-        if since >= nanos(REMEMBERED) {
-            failures.count = 0;
-        }
-        let wait = nanos(delay(failures.count)).saturating_sub(since);
+        let address = network(address);
+        let both = [Who::AllAt(address), Who::At(address, client)];
+        // As a set: two that are watched as one have failed once.
+        let both = BTreeSet::from(both.map(|who| held.as_whom(who, now)));
+        let waits = both.iter().filter_map(|who| {
+            held.failures.get(who).map(|failures| failures.wait(who.free_failures(), now))
+        });
+        let wait = waits.max().unwrap_or_default();
         if wait > 0 {
             return Some(Duration::from_nanos(wait));
         }
-        *failures = Failures { count: failures.count.saturating_add(1), last: now };
+        for who in both {
+            let failures = held.failures.entry(who).or_insert(Failures { count: 0, last: now });
+            let count = failures.remembered(now).saturating_add(1);
+            *failures = Failures { count, last: now };
+        }
         None
     }
 
-    /// Somebody was right.
+    /// Somebody was right. What others at that address did stays remembered.
     pub(super) fn succeeded(&self, address: IpAddr, client: Uuid) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(&Who::At(network(address), client));
+        held.failures.remove(&Who::At(network(address), client));
+    }
+}
+
+impl Who {
+    fn free_failures(self) -> u32 {
+        match self {
+            Who::At(..) | Who::Anybody => FREE_FAILURES,
+            Who::AllAt(_) => FREE_FAILURES_OF_ALL,
+        }
+    }
+}
+
+impl Failures {
+    /// How many of them count at `now`.
+    fn remembered(self, now: u64) -> u32 {
+        if now.saturating_sub(self.last) >= nanos(REMEMBERED) { 0 } else { self.count }
+    }
+
+    /// How long whoever failed so often still waits.
+    fn wait(self, free: u32, now: u64) -> u64 {
+        let since = now.saturating_sub(self.last);
+        nanos(delay(self.remembered(now), free)).saturating_sub(since)
+    }
+}
+
+impl Watched {
+    /// As whom somebody is watched: as one of many, where too many are.
+    fn as_whom(&mut self, who: Who, now: u64) -> Who {
+        if self.failures.len() < WATCHED_MAX || self.failures.contains_key(&who) {
+            return who;
+        }
+        if self.swept.is_none_or(|swept| now.saturating_sub(swept) >= nanos(SWEPT_EVERY)) {
+            self.swept = Some(now);
+            self.failures.retain(|_, failures| failures.remembered(now) > 0);
+        }
+        if self.failures.len() < WATCHED_MAX { who } else { Who::Anybody }
     }
 }
 
 /// The wait after so many failures: none, then 1 s, and twice as much each time.
-fn delay(failures: u32) -> Duration {
-    match failures.checked_sub(FREE_FAILURES) {
+fn delay(failures: u32, free: u32) -> Duration {
+    match failures.checked_sub(free) {
         None => Duration::ZERO,
         Some(over) => Duration::from_secs(1 << over.min(16)).min(DELAY_MAX),
     }
@@ -130,7 +180,39 @@ mod tests {
         for n in 0..20_000_u32 {
             throttle.failed(IpAddr::from(n.to_be_bytes()), Uuid::nil(), 0);
         }
-        let held = throttle.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-        assert!(held <= WATCHED_MAX + 1, "{held}");
+        let held = throttle.0.lock().unwrap_or_else(PoisonError::into_inner).failures.len();
+        assert!(held <= WATCHED_MAX + 2, "{held}");
+        // Who is new is one of many by now, and themselves again once the others are forgotten.
+        let (address, client) = (IpAddr::from([203, 0, 113, 1]), Uuid::nil());
+        assert!(throttle.failed(address, client, 0).is_some());
+        assert_eq!(throttle.failed(address, client, nanos(REMEMBERED)), None);
+        let held = throttle.0.lock().unwrap_or_else(PoisonError::into_inner).failures.len();
+        assert_eq!(held, 2);
+    }
+
+    #[test]
+    fn a_new_client_id_each_time_helps_nobody() {
+        let throttle = Throttle::default();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mut counted = 0;
+        for n in 0..10_000_u64 {
+            // A hundred a second.
+            let now = n * SECOND / 100;
+            let client = Uuid::from_u128(n.into());
+            counted += u32::from(throttle.failed(address, client, now).is_none());
+        }
+        // In 100 s: those that are free, and one after each wait of 1, 2, 4, 8, 16 and 32 s.
+        assert_eq!(counted, FREE_FAILURES_OF_ALL + 6);
+        let held = throttle.0.lock().unwrap_or_else(PoisonError::into_inner).failures.len();
+        assert_eq!(
+            held,
+            1 + FREE_FAILURES_OF_ALL as usize + 6,
+            "what is not counted takes no memory"
+        );
+        // Another address is not slowed, and one who was right makes the others no better.
+        let now = 100 * SECOND;
+        assert_eq!(throttle.failed(IpAddr::from([192, 0, 2, 2]), Uuid::nil(), now), None);
+        throttle.succeeded(address, Uuid::nil());
+        assert!(throttle.failed(address, Uuid::from_u128(1 << 64), now).is_some());
     }
 }

@@ -68,6 +68,7 @@ pub(super) struct Tokens {
 #[derive(Clone)]
 struct Verified {
     principal: Arc<Principal>,
+    audience: Arc<str>,
     until: i64,
 }
 
@@ -130,12 +131,14 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &self.signing).map_err(SignInError::Token)
     }
 
-    /// Whose token it is. `known` gives the principal of a client id, where there is one.
+    /// Whose token it is. `known` gives the principal of a client id, where there is one; `is_ours` says of
+    /// an audience whether it is this server.
     pub(super) fn verify(
         &self,
         token: &str,
         now: Timestamp,
         known: impl FnOnce(Uuid) -> Option<Arc<Principal>>,
+        is_ours: impl FnOnce(&str) -> bool,
     ) -> Result<Arc<Principal>, BadToken> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(BadToken::Invalid);
@@ -149,6 +152,10 @@ impl Tokens {
             Some(verified) => verified,
             None => self.look_closely(token, digest, now, known)?,
         };
+        // Not remembered: which names are ours changes with this machine's addresses.
+        if !is_ours(&verified.audience) {
+            return Err(BadToken::Invalid);
+        }
         if verified.until > now.as_second() {
             Ok(verified.principal)
         } else {
@@ -164,7 +171,7 @@ impl Tokens {
         known: impl FnOnce(Uuid) -> Option<Arc<Principal>>,
     ) -> Result<Verified, BadToken> {
         let mut validation = Validation::new(Algorithm::ES256);
-        // Time and audience are looked at here: by our clock, and because a server has several names.
+        // Time and audience are looked at by us: by our clock, and because a server has several names.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -178,7 +185,7 @@ impl Tokens {
         let principal = known(claims.appid)
             .filter(|principal| credential(principal) == claims.cred && claims.tid == self.tenant)
             .ok_or(BadToken::Invalid)?;
-        let verified = Verified { principal, until: claims.exp };
+        let verified = Verified { principal, audience: claims.aud.into(), until: claims.exp };
         let mut held = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= REMEMBERED_MAX {
             held.clear();

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 use tokio::{
@@ -18,13 +19,17 @@ use tokio::{
 };
 
 use crate::{
-    harness::{Running, SOON, client, start, status_of_first_port},
+    harness::{
+        Running, SOON, Wanted, client, client_at, fresh_dir, start, start_in, status_of_first_port,
+    },
     raw::{elapse, is_held, until_ended},
 };
 
 /// How many requests are worked on at once, and how many sign-ins.
 const REQUESTS_MAX: usize = 512;
 const SIGN_INS_MAX: usize = 128;
+/// How many of those one address may have under way.
+const SIGN_INS_PER_ADDRESS_MAX: usize = 16;
 /// How many connections one address may hold.
 const PER_ADDRESS_MAX: usize = 1_024;
 /// How many of them one client has under way: fewer than a connection may.
@@ -45,23 +50,65 @@ impl Body for Endless {
     }
 }
 
-/// So many calls of which nothing more comes; they end with what they are answered.
-fn crowd(server: &Running, count: usize, path: &str, token: Option<&str>) -> JoinSet<u16> {
-    let mut crowd = JoinSet::new();
+/// So many more calls of which nothing more comes, from one address; they end with what they are answered.
+fn crowd(
+    crowd: &mut JoinSet<u16>,
+    server: &Running,
+    count: usize,
+    path: &str,
+    from: IpAddr,
+    dress: impl Fn(RequestBuilder) -> RequestBuilder,
+) {
     let mut left = count;
     while left > 0 {
-        let client = client(&server.ready.ca, None);
+        let client = client_at(&server.ready.ca, from);
         for _ in 0..left.min(PER_CLIENT) {
             let body = reqwest::Body::wrap(Endless(Some(Bytes::from_static(b"{"))));
-            let mut call = client.post(server.url(path)).body(body);
-            if let Some(token) = token {
-                call = call.bearer_auth(token);
-            }
+            let call = dress(client.post(server.url(path)).body(body));
             crowd.spawn(async move { call.send().await.expect("an answer").status().as_u16() });
         }
         left = left.saturating_sub(PER_CLIENT);
     }
-    crowd
+}
+
+/// One of many addresses of this machine.
+fn at(last: u8) -> IpAddr {
+    IpAddr::from([127, 0, 0, last])
+}
+
+fn sign_in_path(server: &Running) -> String {
+    format!("/{}/oauth2/v2.0/token", server.admin.tenant_id)
+}
+
+/// Signs in with the right secret, dressed as whoever comes.
+async fn sign_in(
+    server: &Running,
+    from: IpAddr,
+    dress: impl Fn(RequestBuilder) -> RequestBuilder,
+) -> u16 {
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        server.admin.client_id, server.admin.client_secret
+    );
+    let call = client_at(&server.ready.ca, from).post(server.url(&sign_in_path(server)));
+    dress(call.body(form)).send().await.expect("an answer").status().as_u16()
+}
+
+/// Awaits that so many of a crowd are told to come back. Once all are who are too many, everybody has come
+/// and every place is held.
+async fn turned_away(all: &mut JoinSet<u16>, count: usize) {
+    for _ in 0..count {
+        assert_eq!(all.join_next().await.expect("one of them").expect("no panic"), 429);
+    }
+}
+
+/// Awaits that those who hold a place, so many, are told that they took too long.
+async fn given_up(mut all: JoinSet<u16>, count: usize) {
+    assert_eq!(all.len(), count);
+    elapse(Duration::from_secs(31)).await;
+    while let Some(answered) = all.join_next().await {
+        assert_eq!(answered.expect("no panic"), 400, "they took too long");
+    }
 }
 
 #[tokio::test]
@@ -73,11 +120,10 @@ async fn past_the_limit_one_is_told_when_to_come_back_and_closing_goes_on() {
     server.until(&request, |seen| status_of_first_port(seen) == "Initiated").await;
     let initiate = format!("{policy}/initiate?api-version=2020-01-01");
     let token = server.token().await;
-    let mut all = crowd(&server, REQUESTS_MAX + 5, &initiate, Some(&token));
-    // As many as are too many are told so; by then all places are taken.
-    for _ in 0..5 {
-        assert_eq!(all.join_next().await.expect("one of them").expect("no panic"), 429);
-    }
+    let mut all = JoinSet::new();
+    let signed_in = |call: RequestBuilder| call.bearer_auth(&token);
+    crowd(&mut all, &server, REQUESTS_MAX + 5, &initiate, at(1), signed_in);
+    turned_away(&mut all, 5).await;
     let answer = server.call(Method::GET, "/whoami?api-version=2026-11-01", None).await;
     assert_eq!(answer.status(), 429);
     let seconds = answer.headers()["retry-after"].to_str().expect("text").parse::<u64>();
@@ -89,10 +135,7 @@ async fn past_the_limit_one_is_told_when_to_come_back_and_closing_goes_on() {
     let (status, _) = server.json(Method::POST, &request.replace('?', "/close?"), None).await;
     assert_eq!(status, 200);
 
-    elapse(Duration::from_secs(31)).await;
-    while let Some(answered) = all.join_next().await {
-        assert_eq!(answered.expect("no panic"), 400, "they took too long");
-    }
+    given_up(all, REQUESTS_MAX).await;
     let (_, seen) = server.json(Method::GET, &request, None).await;
     assert_eq!(status_of_first_port(&seen), "Revoked");
 }
@@ -101,19 +144,52 @@ async fn past_the_limit_one_is_told_when_to_come_back_and_closing_goes_on() {
 async fn strangers_who_sign_in_slowly_take_no_place_from_those_who_are_signed_in() {
     let server = start().await;
     let token = server.token().await;
-    let path = format!("/{}/oauth2/v2.0/token", server.admin.tenant_id);
-    let mut all = crowd(&server, SIGN_INS_MAX + 5, &path, None);
-    for _ in 0..5 {
-        assert_eq!(all.join_next().await.expect("one of them").expect("no panic"), 429);
+    let path = sign_in_path(&server);
+    let mut all = JoinSet::new();
+    // One more address than it takes to hold every place.
+    let addresses = SIGN_INS_MAX / SIGN_INS_PER_ADDRESS_MAX + 1;
+    for last in (2..).take(addresses) {
+        crowd(&mut all, &server, SIGN_INS_PER_ADDRESS_MAX, &path, at(last), |call| call);
     }
+    turned_away(&mut all, SIGN_INS_PER_ADDRESS_MAX).await;
     let whoami = server.url("/whoami?api-version=2026-11-01");
     let answer = server.client.get(whoami).bearer_auth(token).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    elapse(Duration::from_secs(31)).await;
-    while let Some(answered) = all.join_next().await {
-        assert_eq!(answered.expect("no panic"), 400);
-    }
+    given_up(all, SIGN_INS_MAX).await;
     assert_eq!(server.token_call(&server.admin.client_secret).await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_address_that_signs_in_slowly_keeps_nobody_else_from_signing_in() {
+    let server = start().await;
+    let path = sign_in_path(&server);
+    let mut all = JoinSet::new();
+    crowd(&mut all, &server, SIGN_INS_MAX + 5, &path, at(2), |call| call);
+    turned_away(&mut all, 5).await;
+    assert_eq!(sign_in(&server, at(3), |call| call).await, 200, "there is room for others");
+    turned_away(&mut all, SIGN_INS_MAX - SIGN_INS_PER_ADDRESS_MAX).await;
+    given_up(all, SIGN_INS_PER_ADDRESS_MAX).await;
+    assert_eq!(sign_in(&server, at(2), |call| call).await, 200, "their places are free again");
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_a_share_of_their_own() {
+    let wanted = Wanted::config("trusted_proxies = [\"127.0.0.2\"]");
+    let server = start_in(fresh_dir(), wanted).await.expect("a server");
+    let path = sign_in_path(&server);
+    // Neighbours in one /64 are one party.
+    let slow = |call: RequestBuilder| call.header("x-forwarded-for", "2001:db8::1");
+    let neighbour = |call: RequestBuilder| call.header("x-forwarded-for", "2001:db8::2");
+    let other = |call: RequestBuilder| call.header("x-forwarded-for", "2001:db8:0:1::1");
+    let mut all = JoinSet::new();
+    crowd(&mut all, &server, SIGN_INS_MAX + 5, &path, at(2), slow);
+    turned_away(&mut all, 5).await;
+    assert_eq!(sign_in(&server, at(2), other).await, 200, "another client of the same proxy");
+    assert_eq!(sign_in(&server, at(2), neighbour).await, 429, "their share is held");
+    // Whoever is no proxy is counted as who they are, whatever they say.
+    assert_eq!(sign_in(&server, at(3), slow).await, 200);
+    turned_away(&mut all, SIGN_INS_MAX - SIGN_INS_PER_ADDRESS_MAX).await;
+    given_up(all, SIGN_INS_PER_ADDRESS_MAX).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A real server on 127.0.0.1 with the real store and a guard in memory, and a real HTTPS client.
 
 use std::{
+    net::IpAddr,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -196,11 +197,19 @@ pub(crate) fn read_admin(path: &Path) -> AdminFile {
 
 /// A client that trusts that certificate and nothing else.
 pub(crate) fn client(ca: &Path, http1: Option<()>) -> reqwest::Client {
+    let builder = if http1.is_some() { trusting(ca).http1_only() } else { trusting(ca) };
+    builder.build().expect("a client")
+}
+
+/// The same, from an address of its own.
+pub(crate) fn client_at(ca: &Path, from: IpAddr) -> reqwest::Client {
+    trusting(ca).local_address(from).build().expect("a client")
+}
+
+fn trusting(ca: &Path) -> reqwest::ClientBuilder {
     let pem = std::fs::read(ca).expect("ca.pem");
     let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-    let builder = reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 20);
-    let builder = if http1.is_some() { builder.http1_only() } else { builder };
-    builder.build().expect("a client")
+    reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(SOON * 20)
 }
 
 impl Running {
@@ -225,30 +234,26 @@ impl Running {
     }
 
     pub(crate) async fn token_call(&self, secret: &str) -> Response {
-        let url = self.url(&format!("/{}/oauth2/v2.0/token", self.admin.tenant_id));
         let scope = format!("{}//.default", self.ready.url);
+        self.token_for(secret, &[("scope", &scope)]).await
+    }
+
+    /// Asks for a token as az does, for what the form names besides.
+    pub(crate) async fn token_for(&self, secret: &str, wanted: &[(&str, &str)]) -> Response {
+        let url = self.url(&format!("/{}/oauth2/v2.0/token", self.admin.tenant_id));
         let client = self.admin.client_id.to_string();
-        let form = [
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs([
             ("grant_type", "client_credentials"),
             ("client_id", &client),
             ("client_secret", secret),
             ("client_info", "1"),
             ("claims", r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#),
-            ("scope", &scope),
-        ];
-        let body: Vec<String> = form
-            .iter()
-            .map(|(name, value)| {
-                form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
-            })
-            .collect();
-        self.client
-            .post(url)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body.join("&"))
-            .send()
-            .await
-            .expect("an answer")
+        ]);
+        form.extend_pairs(wanted);
+        let call =
+            self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
+        call.body(form.finish()).send().await.expect("an answer")
     }
 
     /// A call with a token. `path` is behind the server's URL.

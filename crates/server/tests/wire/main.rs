@@ -5,13 +5,16 @@
 mod harness;
 mod raw;
 
+mod audience;
 mod bad_input;
 mod closing;
 mod confirming;
 mod crowd;
 mod doors;
 mod first_start;
+mod framing;
 mod jit;
+mod large;
 mod life;
 mod signin;
 mod slow;

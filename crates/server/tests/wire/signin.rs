@@ -54,6 +54,37 @@ async fn a_wrong_secret_and_an_unknown_client_get_the_same_answer_and_a_record()
 }
 
 #[tokio::test]
+async fn a_stranger_with_a_new_client_id_each_time_is_one_stranger() {
+    let server = start().await;
+    let url = server.url(&format!("/{}/oauth2/v2.0/token", server.admin.tenant_id));
+    let mut slowed = 0;
+    for n in 0..60_u128 {
+        let client = uuid::Uuid::from_u128(n);
+        let body = format!("grant_type=client_credentials&client_id={client}&client_secret=wrong");
+        let answer = server.client.post(&url).body(body).send().await.expect("an answer");
+        slowed += usize::from(answer.status() == 429);
+    }
+    assert!(slowed >= 30, "{slowed}");
+    let failed = {
+        let notes = server.notes.lock().expect("no panic");
+        notes.iter().filter(|note| format!("{note:?}").starts_with("SignInFailed")).count()
+    };
+    assert_eq!(failed, 60 - slowed, "who is told to wait fills no log");
+    // Nobody at that address is locked out by them.
+    assert_eq!(server.token_call(&server.admin.client_secret).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_form_to_sign_in_is_small() {
+    let server = start().await;
+    let padding = "x".repeat(64 << 10);
+    let secret = &server.admin.client_secret;
+    let answer = server.token_for(secret, &[("padding", &padding)]).await;
+    assert_eq!(answer.status(), 413);
+    assert!(answer.text().await.expect("a body").contains("larger than 64 KiB"));
+}
+
+#[tokio::test]
 async fn no_route_but_the_open_ones_works_without_a_token() {
     let server = start().await;
     let s = server.admin.subscription_id;

@@ -1,17 +1,44 @@
-//! The guard's protocol: frames over a stream, each a big-endian `u32` length and that many bytes of JSON.
+//! The guard's protocol: frames over a stream, each a big-endian `u32` length and that many bytes in
+//! [postcard](https://postcard.jamesmunns.com)'s format.
 //!
 //! The server asks, the guard answers each question once, with the number of the question, in order; and
 //! it may say [`FromGuard::Changed`] at any time.
 
 use hourgate_core::plan::{Desired, Observed};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// The version of this protocol. Both sides say theirs first; who cannot speak the other's hangs up.
 pub const PROTOCOL: u32 = 1;
 
-/// The longest frame: 100,000 openings are about 20 MiB.
+/// The longest frame: 100,000 openings are about 8 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// The bytes are no frame, or what is to be said has no such form.
+#[derive(Debug, thiserror::Error)]
+#[error("not understood: {0}")]
+pub struct NotAFrame(String);
+
+/// A frame's bytes, with its length before them.
+pub fn encode<T: Serialize>(frame: &T) -> Result<Vec<u8>, NotAFrame> {
+    let bytes = postcard::to_extend(frame, vec![0; 4]);
+    let mut bytes = bytes.map_err(|error| NotAFrame(error.to_string()))?;
+    let length = bytes.len() - 4;
+    let prefix = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
+    let too_long =
+        || NotAFrame(format!("a frame of {length} bytes is longer than {FRAME_BYTES_MAX}"));
+    bytes[..4].copy_from_slice(&prefix.ok_or_else(too_long)?.to_be_bytes());
+    Ok(bytes)
+}
+
+/// What the bytes after a length say, to the last of them.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotAFrame> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((frame, [])) => Ok(frame),
+        Ok((_, rest)) => Err(NotAFrame(format!("{} bytes are left over", rest.len()))),
+        Err(error) => Err(NotAFrame(error.to_string())),
+    }
+}
 
 /// What a server says to a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
-//! Frames over a stream: a big-endian `u32` length and that many bytes of JSON.
+//! Frames over a stream: a big-endian `u32` length and that many bytes.
 
-use hourgate_api::guard::FRAME_BYTES_MAX;
+use hourgate_api::guard::{FRAME_BYTES_MAX, NotAFrame, decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -17,8 +17,8 @@ pub enum FrameError {
     #[error("a frame of {0} bytes is longer than {FRAME_BYTES_MAX}")]
     TooLong(usize),
     /// The bytes are not what was expected.
-    #[error("not understood: {0}")]
-    Garbage(#[from] serde_json::Error),
+    #[error(transparent)]
+    Garbage(#[from] NotAFrame),
 }
 
 /// Reads one frame; none where the stream ended between two. Not safe to cancel: half a frame would be lost.
@@ -42,7 +42,7 @@ where
         body.resize(length.min(start + READ_BYTES_MAX), 0);
         stream.read_exact(&mut body[start..]).await?;
     }
-    Ok(Some(serde_json::from_slice(&body)?))
+    Ok(Some(decode(&body)?))
 }
 
 /// Writes one frame.
@@ -51,11 +51,7 @@ where
     T: Serialize,
     S: AsyncWrite + Unpin,
 {
-    let body = serde_json::to_vec(frame)?;
-    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= FRAME_BYTES_MAX);
-    let length = length.ok_or(FrameError::TooLong(body.len()))?;
-    stream.write_all(&length.to_be_bytes()).await?;
-    stream.write_all(&body).await?;
+    stream.write_all(&encode(frame)?).await?;
     stream.flush().await?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Frames of the guard's protocol over a stream, as bytes: what is large is made and understood elsewhere
 //! than on the threads on which others wait.
 
-use hourgate_api::guard::FRAME_BYTES_MAX;
-use serde::{Serialize, de::DeserializeOwned};
+use hourgate_api::guard::{FRAME_BYTES_MAX, NotAFrame, decode};
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     task::spawn_blocking,
@@ -22,21 +22,10 @@ pub(super) enum FrameError {
     HungUp,
     #[error("a frame of {0} bytes is longer than {FRAME_BYTES_MAX}")]
     TooLong(usize),
-    #[error("not understood: {0}")]
-    Garbage(#[from] serde_json::Error),
+    #[error(transparent)]
+    Garbage(#[from] NotAFrame),
     #[error("stopping")]
     Stopping,
-}
-
-/// Makes a frame, with its length before it.
-pub(super) fn encode<T: Serialize>(frame: &T) -> Result<Vec<u8>, FrameError> {
-    let mut bytes = vec![0; 4];
-    serde_json::to_writer(&mut bytes, frame)?;
-    let length = bytes.len() - 4;
-    let prefix = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
-    let prefix = prefix.ok_or(FrameError::TooLong(length))?;
-    bytes[..4].copy_from_slice(&prefix.to_be_bytes());
-    Ok(bytes)
 }
 
 /// Writes frames that were made.
@@ -71,8 +60,8 @@ where
         stream.read_exact(&mut body[start..]).await?;
     }
     if length < LARGE_BYTES {
-        return Ok(serde_json::from_slice(&body)?);
+        return Ok(decode(&body)?);
     }
-    let understood = spawn_blocking(move || serde_json::from_slice(&body)).await;
+    let understood = spawn_blocking(move || decode(&body)).await;
     Ok(understood.map_err(|_| FrameError::Stopping)??)
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard};
+use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard, encode};
 use hourgate_core::plan::{Coverage, Desired, Observed};
 use hourgate_enforce::guard::{Guard, GuardError};
 use tokio::{
@@ -144,11 +144,10 @@ impl Wire {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let question = question(id);
         let frame = if large {
-            spawn_blocking(move || frames::encode(&question))
-                .await
-                .unwrap_or(Err(FrameError::Stopping))
+            let made = spawn_blocking(move || encode(&question)).await;
+            made.map_err(|_| GuardError::Failed(FrameError::Stopping.to_string()))?
         } else {
-            frames::encode(&question)
+            encode(&question)
         };
         let frame = frame.map_err(|error| GuardError::Failed(error.to_string()))?;
         let (answer, answered) = oneshot::channel();
@@ -216,7 +215,7 @@ impl Wire {
         let (mut reader, mut writer) = split(stream);
         let hello = ToGuard::Hello { protocol: PROTOCOL, installation: self.installation };
         let greeted = async {
-            frames::write(&mut writer, &frames::encode(&hello)?).await?;
+            frames::write(&mut writer, &encode(&hello)?).await?;
             frames::read::<FromGuard, _>(&mut reader).await
         };
         match timeout(HELLO_MAX, greeted).await {

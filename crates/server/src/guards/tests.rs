@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hourgate_api::guard::{FRAME_BYTES_MAX, FromGuard, PROTOCOL, ToGuard};
+use hourgate_api::guard::{FRAME_BYTES_MAX, FromGuard, PROTOCOL, ToGuard, encode};
 use hourgate_core::{
     network::{Lock, Opening, Port, Sessions},
     plan::{Coverage, Desired},
@@ -104,7 +104,7 @@ async fn converse(mut stream: UnixStream, fake: &FakeGuard) {
             },
             () = fake.changed() => FromGuard::Changed { what: "told to".to_owned() },
         };
-        if frames::write(&mut stream, &frames::encode(&answer).unwrap()).await.is_err() {
+        if frames::write(&mut stream, &encode(&answer).unwrap()).await.is_err() {
             return;
         }
     }
@@ -114,7 +114,7 @@ async fn hello(stream: &mut UnixStream, protocol: u32) {
     let said: ToGuard = frames::read(stream).await.unwrap();
     assert_eq!(said, ToGuard::Hello { protocol: PROTOCOL, installation: INSTALLATION });
     let hello = FromGuard::Hello { protocol, kind: "fake".to_owned(), version: "0".to_owned() };
-    frames::write(stream, &frames::encode(&hello).unwrap()).await.unwrap();
+    frames::write(stream, &encode(&hello).unwrap()).await.unwrap();
 }
 
 async fn reach(guard: &SocketGuard) {
@@ -231,7 +231,7 @@ async fn told_by(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_peer_that_is_no_guard_of_this_protocol_is_hung_up_on() {
-    let frame = |frame: &FromGuard| frames::encode(frame).unwrap();
+    let frame = |frame: &FromGuard| encode(frame).unwrap();
     let hello = |protocol| {
         frame(&FromGuard::Hello { protocol, kind: "fake".to_owned(), version: "9".to_owned() })
     };

@@ -1,9 +1,6 @@
 //! From rows to what they tell: everything that stands, and what answers show of the past.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use hourgate_core::{
     grant::{Access, Request},
@@ -13,7 +10,7 @@ use hourgate_core::{
     state::State,
     time::Timestamp,
 };
-use rusqlite::{Connection, Params, Statement};
+use rusqlite::{Connection, Params};
 
 use super::{
     Result,
@@ -43,8 +40,9 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     }
     state.policies = heads.into_values().map(|policy| (policy.id.clone(), policy)).collect();
     let unsettled = "r.n IN (SELECT request FROM access WHERE settled = 0)";
-    let requests = requests(db, unsettled, [])?;
-    state.requests = requests.into_iter().map(|r| (r.id, Arc::new(r))).collect();
+    each_request(db, unsettled, [], |request| {
+        state.requests.insert(request.id, Arc::new(request));
+    })?;
     state.released = released(db)?.into_keys().collect();
     Ok(state)
 }
@@ -125,11 +123,11 @@ fn members(
     Ok(found)
 }
 
-/// Requests with all their accesses, by id.
+/// Requests with all their accesses.
 pub(super) fn requests(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Request>> {
-    let (request, access, from) = (rows::REQUEST, rows::ACCESS, rows::REQUESTS);
-    let sql = format!("SELECT {request}, {access} FROM {from} WHERE {which}");
-    gathered(&mut *db.prepare_cached(&sql)?, params)
+    let mut found = Vec::new();
+    each_request(db, which, params, |request| found.push(request))?;
+    Ok(found)
 }
 
 /// One request.
@@ -137,26 +135,40 @@ pub(super) fn request(db: &Connection, id: RequestId) -> Result<Option<Request>>
     Ok(requests(db, "r.id = ?1", [id.as_str()])?.into_iter().next())
 }
 
-/// Rows of requests and accesses, put together and in order here: a sorter costs more than the rows.
-fn gathered(statement: &mut Statement<'_>, params: impl Params) -> Result<Vec<Request>> {
+/// Each request with all its accesses, as soon as it is read: at the start there can be many, and room for
+/// them is made once. Accesses are put in order here: a sorter costs more than the rows.
+fn each_request(
+    db: &Connection,
+    which: &str,
+    params: impl Params,
+    mut take: impl FnMut(Request),
+) -> Result<()> {
+    let (request, access, from) = (rows::REQUEST, rows::ACCESS, rows::REQUESTS);
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {request}, {access} FROM {from} WHERE {which}"))?;
     let mut found = statement.query(params)?;
-    let mut requests: BTreeMap<RequestId, (Request, BTreeMap<u32, Access>)> = BTreeMap::new();
+    let mut reading: Option<(Request, Vec<(u32, Access)>)> = None;
+    let mut whole = |(request, mut accesses): (Request, Vec<(u32, Access)>)| {
+        accesses.sort_by_key(|(position, _)| *position);
+        let accesses = accesses.into_iter().map(|(_, access)| access).collect();
+        take(Request { accesses, ..request });
+    };
     while let Some(row) = found.next()? {
         let row = Columns(row);
-        let (position, access) = rows::access(&row, rows::REQUEST_COLUMNS)?;
-        let (_, accesses) = match requests.entry(row.parsed(0)?) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert((rows::request(&row)?, BTreeMap::new())),
-        };
-        accesses.insert(position, access);
+        let access = rows::access(&row, rows::REQUEST_COLUMNS)?;
+        match &mut reading {
+            Some((request, accesses)) if request.id.as_str() == row.text(0)? => {
+                accesses.push(access);
+            }
+            other => {
+                // Mostly it is the only one.
+                let next = (rows::request(&row)?, vec![access]);
+                other.replace(next).into_iter().for_each(&mut whole);
+            }
+        }
     }
-    Ok(requests
-        .into_values()
-        .map(|(request, accesses)| Request {
-            accesses: accesses.into_values().collect(),
-            ..request
-        })
-        .collect())
+    reading.into_iter().for_each(whole);
+    Ok(())
 }
 
 /// Every row that a statement finds.

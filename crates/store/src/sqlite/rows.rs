@@ -250,9 +250,10 @@ pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
 }
 
 pub(super) const REQUEST: &str = "r.id, coalesce(r.policy_spelled, p.id), r.person, r.name, r.upn, r.created, r.justification, r.ticket";
-/// Where the columns of [`REQUEST`] and [`ACCESS`] come from.
-pub(super) const REQUESTS: &str = "request r JOIN resource p ON p.n = r.policy \
-     JOIN access a ON a.request = r.n JOIN resource v ON v.n = a.vm";
+/// Where the columns of [`REQUEST`] and [`ACCESS`] come from. Crossed, so that the accesses of a request
+/// come one after the other.
+pub(super) const REQUESTS: &str = "request r CROSS JOIN resource p ON p.n = r.policy \
+     CROSS JOIN access a ON a.request = r.n CROSS JOIN resource v ON v.n = a.vm";
 /// How many columns [`REQUEST`] has: those of [`ACCESS`] follow.
 pub(super) const REQUEST_COLUMNS: usize = 8;
 

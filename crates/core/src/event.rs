@@ -155,8 +155,10 @@ pub enum Note {
         action: String,
         /// On what.
         target: String,
-        /// Why.
+        /// Why: the first of what stands against it.
         refusals: Refusals,
+        /// How much more does.
+        more: u64,
     },
     /// More was refused than is worth a line each.
     MoreRefused {

@@ -71,6 +71,8 @@ pub struct LogAnswer {
     pub first_bad: Option<u64>,
     /// Whether what stands is what the log explains.
     pub rows_hold: bool,
+    /// How many texts about people are gone from it.
+    pub erased: u64,
 }
 
 /// Verifies the log: of the running server, or of a directory where none runs.
@@ -226,8 +228,8 @@ async fn carry_out<S: Store>(
         }
         Ask::VerifyLog => {
             let verdict = store.verify_log().await.map_err(|error| failed(&error))?;
-            let LogVerdict { records, first_bad, rows_hold } = verdict;
-            Ok((Done::Log(LogAnswer { records, first_bad, rows_hold }), None))
+            let LogVerdict { records, first_bad, rows_hold, erased } = verdict;
+            Ok((Done::Log(LogAnswer { records, first_bad, rows_hold, erased }), None))
         }
     }
 }

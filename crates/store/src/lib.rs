@@ -224,4 +224,6 @@ pub struct LogVerdict {
     pub first_bad: Option<u64>,
     /// Whether what the rows say stands is what the log explains.
     pub rows_hold: bool,
+    /// How many texts about people are gone from records that are whole without them.
+    pub erased: u64,
 }

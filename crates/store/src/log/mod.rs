@@ -184,6 +184,16 @@ pub fn restore(value: &mut Value, sides: &BTreeMap<String, String>) {
     at(value, &mut String::new(), sides);
 }
 
+/// How many texts about people a body commits to.
+pub fn commitments(value: &Value) -> u64 {
+    match value {
+        Value::Object(_) if marked(value, "commitment").is_some() => 1,
+        Value::Object(object) => object.values().map(commitments).sum(),
+        Value::Array(list) => list.iter().map(commitments).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
 /// The text of an object with that key and no other.
 pub fn marked<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     let object = value.as_object().filter(|object| object.len() == 1)?;

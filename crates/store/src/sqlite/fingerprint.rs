@@ -16,7 +16,10 @@ use hourgate_core::{
 };
 
 use super::rows;
-use crate::log::{Hash, LogKey};
+use crate::{
+    Principal,
+    log::{Hash, LogKey},
+};
 
 /// How the digests are made. When it changes, the log is replayed once to vouch for the rows anew.
 pub(super) const ROWS_VERSION: u32 = 1;
@@ -27,8 +30,9 @@ pub(super) struct Fingerprint([u64; 4]);
 
 impl Fingerprint {
     /// Over everything that is loaded, which must be all there is.
-    pub(super) fn of(key: &LogKey, state: &State) -> Fingerprint {
+    pub(super) fn of(key: &LogKey, state: &State, principals: &[Principal]) -> Fingerprint {
         let mut sum = Fingerprint::default();
+        principals.iter().for_each(|item| sum.add(&principal(key, item)));
         state.vms.values().for_each(|item| sum.add(&vm(key, item)));
         for item in state.policies.values() {
             sum.add(&head(key, item));
@@ -171,6 +175,15 @@ pub(super) fn released(key: &LogKey, lock: &Lock) -> Hash {
     let mut text = Text::new("released");
     text.address(lock.address);
     text.number(u128::from(lock.port.number()));
+    text.digest(key)
+}
+
+pub(super) fn principal(key: &LogKey, principal: &Principal) -> Hash {
+    let mut text = Text::new("principal");
+    text.bytes(principal.client.as_bytes());
+    text.bytes(principal.object.as_bytes());
+    text.text(&principal.name);
+    text.bytes(&principal.secret_digest);
     text.digest(key)
 }
 

@@ -14,7 +14,7 @@ use super::{
     rows::{self, Columns},
 };
 use crate::{
-    LogVerdict, Origin, StoreError,
+    LogVerdict, Origin, Principal, StoreError,
     log::{self, CanonicalError, Entry, FORMAT_VERSION, Hash, LogKey},
     sqlite::Mint,
 };
@@ -139,8 +139,13 @@ impl Head {
     }
 
     /// Whether the rows are those that the log's events made; what they add up to.
-    pub(super) fn check_rows(&self, key: &LogKey, state: &State) -> Result<Fingerprint> {
-        let sum = Fingerprint::of(key, state);
+    pub(super) fn check_rows(
+        &self,
+        key: &LogKey,
+        state: &State,
+        principals: &[Principal],
+    ) -> Result<Fingerprint> {
+        let sum = Fingerprint::of(key, state, principals);
         if sum.seal(key, self.seq, &self.hash, self.highest) == self.rows_seal {
             Ok(sum)
         } else {
@@ -192,18 +197,18 @@ pub(super) fn verify(db: &Connection, key: &LogKey, installation: Uuid) -> Resul
     let mut verdict = LogVerdict {
         records: u64::try_from(records).map_err(rows::damaged)?,
         first_bad: None,
-        rows_hold: head.as_ref().is_some_and(|head| {
-            let state = load::everything(db, head.highest);
-            state.is_ok_and(|state| head.check_rows(key, &state).is_ok())
-        }),
+        rows_hold: head.as_ref().is_some_and(|head| rows_hold(db, key, head).is_ok()),
+        erased: 0,
     };
     let (mut seq, mut hash) = (0, log::genesis(installation));
     walk(db, |record| {
         seq += 1;
-        if record.seq != seq || !is_whole(&record, key, &hash) {
+        let whole = Some(seq).filter(|seq| record.seq == *seq);
+        let Some(erased) = whole.and_then(|_| erased(&record, key, &hash)) else {
             verdict.first_bad = Some(seq);
             return Ok(false);
-        }
+        };
+        verdict.erased += erased;
         hash = record.hash;
         Ok(true)
     })?;
@@ -217,17 +222,23 @@ pub(super) fn verify(db: &Connection, key: &LogKey, installation: Uuid) -> Resul
     Ok(verdict)
 }
 
-fn is_whole(record: &Stored<'_>, key: &LogKey, previous: &Hash) -> bool {
-    record.version == FORMAT_VERSION
+fn rows_hold(db: &Connection, key: &LogKey, head: &Head) -> Result<Fingerprint> {
+    head.check_rows(key, &load::everything(db, head.highest)?, &load::principals(db)?)
+}
+
+/// How many of a record's texts about people are gone; nothing where it is not as it was written.
+fn erased(record: &Stored<'_>, key: &LogKey, previous: &Hash) -> Option<u64> {
+    let written = record.version == FORMAT_VERSION
         && log::hash(record.version, record.seq, previous, record.body) == record.hash
-        && key.seal_record(&record.hash) == record.seal
-        && serde_json::from_slice(record.body).is_ok_and(|body: Value| {
-            body["seq"] == record.seq
-                && record.beside.iter().all(|(path, salt, text)| {
-                    let commitment = body.pointer(path).and_then(|v| log::marked(v, "commitment"));
-                    commitment == Some(log::commitment(salt, text).as_str())
-                })
-        })
+        && key.seal_record(&record.hash) == record.seal;
+    let body: Value = serde_json::from_slice(record.body).ok().filter(|_| written)?;
+    let fit = body["seq"] == record.seq
+        && record.beside.iter().all(|(path, salt, text)| {
+            let commitment = body.pointer(path).and_then(|v| log::marked(v, "commitment"));
+            commitment == Some(log::commitment(salt, text).as_str())
+        });
+    let there = u64::try_from(record.beside.len()).ok().filter(|_| fit)?;
+    Some(log::commitments(&body).saturating_sub(there))
 }
 
 /// What stands by the log alone: what its events make, from the first to the last.
@@ -235,7 +246,7 @@ pub(super) fn replay(db: &Connection, key: &LogKey, installation: Uuid) -> Resul
     let mut state = State::default();
     let mut hash = log::genesis(installation);
     walk(db, |record| {
-        if !is_whole(&record, key, &hash) {
+        if erased(&record, key, &hash).is_none() {
             return Err(rows::damaged(format!("record {} of the log", record.seq)));
         }
         hash = record.hash;

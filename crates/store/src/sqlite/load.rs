@@ -11,12 +11,14 @@ use hourgate_core::{
     time::Timestamp,
 };
 use rusqlite::{Connection, Params};
+use uuid::Uuid;
 
 use super::{
     Result,
     rows::{self, Columns},
     standing::Released,
 };
+use crate::Principal;
 
 /// Everything that stands: every VM and policy, every request with an access that is not settled.
 pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<State> {
@@ -170,6 +172,21 @@ fn each_request(
     reading.into_iter().for_each(whole);
     Ok(())
 }
+
+/// The service principal of that client id.
+pub(super) fn principal(db: &Connection, client: Uuid) -> Result<Option<Principal>> {
+    let found = all(db, PRINCIPAL_OF, [client.as_bytes().as_slice()], rows::principal)?;
+    Ok(found.into_iter().next())
+}
+
+/// Every service principal.
+pub(super) fn principals(db: &Connection) -> Result<Vec<Principal>> {
+    all(db, PRINCIPALS, [], rows::principal)
+}
+
+const PRINCIPALS: &str = "SELECT client, object, name, secret_digest FROM principal";
+const PRINCIPAL_OF: &str =
+    "SELECT client, object, name, secret_digest FROM principal WHERE client = ?1";
 
 /// Every row that a statement finds.
 pub(super) fn all<T>(

@@ -263,7 +263,7 @@ impl Store for SqliteStore {
     }
 
     async fn principal(&self, client: Uuid) -> Result<Option<Principal>> {
-        self.read(move |db| read::principal(db, client)).await
+        self.read(move |db| load::principal(db, client)).await
     }
 
     async fn set_principal(&self, origin: Origin, principal: Principal, note: Note) -> Result<()> {

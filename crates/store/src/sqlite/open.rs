@@ -295,11 +295,11 @@ fn look_over(
     let head =
         Head::read(db)?.ok_or_else(|| OpenError::Damaged("no head of its log".to_owned()))?;
     head.check(db, key, installation)?;
-    let state = load::everything(db, head.highest)?;
+    let (state, principals) = (load::everything(db, head.highest)?, load::principals(db)?);
     let rows = if head.rows_version == ROWS_VERSION {
-        head.check_rows(key, &state)?
+        head.check_rows(key, &state, &principals)?
     } else if journal::replay(db, key, installation)? == state {
-        Fingerprint::of(key, &state)
+        Fingerprint::of(key, &state, &principals)
     } else {
         return Err(rows::damaged("rows stand that no event of the log explains").into());
     };

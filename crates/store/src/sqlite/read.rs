@@ -15,7 +15,7 @@ use super::{
     load::{self, all, requests as read_requests},
     rows,
 };
-use crate::{PolicyAnswer, PolicyFilter, Principal, RequestFilter, VmFilter};
+use crate::{PolicyAnswer, PolicyFilter, RequestFilter, VmFilter};
 
 /// How many live requests a policy's answer shows: its body stays under the wire's bound.
 pub const LIVE_SHOWN_MAX: usize = 2_000;
@@ -120,21 +120,4 @@ pub(super) fn requests(db: &Connection, which: &RequestFilter) -> Result<Vec<Req
     }?;
     found.sort_by_key(|request| Reverse((request.created, request.id)));
     Ok(found)
-}
-
-pub(super) fn principal(db: &Connection, client: uuid::Uuid) -> Result<Option<Principal>> {
-    let found = all(
-        db,
-        "SELECT client, object, name, secret_digest FROM principal WHERE client = ?1",
-        [client.as_bytes().as_slice()],
-        |row| {
-            Ok(Principal {
-                client: row.uuid(0)?,
-                object: row.uuid(1)?,
-                name: row.text(2)?.to_owned(),
-                secret_digest: row.hash(3)?,
-            })
-        },
-    )?;
-    Ok(found.into_iter().next())
 }

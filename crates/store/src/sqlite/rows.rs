@@ -18,7 +18,7 @@ use rusqlite::Row;
 use uuid::Uuid;
 
 use super::Result;
-use crate::StoreError;
+use crate::{Principal, StoreError};
 
 /// A VM's id as it is compared.
 pub(super) fn vm_key(id: &VmId) -> String {
@@ -313,6 +313,15 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
         stage,
     };
     Ok((row.unsigned(from + 19)?, access))
+}
+
+pub(super) fn principal(row: &Columns<'_>) -> Result<Principal> {
+    Ok(Principal {
+        client: row.uuid(0)?,
+        object: row.uuid(1)?,
+        name: row.text(2)?.to_owned(),
+        secret_digest: row.hash(3)?,
+    })
 }
 
 pub(super) fn reason_text(reason: &EndReason) -> (&'static str, Option<String>) {

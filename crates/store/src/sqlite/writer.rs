@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Mint, Result,
+    Mint, Result, fingerprint,
     journal::Chain,
     load,
     numbers::Numbers,
@@ -39,6 +39,10 @@ use crate::{
 const GROUP_MAX: usize = 256;
 /// How long a group is collected, in nanoseconds of the boot clock: who came first waits no longer.
 const GROUP_NANOS_MAX: u64 = 5_000_000;
+
+/// How many refusals of one command its record names. A body can earn tens of thousands, and whoever
+/// sends it again and again must not fill the disk.
+const REFUSALS_RECORDED_MAX: usize = 20;
 
 /// Something to write, and whom to answer once it is on the disk.
 pub(super) enum Work {
@@ -330,10 +334,13 @@ impl Writer {
         if !self.bound.admits(origin.person.as_ref().map(|person| &person.id), now) {
             return Ok(());
         }
+        let first: Vec<_> = refusals.0.iter().take(REFUSALS_RECORDED_MAX).cloned().collect();
+        let more = (refusals.0.len() - first.len()) as u64;
         let note = Note::Refused {
             action: origin.action.clone(),
             target: origin.target.clone(),
-            refusals: refusals.clone(),
+            refusals: Refusals(first),
+            more,
         };
         self.append(origin, Entry::Note(&note), now)
     }
@@ -349,6 +356,10 @@ impl Writer {
 
     fn principal(&mut self, origin: &Origin, principal: &Principal, note: &Note) -> Result<()> {
         let now = self.clock.now();
+        if let Some(before) = load::principal(&self.db, principal.client)? {
+            self.chain.rows.take(&fingerprint::principal(&self.key, &before));
+        }
+        self.chain.rows.add(&fingerprint::principal(&self.key, principal));
         self.db
             .prepare_cached(
                 "INSERT INTO principal (client, object, name, secret_digest) \

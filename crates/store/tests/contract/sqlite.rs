@@ -2,15 +2,16 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process};
 
-use hourgate_core::{command::Command, id::RequestId, time::Clock};
+use hourgate_core::{command::Command, event::Note, id::RequestId, time::Clock};
 use hourgate_store::{
-    Store, StoreError, TransactError,
+    Principal, Store, StoreError, TransactError,
     sqlite::{Open, OpenError, OsMint, SqliteStore},
 };
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use crate::fixture::{
-    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, prepare, register, try_act,
+    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, origin, prepare, register, try_act,
 };
 
 /// A store with a little of everything, closed; five records and more in its log.
@@ -156,7 +157,9 @@ async fn erasing_a_person_keeps_the_log_whole() {
         .unwrap();
     assert!(!bodies.contains("p1@example.com") && !bodies.contains("192.0.2.7"));
     assert!(bodies.contains("commitment"));
-    assert_eq!(place.open(&clock).verify_log().await.unwrap().first_bad, None);
+    let verdict = place.open(&clock).verify_log().await.unwrap();
+    assert!(verdict.first_bad.is_none() && verdict.rows_hold, "{verdict:?}");
+    assert!(verdict.erased > 5, "and it is told: {verdict:?}");
 }
 
 #[tokio::test]
@@ -172,6 +175,11 @@ async fn rows_without_their_event_open_nothing() {
         ("another source allowed", "UPDATE rule SET sources = '*'"),
         ("a VM moved", "UPDATE vm_address SET address = '10.0.0.99' WHERE address = '10.0.0.5'"),
         ("a clock set back", "UPDATE head SET highest = highest - 1"),
+        ("a secret replaced", "UPDATE principal SET secret_digest = zeroblob(32)"),
+        (
+            "a principal added",
+            "INSERT INTO principal VALUES (zeroblob(16), zeroblob(16), 'mallory', zeroblob(32))",
+        ),
         (
             "a grant for another source",
             "UPDATE access SET source = '203.0.113.9' WHERE stage = 'granted'",
@@ -180,6 +188,18 @@ async fn rows_without_their_event_open_nothing() {
     for (what, sql) in forgeries {
         let (place, clock) = written().await;
         let store = place.open(&clock);
+        let client = Uuid::from_u128(77);
+        let admin = Principal {
+            client,
+            object: Uuid::from_u128(78),
+            name: "admin".to_owned(),
+            secret_digest: [9; 32],
+        };
+        for secret_digest in [[9; 32], [10; 32]] {
+            let note = Note::SecretRotated { client: client.to_string() };
+            let admin = Principal { secret_digest, ..admin.clone() };
+            store.set_principal(origin("root"), admin, note).await.unwrap();
+        }
         let before = store.everything().await.unwrap();
         assert!(store.verify_log().await.unwrap().rows_hold);
         tamper(&place, sql);

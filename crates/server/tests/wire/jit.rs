@@ -286,10 +286,8 @@ async fn what_a_guard_says_it_is_is_shown() {
     let server = start_in(dir, wanted).await.expect("a server");
     let (version, kind) = ("9.9".to_owned(), "nftables".to_owned());
     let hello = FromGuard::Hello { protocol: hourgate_api::guard::PROTOCOL, kind, version };
-    let hello = serde_json::to_vec(&hello).expect("JSON");
+    let hello = hourgate_api::guard::encode(&hello).expect("a frame");
     let (mut stream, _) = listener.accept().await.expect("the server");
-    let length = u32::try_from(hello.len()).expect("a short one");
-    stream.write_all(&length.to_be_bytes()).await.expect("written");
     stream.write_all(&hello).await.expect("written");
     let path = format!("{}/providers/Hourgate.Access/guards?api-version=2026-11-01", server.s());
     let seen = server.until(&path, |list| list["value"][0]["version"] == "9.9").await;

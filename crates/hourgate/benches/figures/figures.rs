@@ -273,11 +273,12 @@ fn packet_rows(site: &Site, dir: &Path, extent: &Extent) -> Outcome<Vec<Row>> {
 
 fn restart_rows(site: &mut Site, standing: Standing) -> Outcome<Vec<Row>> {
     let figures = [
-        ("100,000 openings: server restarted to converged", Restarted::Server),
-        ("100,000 openings: server and guard restarted", Restarted::Both),
+        ("100,000 openings: server restarted to converged", Restarted::Server, true),
+        // The guard outlives the server; without it the kernel's table is made anew.
+        ("100,000 openings: server and guard restarted", Restarted::Both, false),
     ];
     let mut rows = Vec::new();
-    for (figure, who) in figures {
+    for (figure, who, is_promised) in figures {
         let took = crowd::restart(site, who, standing)?;
         rows.push(Row {
             figure,
@@ -286,9 +287,9 @@ fn restart_rows(site: &mut Site, standing: Standing) -> Outcome<Vec<Row>> {
                 took.converged / 1_000.0,
                 took.stopped / 1_000.0
             ),
-            target: "≤ 3 s",
+            target: if is_promised { "≤ 3 s" } else { "" },
             beside: String::new(),
-            held: Held::when(took.converged <= 3_000.0),
+            held: if is_promised { Held::when(took.converged <= 3_000.0) } else { Held::NoTarget },
         });
     }
     Ok(rows)

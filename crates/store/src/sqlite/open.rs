@@ -202,7 +202,7 @@ fn prepare(db: &Connection) -> Result<(), OpenError> {
         // FULL: what is committed is on the disk. A checkpoint every 16 MiB: seldom, and never long.
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
-         PRAGMA trusted_schema = OFF; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
+         PRAGMA trusted_schema = OFF; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
     )?;
     Ok(())
 }

@@ -38,7 +38,7 @@ use crate::{
 /// How many commands are committed at once: past this a commit costs each of them little already.
 const GROUP_MAX: usize = 256;
 /// How long a group is collected, in nanoseconds of the boot clock: who came first waits no longer.
-const GROUP_NANOS_MAX: u64 = 5_000_000;
+const GROUP_NANOS_MAX: u64 = 10_000_000;
 
 /// How many refusals of one command its record names. A body can earn tens of thousands, and whoever
 /// sends it again and again must not fill the disk.

@@ -4,6 +4,8 @@
 //! The server asks, the guard answers each question once, with the number of the question, in order; and
 //! it may say [`FromGuard::Changed`] at any time.
 
+use std::sync::Arc;
+
 use hourgate_core::plan::{Desired, Observed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -35,14 +37,13 @@ pub fn encode<T: Serialize>(frame: &T) -> Result<Vec<u8>, NotAFrame> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotAFrame> {
     match postcard::take_from_bytes(bytes) {
         Ok((frame, [])) => Ok(frame),
-        Ok((_, rest)) => Err(NotAFrame(format!("{} bytes are left over", rest.len()))),
+        Ok(_) => Err(NotAFrame("something stands after its end".to_owned())),
         Err(error) => Err(NotAFrame(error.to_string())),
     }
 }
 
 /// What a server says to a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ToGuard {
     /// The first frame.
     Hello {
@@ -56,7 +57,7 @@ pub enum ToGuard {
         /// Number of the question.
         id: u64,
         /// What must hold.
-        desired: Desired,
+        desired: Arc<Desired>,
     },
     /// What stands?
     Observe {
@@ -67,7 +68,6 @@ pub enum ToGuard {
 
 /// What a guard says to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum FromGuard {
     /// The first frame.
     Hello {
@@ -104,4 +104,58 @@ pub enum FromGuard {
         /// What was seen, for the log.
         what: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use hourgate_core::{
+        network::{Opening, Port},
+        plan::Coverage,
+        time::{BootTime, Deadline},
+    };
+
+    use super::*;
+
+    fn converge(openings: u32) -> ToGuard {
+        let port = Port::new(22).unwrap();
+        let boot = BootTime { boot: Uuid::from_u128(1), nanos: 1 << 60 };
+        let wall = "2026-03-01T12:00:00.123456789Z".parse().unwrap();
+        let opening = |n: u32| {
+            let source = std::net::Ipv4Addr::from(0xC633_0000 + n);
+            Opening::new(std::net::IpAddr::V4(source).into(), [10, 0, 0, 4].into(), port).unwrap()
+        };
+        let until = Deadline { wall, boot: Some(boot) };
+        let desired = Desired {
+            coverage: Coverage::Only(BTreeSet::from([[10, 0, 0, 4].into()])),
+            locks: BTreeMap::new(),
+            released: BTreeSet::new(),
+            openings: (0..openings).map(|n| (opening(n), until)).collect(),
+        };
+        ToGuard::Converge { id: 7, desired: desired.into() }
+    }
+
+    #[test]
+    fn what_is_said_is_understood_to_the_last_byte() {
+        let said = converge(2);
+        let frame = encode(&said).unwrap();
+        let length = u32::from_be_bytes(frame[..4].try_into().unwrap());
+        assert_eq!(length as usize, frame.len() - 4);
+        assert_eq!(decode::<ToGuard>(&frame[4..]).unwrap(), said);
+        for cut in 4..frame.len() {
+            assert!(decode::<ToGuard>(&frame[4..cut]).is_err(), "cut off at {cut}");
+        }
+        let longer = [&frame[4..], b"\0"].concat();
+        let error = decode::<ToGuard>(&longer).unwrap_err().to_string();
+        assert_eq!(error, "not understood: something stands after its end");
+    }
+
+    #[test]
+    fn a_frame_has_a_longest() {
+        let large = encode(&converge(100_000)).unwrap();
+        assert!((7_000_000..9_000_000).contains(&large.len()), "{}", large.len());
+        let reason = "x".repeat(FRAME_BYTES_MAX);
+        assert!(encode(&FromGuard::Failed { id: 1, reason }).is_err());
+    }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     str::FromStr,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,16 @@ pub const NAME_CHARS_MAX: usize = 90;
 ///
 /// It neither begins with `-` (a name is pasted into commands) nor ends with `.` (Azure's rule), and no
 /// look-alike letter, control or direction character fits in.
+///
+/// Names are compared and copied many times for each command, so copies share the text, and what is
+/// compared is made once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name {
+    written: Arc<str>,
+    /// In lower case; none where it was written so.
+    folded: Option<Arc<str>>,
+}
 
 /// The text is no name: see [`Name`] for what is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +36,16 @@ pub struct NotAName;
 impl Name {
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.written
     }
 
     /// As it is compared: in lower case.
-    pub fn folded(&self) -> String {
-        self.0.to_ascii_lowercase()
+    pub fn folded(&self) -> &str {
+        self.compared()
     }
 
-    fn folded_bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    fn compared(&self) -> &Arc<str> {
+        self.folded.as_ref().unwrap_or(&self.written)
     }
 }
 
@@ -50,7 +58,12 @@ impl FromStr for Name {
             && text.chars().all(fits)
             && !text.starts_with(['-', '.'])
             && !text.ends_with('.');
-        if ok { Ok(Name(text.to_owned())) } else { Err(NotAName) }
+        if !ok {
+            return Err(NotAName);
+        }
+        let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let folded = upper.then(|| text.to_ascii_lowercase().into());
+        Ok(Name { written: text.into(), folded })
     }
 }
 
@@ -64,20 +77,20 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> String {
-        name.0
+        name.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl PartialEq for Name {
     fn eq(&self, other: &Name) -> bool {
-        // Mostly both were written alike, and equal bytes are compared at once.
-        self.0 == other.0 || self.0.eq_ignore_ascii_case(&other.0)
+        let (one, other) = (self.compared(), other.compared());
+        Arc::ptr_eq(one, other) || one == other
     }
 }
 
@@ -97,17 +110,15 @@ impl PartialOrd for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Name) -> Ordering {
-        if self.0 == other.0 {
-            return Ordering::Equal;
-        }
-        self.folded_bytes().cmp(other.folded_bytes())
+        let (one, other) = (self.compared(), other.compared());
+        if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
     }
 }
 
 /// A region, or a site of one's own: compared as Azure does, `West Europe` being `westeurope`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Location(String);
+pub struct Location(Arc<str>);
 
 impl Location {
     /// In lower case, without spaces.
@@ -121,7 +132,7 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Location, NotAName> {
         let name: Name = text.replace(' ', "").parse()?;
-        Ok(Location(name.folded()))
+        Ok(Location(name.folded().into()))
     }
 }
 
@@ -135,7 +146,7 @@ impl TryFrom<String> for Location {
 
 impl From<Location> for String {
     fn from(location: Location) -> String {
-        location.0
+        location.as_str().to_owned()
     }
 }
 

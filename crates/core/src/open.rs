@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     event::Event,
-    grant::{EndReason, Seen, Stage},
-    network::{Lock, Opening},
+    grant::{Access, EndReason, Seen, Stage},
+    id::RequestId,
+    network::{Lock, Opening, Sessions},
     plan::{Coverage, Desired, Observed, OpeningFailure},
     policy::GuardCover,
     state::{State, access_id},
@@ -18,31 +19,9 @@ use crate::{
 };
 
 /// What must hold, for the addresses of the VMs that were loaded: a function of facts and time alone.
-///
-/// While the clock cannot be right, only what was granted in this boot stays open: its end stands on the
-/// boot clock, which no step moves.
 pub fn open_now(state: &State, now: Now) -> Desired {
     let locks = state.locks();
-    let behind = state.clock_is_behind(now);
-    let mut openings: BTreeMap<Opening, Deadline> = BTreeMap::new();
-    for (_, access) in state.live() {
-        let Stage::Granted { since, until, .. } = access.stage else { continue };
-        // An end of another boot stands on the wall clock alone: worth what that is worth.
-        let believed = until.is_of_this_boot(now)
-            || (!behind && distance(now.wall, since) <= CLOCK_BEHIND_MAX);
-        if until.is_over(now) || !believed {
-            continue;
-        }
-        let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
-        for opening in vm.into_iter().flat_map(|vm| access.openings(vm)) {
-            if locks.contains_key(&opening.lock()) {
-                openings
-                    .entry(opening)
-                    .and_modify(|other| *other = other.later_of(until, now))
-                    .or_insert(until);
-            }
-        }
-    }
+    let openings = until(&needs(state, &locks, now), now).collect();
     let coverage = state
         .vms
         .values()
@@ -55,6 +34,51 @@ pub fn open_now(state: &State, now: Now) -> Desired {
         released: state.released.clone(),
         openings,
     }
+}
+
+/// An access of a request needs an opening until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// What is needed.
+    pub opening: Opening,
+    /// Until when.
+    pub until: Deadline,
+    /// Whose it is.
+    pub request: RequestId,
+}
+
+/// Who needs what open now, in the order of the openings; two can need one.
+///
+/// While the clock cannot be right, only what was granted in this boot stays open: its end stands on the
+/// boot clock, which no step moves.
+pub fn needs(state: &State, locks: &BTreeMap<Lock, Sessions>, now: Now) -> Vec<Need> {
+    let behind = state.clock_is_behind(now);
+    let mut needs = Vec::with_capacity(state.requests.len());
+    for (request, access) in state.live() {
+        let Stage::Granted { since, until, .. } = access.stage else { continue };
+        // An end of another boot stands on the wall clock alone: worth what that is worth.
+        let believed = until.is_of_this_boot(now)
+            || (!behind && distance(now.wall, since) <= CLOCK_BEHIND_MAX);
+        if until.is_over(now) || !believed {
+            continue;
+        }
+        let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
+        let openings = vm.into_iter().flat_map(|vm| access.openings(vm));
+        let locked = openings.filter(|opening| locks.contains_key(&opening.lock()));
+        needs.extend(locked.map(|opening| Need { opening, until, request: request.id }));
+    }
+    needs.sort_by_key(|need| need.opening);
+    needs
+}
+
+/// Each opening that is needed, until the last who needs it no longer does.
+pub fn until(needs: &[Need], now: Now) -> impl Iterator<Item = (Opening, Deadline)> {
+    let same = needs.chunk_by(|one, next| one.opening == next.opening);
+    same.filter_map(move |needs| {
+        let ends = needs.iter().map(|need| need.until);
+        let last = ends.reduce(|one, other| one.later_of(other, now))?;
+        Some((needs.first()?.opening, last))
+    })
 }
 
 /// How long until [`open_now`] or a stage changes by time alone; nothing if it never does.
@@ -78,46 +102,40 @@ pub fn next_deadline(state: &State, now: Now) -> Option<Duration> {
 pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
     let mut events = Vec::new();
     let wanted = OnceCell::new();
+    // Half a word is none: an access is open or closed on all addresses, or it is not known.
+    let spoken_of = |openings: &[Opening]| {
+        openings.iter().all(|opening| observed.coverage.has(opening.address()))
+    };
     for (request, access) in state.accesses() {
-        let is_news = match &access.stage {
-            Stage::Granted { opened, .. } => opened.is_none() || !observed.failed.is_empty(),
-            Stage::Ended { opened, closed, .. } => opened.is_some() && closed.is_none(),
-            Stage::Planned { .. } => false,
-        };
-        // Most of what is open was seen open before, and nothing is asked of it.
-        if !is_news {
-            continue;
-        }
-        let id = access_id(request, &access.vm, access.port);
-        let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
-        let openings: Vec<Opening> = vm.into_iter().flat_map(|vm| access.openings(vm)).collect();
-        // Half a word is none: an access is open or closed on all addresses, or it is not known.
-        let spoken_of = openings.iter().all(|opening| observed.coverage.has(opening.address()));
+        let id = || access_id(request, &access.vm, access.port);
         match &access.stage {
-            Stage::Granted { opened, .. } => {
+            // Most of what is open was seen open before, and nothing is asked of it.
+            Stage::Granted { opened, .. } if opened.is_none() || !observed.failed.is_empty() => {
+                let openings = openings(state, access);
                 let failed = openings.iter().find_map(|opening| observed.failed.get(opening));
                 if let Some(failure) = failed {
                     let reason = EndReason::Failed { why: why(failure) };
-                    events.push(Event::Ended { access: id, at: seen.at, reason });
+                    events.push(Event::Ended { access: id(), at: seen.at, reason });
                 } else if opened.is_none()
-                    && spoken_of
+                    && spoken_of(&openings)
                     && !openings.is_empty()
                     && openings.iter().all(|opening| observed.openings.contains_key(opening))
                 {
-                    events.push(Event::Opened { access: id, seen: seen.clone() });
+                    events.push(Event::Opened { access: id(), seen: seen.clone() });
                 }
             }
             Stage::Ended { opened: Some(_), closed: None, .. } => {
+                let openings = openings(state, access);
                 let still = |opening: &Opening| {
                     observed.openings.contains_key(opening)
                         && !wanted.get_or_init(|| wanted_by(state)).contains(opening)
                 };
                 // A VM that was forgotten or registered anew has no opening left under this access.
-                if spoken_of && !openings.iter().any(still) {
-                    events.push(Event::Closed { access: id, seen: seen.clone() });
+                if spoken_of(&openings) && !openings.iter().any(still) {
+                    events.push(Event::Closed { access: id(), seen: seen.clone() });
                 }
             }
-            Stage::Planned { .. } | Stage::Ended { .. } => {}
+            Stage::Planned { .. } | Stage::Granted { .. } | Stage::Ended { .. } => {}
         }
     }
     let unlocked: BTreeSet<Lock> = state
@@ -130,6 +148,12 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
         events.push(Event::Unlocked { locks: unlocked, seen: seen.clone() });
     }
     events
+}
+
+/// What an access opens on its VM as it is registered now.
+fn openings(state: &State, access: &Access) -> Vec<Opening> {
+    let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
+    vm.into_iter().flat_map(|vm| access.openings(vm)).collect()
 }
 
 /// Every opening that some running access needs, whenever it ends.

@@ -1,6 +1,6 @@
 //! What every guard is asked, whatever it enforces on.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use hourgate_core::plan::{Desired, Observed};
 
@@ -12,7 +12,7 @@ pub trait Guard: Send + Sync + 'static {
     /// Idempotent: the same call again changes nothing.
     fn converge(
         &self,
-        desired: Desired,
+        desired: Arc<Desired>,
     ) -> impl Future<Output = Result<Observed, GuardError>> + Send;
 
     /// What stands now, for every address.

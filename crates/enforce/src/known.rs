@@ -10,7 +10,7 @@ use hourgate_core::{
     grant::Stage,
     id::{RequestId, VmId},
     network::{Lock, Opening, Port, Sessions},
-    open::open_now,
+    open::{Need, needs, until},
     plan::{Coverage, Desired},
     policy::GuardCover,
     state::State,
@@ -37,9 +37,6 @@ pub(crate) struct Known {
 /// What of a request is kept closed although it is recorded as open; everything where nothing is named.
 type Hold = Option<BTreeSet<(VmId, Port)>>;
 
-/// A request needs an opening until then.
-type Need = (RequestId, Opening, Deadline);
-
 /// What is recorded of one address.
 #[derive(Debug, Default)]
 struct AddressFacts {
@@ -48,9 +45,10 @@ struct AddressFacts {
     vm: Option<VmId>,
     locks: BTreeMap<Lock, Sessions>,
     released: BTreeSet<Lock>,
-    openings: BTreeMap<Opening, Deadline>,
-    /// Who needs which opening: two grants can need one.
-    grants: Vec<Need>,
+    /// In order.
+    openings: Vec<(Opening, Deadline)>,
+    /// Who needs which opening, in the order of the openings.
+    needs: Vec<Need>,
     /// When its first opening ends, as seen when it was loaded: nanoseconds on the boot clock.
     first_due: Option<u64>,
 }
@@ -91,17 +89,20 @@ impl Loaded {
                 VmFacts { load, addresses: vm.addresses.iter().copied().collect(), awaited: false };
             vms.insert(vm.id.clone(), facts);
         }
-        let desired = open_now(state, now);
-        for (lock, sessions) in desired.locks {
+        let locks = state.locks();
+        let needs = needs(state, &locks, now);
+        for (lock, sessions) in locks {
             addresses.entry(lock.address).or_default().locks.insert(lock, sessions);
         }
-        for lock in desired.released {
-            addresses.entry(lock.address).or_default().released.insert(lock);
+        for lock in &state.released {
+            addresses.entry(lock.address).or_default().released.insert(*lock);
         }
-        for (opening, until) in desired.openings {
-            addresses.entry(opening.address()).or_default().openings.insert(opening, until);
+        for its in needs.chunk_by(|one, next| one.opening.address() == next.opening.address()) {
+            let Some(first) = its.first() else { continue };
+            let facts = addresses.entry(first.opening.address()).or_default();
+            facts.openings = until(its, now).collect();
+            facts.needs = its.to_vec();
         }
-        attribute(state, &mut addresses);
         for id in awaited(state) {
             if everything {
                 // Also of a VM that was forgotten: that its accesses are closed is still to be recorded.
@@ -134,41 +135,38 @@ fn awaited(state: &State) -> impl Iterator<Item = &VmId> {
     accesses.map(|(_, access)| &access.vm)
 }
 
-/// Writes down who needs which opening.
-fn attribute(state: &State, addresses: &mut BTreeMap<IpAddr, AddressFacts>) {
-    for (request, access) in state.live() {
-        let Stage::Granted { until, .. } = access.stage else { continue };
-        let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
-        for opening in vm.into_iter().flat_map(|vm| access.openings(vm)) {
-            if let Some(facts) = addresses.get_mut(&opening.address()) {
-                facts.grants.push((request.id, opening, until));
-            }
-        }
-    }
-}
-
 impl AddressFacts {
     /// When its next opening ends on the boot clock, whichever clock ends it.
     fn next_due(&self, now: Now) -> Option<u64> {
-        let left = self.openings.values().map(|until| until.remaining(now));
+        let left = self.openings.iter().map(|(_, until)| until.remaining(now));
         let left = left.filter(|left| !left.is_zero()).min()?;
         let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
         Some(now.boot.nanos.saturating_add(left))
     }
 
-    /// Until when an opening must stand, if at all.
+    /// What must stand now, and until when, in order.
     fn wanted(
+        &self,
+        holds: &BTreeMap<RequestId, Hold>,
+        now: Now,
+    ) -> impl Iterator<Item = (Opening, Deadline)> {
+        let wanted = self.openings.iter().filter_map(move |(opening, recorded)| {
+            let until = self.unless_held(opening, *recorded, holds, now)?;
+            Some((*opening, until))
+        });
+        wanted.filter(move |(_, until)| !until.is_over(now))
+    }
+
+    /// Until when one opening must stand, if at all.
+    fn wanted_of(
         &self,
         opening: &Opening,
         holds: &BTreeMap<RequestId, Hold>,
         now: Now,
     ) -> Option<Deadline> {
-        let recorded = *self.openings.get(opening)?;
-        let until = if holds.is_empty() {
-            Some(recorded)
-        } else {
-            self.unless_held(opening, recorded, holds, now)
-        };
+        let at = self.openings.binary_search_by_key(opening, |(opening, _)| *opening).ok()?;
+        let (_, recorded) = self.openings.get(at)?;
+        let until = self.unless_held(opening, *recorded, holds, now);
         until.filter(|until| !until.is_over(now))
     }
 
@@ -179,15 +177,18 @@ impl AddressFacts {
         holds: &BTreeMap<RequestId, Hold>,
         now: Now,
     ) -> Option<Deadline> {
+        if holds.is_empty() {
+            return Some(recorded);
+        }
         let (held, free): (Vec<&Need>, Vec<&Need>) = self
-            .grants
+            .needs
             .iter()
-            .filter(|(_, needed, _)| needed == opening)
-            .partition(|(request, ..)| self.is_held(*request, opening.port(), holds));
+            .filter(|need| need.opening == *opening)
+            .partition(|need| self.is_held(need.request, opening.port(), holds));
         if held.is_empty() {
             return Some(recorded);
         }
-        free.into_iter().map(|(.., until)| *until).reduce(|one, other| one.later_of(other, now))
+        free.into_iter().map(|need| need.until).reduce(|one, other| one.later_of(other, now))
     }
 
     fn is_held(&self, request: RequestId, port: Port, holds: &BTreeMap<RequestId, Hold>) -> bool {
@@ -230,11 +231,7 @@ impl Snapshot {
         for facts in &self.facts {
             locks.extend(facts.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
             released.extend(facts.released.iter().copied());
-            openings.extend(
-                facts.openings.keys().filter_map(|opening| {
-                    Some((*opening, facts.wanted(opening, &self.holds, now)?))
-                }),
-            );
+            openings.extend(facts.wanted(&self.holds, now));
         }
         Desired {
             coverage: self.coverage.clone(),
@@ -366,13 +363,13 @@ impl Known {
     }
 
     fn addresses_of(&self, request: RequestId) -> BTreeSet<IpAddr> {
-        let needs = |facts: &AddressFacts| facts.grants.iter().any(|(id, ..)| *id == request);
+        let needs = |facts: &AddressFacts| facts.needs.iter().any(|need| need.request == request);
         self.addresses.iter().filter(|(_, facts)| needs(facts)).map(|(a, _)| *a).collect()
     }
 
     /// Until when an opening must stand, if at all.
     pub(crate) fn wanted(&self, opening: &Opening, now: Now) -> Option<Deadline> {
-        self.addresses.get(&opening.address())?.wanted(opening, &self.holds, now)
+        self.addresses.get(&opening.address())?.wanted_of(opening, &self.holds, now)
     }
 
     /// What is known of a part of what a guard covers.
@@ -446,9 +443,7 @@ impl Known {
     pub(crate) fn counts(&self, cover: &GuardCover, now: Now) -> (usize, usize) {
         let covered = self.addresses.iter().filter(|(address, _)| cover.has(**address));
         covered.fold((0, 0), |(locks, openings), (_, facts)| {
-            let wanted = facts.openings.keys();
-            let wanted = wanted.filter(|opening| facts.wanted(opening, &self.holds, now).is_some());
-            (locks + facts.locks.len(), openings + wanted.count())
+            (locks + facts.locks.len(), openings + facts.wanted(&self.holds, now).count())
         })
     }
 }

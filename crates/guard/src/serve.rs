@@ -53,7 +53,7 @@ impl<G> Shown<G> {
 }
 
 impl<G: Guard> Guard for Shown<G> {
-    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+    async fn converge(&self, desired: Arc<Desired>) -> Result<Observed, GuardError> {
         self.guard.converge(desired).await
     }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-// A quarter of a busy server's time went into the system's allocator, an eighth into this one.
+// A quarter of a busy server's time went into the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -136,7 +136,7 @@ fn candidate(vm: &Vm) -> String {
 /// Names that begin alike: the usual mistakes are a digit or an ending.
 fn similar(all: &[Vm], name: &Name) -> Vec<String> {
     let folded = name.folded();
-    let stem = folded.get(..3).unwrap_or(&folded);
+    let stem = folded.get(..3).unwrap_or(folded);
     let alike = all.iter().filter(|vm| vm.id.name.folded().starts_with(stem));
     alike.take(3).map(|vm| format!("there is {}", candidate(vm))).collect()
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod served;
+
 use std::{
     path::Path,
     process::Command,
@@ -13,10 +15,10 @@ use std::{
 };
 
 use hourgate_core::time::{Clock, Now};
-use hourgate_enforce::fake::FakeGuard;
-use hourgate_server::{Options, clock::SystemClock, covers, guards::Gate, serve_over};
+use hourgate_server::{Options, clock::SystemClock};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+
+use served::serve;
 
 /// Where clients reach the server, besides the addresses of the machine that runs these tests.
 const SERVER: &str = "10.9.0.1";
@@ -137,30 +139,11 @@ async fn a_risky_lock_is_refused_tried_kept_or_gone_at_its_time() {
     let config = home.path().join("hourgate.toml");
     std::fs::write(&config, format!("public_url = \"https://{SERVER}:8443\"\n")).expect("written");
     let clock = Arc::new(HandClock(SystemClock::new().expect("a clock"), AtomicU64::new(0)));
-    let (ready, is_ready) = oneshot::channel();
-    let (stop, told_to_stop) = oneshot::channel();
-    let options = Options {
-        config: Some(config),
-        data_dir: Some(home.path().join("data")),
-        listen: vec!["127.0.0.1:0".parse().expect("an address")],
-        ready: Some(ready),
-        stop: Some(told_to_stop),
-        clock: Some(clock.clone()),
-        ..Options::default()
-    };
-    let server = tokio::spawn(serve_over(
-        options,
-        |store| store,
-        |config, _, store, clock| {
-            let guard = |cover| (cover, FakeGuard::new(Arc::clone(&clock)));
-            let guards = covers(config).into_iter().map(guard).collect();
-            Gate::start_with(guards, store, Arc::clone(&clock))
-        },
-    ));
-    is_ready.await.expect("the server answers");
+    let options =
+        Options { config: Some(config), clock: Some(clock.clone()), ..Options::default() };
+    let served = serve(home.path(), options).await;
     let path = home.path().to_owned();
     let told = tokio::task::spawn_blocking(move || story(&path, &clock));
     told.await.expect("it goes as told");
-    stop.send(()).expect("the server still runs");
-    server.await.expect("no panic").expect("a clean stop");
+    served.stop().await;
 }

@@ -2,12 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::{path::Path, process::Command, sync::Arc};
+mod served;
 
-use hourgate_enforce::fake::FakeGuard;
-use hourgate_server::{Options, covers, guards::Gate, serve_over};
+use std::{path::Path, process::Command};
+
+use hourgate_server::Options;
 use serde_json::Value;
-use tokio::sync::oneshot;
+
+use served::serve;
 
 fn run(home: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_hourgate"))
@@ -67,27 +69,8 @@ fn day(home: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engineers_day() {
     let home = tempfile::tempdir().expect("a directory");
-    let (ready, is_ready) = oneshot::channel();
-    let (stop, told_to_stop) = oneshot::channel();
-    let options = Options {
-        data_dir: Some(home.path().join("data")),
-        listen: vec!["127.0.0.1:0".parse().expect("an address")],
-        ready: Some(ready),
-        stop: Some(told_to_stop),
-        ..Options::default()
-    };
-    let server = tokio::spawn(serve_over(
-        options,
-        |store| store,
-        |config, _, store, clock| {
-            let guard = |cover| (cover, FakeGuard::new(Arc::clone(&clock)));
-            let guards = covers(config).into_iter().map(guard).collect();
-            Gate::start_with(guards, store, Arc::clone(&clock))
-        },
-    ));
-    is_ready.await.expect("the server answers");
+    let served = serve(home.path(), Options::default()).await;
     let path = home.path().to_owned();
     tokio::task::spawn_blocking(move || day(&path)).await.expect("the day goes well");
-    stop.send(()).expect("the server still runs");
-    server.await.expect("no panic").expect("a clean stop");
+    served.stop().await;
 }

@@ -6,6 +6,7 @@ mod serve;
 
 mod http;
 mod operations;
+mod party;
 mod server;
 
 pub mod guards;

@@ -301,7 +301,7 @@ struct NoGuard;
 impl Guard for NoGuard {
     async fn converge(
         &self,
-        _desired: hourgate_core::plan::Desired,
+        _desired: Arc<hourgate_core::plan::Desired>,
     ) -> Result<hourgate_core::plan::Observed, GuardError> {
         Err(GuardError::Unreached(NO_GUARD.to_owned()))
     }

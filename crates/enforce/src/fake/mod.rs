@@ -149,7 +149,7 @@ impl FakeGuard {
 }
 
 impl Guard for FakeGuard {
-    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+    async fn converge(&self, desired: Arc<Desired>) -> Result<Observed, GuardError> {
         self.asked().await?;
         let now = self.inner.clock.now();
         let mut gate = self.gate();
@@ -157,7 +157,7 @@ impl Guard for FakeGuard {
             return Err(GuardError::Refused("told to refuse".to_owned()));
         }
         let failed = gate.converge(&desired, self.inner.capacity, now);
-        Ok(Observed { failed, ..gate.observed(desired.coverage, now) })
+        Ok(Observed { failed, ..gate.observed(desired.coverage.clone(), now) })
     }
 
     async fn observe(&self) -> Result<Observed, GuardError> {

@@ -74,12 +74,12 @@ async fn tell<F: Facts, G: Guard>(shared: &Shared<F>, lane: &Lane, guard: &G, pa
     let size = snapshot.openings;
     let clock = Arc::clone(&shared.clock);
     let prepared = aside(size, move || {
-        let desired = snapshot.desired(clock.now());
-        (desired.clone(), desired, snapshot)
+        let told = Arc::new(snapshot.desired(clock.now()));
+        (told, snapshot)
     });
-    let Some((desired, told, snapshot)) = prepared.await else { return Told::Lost };
+    let Some((told, snapshot)) = prepared.await else { return Told::Lost };
     let asked = Instant::now();
-    let answer = match timeout(ANSWER_MAX, guard.converge(desired)).await {
+    let answer = match timeout(ANSWER_MAX, guard.converge(Arc::clone(&told))).await {
         Ok(answer) => answer,
         Err(_) => Err(GuardError::Unreached("it does not answer in time".to_owned())),
     };
@@ -138,13 +138,13 @@ async fn knock<F: Facts, G: Guard>(
             () = guard.changed() => {}
             () = sleep(*pause) => {}
         }
-        let nothing = Desired {
+        let nothing = Arc::new(Desired {
             coverage: Coverage::Only(BTreeSet::new()),
             locks: Default::default(),
             released: BTreeSet::new(),
             openings: Default::default(),
-        };
-        let answer = timeout(ANSWER_MAX, guard.converge(nothing.clone())).await;
+        });
+        let answer = timeout(ANSWER_MAX, guard.converge(Arc::clone(&nothing))).await;
         match answer {
             Ok(Ok(_) | Err(GuardError::Refused(_))) => {
                 tracing::info!(guard = lane.cover.name, "the guard answers");

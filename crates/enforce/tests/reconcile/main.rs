@@ -4,7 +4,7 @@
 mod life;
 mod world;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use hourgate_core::{
     command::{Command, Precondition},
@@ -296,7 +296,7 @@ struct Picky(FakeGuard);
 impl hourgate_enforce::guard::Guard for Picky {
     async fn converge(
         &self,
-        desired: hourgate_core::plan::Desired,
+        desired: Arc<hourgate_core::plan::Desired>,
     ) -> Result<hourgate_core::plan::Observed, GuardError> {
         if desired.locks.contains_key(&lock(3)) {
             return Err(GuardError::Refused("none of mine".to_owned()));

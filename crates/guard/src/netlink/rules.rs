@@ -183,10 +183,11 @@ fn family_rules(family: Family) -> Result<Vec<Rule>, WireError> {
     ])
 }
 
-/// The rules that ask the set of one slot: towards the lock, and from it with the keys swapped.
+/// The rules that ask the set of one slot: towards the lock, and from it with the keys swapped. Only TCP
+/// is sent to their chains.
 pub(super) fn slot_rules((family, length): Slot) -> [Rule; 2] {
     let of = |chain: &str, way: Way| {
-        opening_lookup(rule(&name(chain, family)).match_l4proto(TCP), family, length, way).accept()
+        opening_lookup(rule(&name(chain, family)), family, length, way).accept()
     };
     [of("opened", Way::Towards), of("answered", Way::From)]
 }

@@ -30,7 +30,7 @@ type Failed = BTreeMap<Opening, OpeningFailure>;
 impl Inner {
     pub(super) async fn converge(
         self: Arc<Self>,
-        desired: Desired,
+        desired: Arc<Desired>,
     ) -> Result<Observed, GuardError> {
         if let Some(reason) = refuse(&desired, &self.settings.covers) {
             return Err(GuardError::Refused(reason));

@@ -178,7 +178,7 @@ impl Nftables {
 }
 
 impl Guard for Nftables {
-    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+    async fn converge(&self, desired: Arc<Desired>) -> Result<Observed, GuardError> {
         let inner = Arc::clone(&self.inner);
         // On a task of its own: who asked may hang up, and half a change must not be left.
         let task = tokio::spawn(async move { inner.converge(desired).await });

@@ -94,7 +94,7 @@ fn the_gate_has_the_shape_that_was_designed() {
             ],
         ),
         ("replies4", vec!["meta l4proto 6 jump answered4", "meta l4proto 6 reject with tcp reset"]),
-        ("opened4", vec!["@nh,96,32 & 0xffffff00 . @nh,128,32 . tcp dport @open4_24 accept"]),
+        ("opened4", vec!["@nh,96,32 & 0xffffff00 . @nh,128,32 . th dport @open4_24 accept"]),
     ] {
         assert_eq!(chain(&net, name), rules, "{name}");
     }

@@ -65,7 +65,9 @@ fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
         frames::write(&mut stream, &ToGuard::Hello { protocol: PROTOCOL, installation })
             .await
             .unwrap();
-        frames::write(&mut stream, &ToGuard::Converge { id: 1, desired }).await.unwrap();
+        frames::write(&mut stream, &ToGuard::Converge { id: 1, desired: desired.into() })
+            .await
+            .unwrap();
         loop {
             match frames::read(&mut stream).await.unwrap().unwrap() {
                 FromGuard::Observed { observed, .. } => return observed,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, sync::Arc, time::
 use hourgate_api::guard::{FRAME_BYTES_MAX, FromGuard, PROTOCOL, ToGuard};
 use hourgate_core::{
     network::Sessions,
-    plan::{Coverage, OpeningFailure},
+    plan::{Coverage, Desired, OpeningFailure},
 };
 use hourgate_enforce::guard::GuardError;
 use hourgate_guard::{Config, Door, RunError, Settings, StartError, frames, remove, run, serve};
@@ -147,8 +147,8 @@ fn a_statement_of_an_earlier_conversation_opens_nothing_again() {
     let locks = [(lock(VM, 22), Sessions::GoOn)];
     let open = desired(&locks, [(opening(CLIENT, VM, 22), guard.after(LONG))].into());
     let closed = desired(&locks, [].into());
-    let says = async |stream: &mut UnixStream, desired| {
-        frames::write(stream, &ToGuard::Converge { id: 1, desired }).await.unwrap();
+    let says = async |stream: &mut UnixStream, desired: Desired| {
+        frames::write(stream, &ToGuard::Converge { id: 1, desired: desired.into() }).await.unwrap();
         frames::read::<FromGuard, _>(stream).await.unwrap_or(None)
     };
     guard.handle.block_on(async {

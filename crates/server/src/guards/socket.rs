@@ -112,7 +112,7 @@ impl Drop for SocketGuard {
 }
 
 impl Guard for SocketGuard {
-    async fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
+    async fn converge(&self, desired: Arc<Desired>) -> Result<Observed, GuardError> {
         let large = desired.openings.len() >= LARGE_OPENINGS;
         self.wire.ask(large, |id| ToGuard::Converge { id, desired }).await
     }

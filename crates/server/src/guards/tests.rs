@@ -68,7 +68,7 @@ impl Lab {
     }
 
     /// What must hold for some machines with some sources each.
-    fn desired(&self, machines: u8, sources: u16) -> Desired {
+    fn desired(&self, machines: u8, sources: u16) -> Arc<Desired> {
         let until = self.clock.now().after(Duration::from_secs(3600));
         let mut locks = BTreeMap::new();
         let mut openings = BTreeMap::new();
@@ -81,7 +81,9 @@ impl Lab {
                 openings.insert(Opening::new(source.into(), address, port).unwrap(), until);
             }
         }
-        Desired { coverage: Coverage::All, locks, released: BTreeSet::new(), openings }
+        let desired =
+            Desired { coverage: Coverage::All, locks, released: BTreeSet::new(), openings };
+        Arc::new(desired)
     }
 }
 
@@ -170,7 +172,10 @@ async fn many_questions_at_once_each_get_their_own_answer() {
                 .collect(),
         };
         let guard = Arc::clone(&guard);
-        asked.push(tokio::spawn(async move { (mine.clone(), guard.converge(mine).await) }));
+        asked.push(tokio::spawn(async move {
+            let told = Arc::new(mine.clone());
+            (mine, guard.converge(told).await)
+        }));
     }
     for answer in asked {
         let (mine, observed) = answer.await.unwrap();

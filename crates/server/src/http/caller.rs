@@ -21,7 +21,7 @@ pub(crate) fn address(
     trusted: &[IpNet],
     own: &OwnAddresses,
 ) -> OwnAddress {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    let is_trusted = |address| is_trusted(trusted, address);
     let peer = peer.ip().to_canonical();
     let seen = if is_trusted(peer) { hops(headers, is_trusted).unwrap_or(peer) } else { peer };
     if seen.is_loopback() || seen.is_unspecified() || is_trusted(seen) || own.has(seen) {
@@ -29,6 +29,11 @@ pub(crate) fn address(
     } else {
         OwnAddress::Seen(seen)
     }
+}
+
+/// Whether an address is a trusted proxy's.
+pub(super) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
+    trusted.iter().any(|net| net.contains(&address.to_canonical()))
 }
 
 /// The rightmost hop that is no trusted proxy; none if there is no such header. A hop that is no address

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{dispatch::answer, per_address::PerAddress};
+use super::{caller::is_trusted, dispatch::answer, per_address::PerAddress};
 use crate::server::Server;
 
 /// How many connections are served at once. Past it a new one is closed at once: it costs memory before
@@ -104,9 +104,8 @@ impl<S: Store> Doorway<S> {
             return;
         };
         // A trusted proxy holds those of many.
-        let from = peer.ip().to_canonical();
-        let is_proxy = self.server.trusted_proxies.iter().any(|net| net.contains(&from));
-        let share = self.per_address.take(from);
+        let is_proxy = is_trusted(&self.server.trusted_proxies, peer.ip());
+        let share = self.per_address.take(peer.ip());
         if share.is_none() && !is_proxy {
             tracing::debug!(%peer, "too many connections of one address: one was turned away");
             return;

@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::party::party;
 
 /// Who holds how many, and how many each may.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ impl PerAddress {
 
     /// One more for that address; none where it holds as many as it may.
     pub(super) fn take(&self, from: IpAddr) -> Option<Held> {
-        let by = place_of(from);
+        let by = party(from);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&by).copied().unwrap_or_default();
         if count >= self.most {
@@ -48,14 +50,6 @@ impl Drop for Held {
                 counts.remove(&self.by);
             }
         }
-    }
-}
-
-/// What one party has without effort: an IPv4 address, or a /64 of IPv6.
-fn place_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use uuid::Uuid;
+
+use crate::party::party;
 
 /// How often a client at an address may be wrong before they wait.
 const FREE_FAILURES: u32 = 5;
@@ -59,7 +61,7 @@ impl Throttle {
     /// while they had to wait; none if this one counts.
     pub(super) fn failed(&self, address: IpAddr, client: Uuid, now: u64) -> Option<Duration> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = network(address);
+        let address = party(address);
         let both = [Who::AllAt(address), Who::At(address, client)];
         // As a set: two that are watched as one have failed once.
         let both = BTreeSet::from(both.map(|who| held.as_whom(who, now)));
@@ -81,7 +83,7 @@ impl Throttle {
     /// Somebody was right. What others at that address did stays remembered.
     pub(super) fn succeeded(&self, address: IpAddr, client: Uuid) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.failures.remove(&Who::At(network(address), client));
+        held.failures.remove(&Who::At(party(address), client));
     }
 }
 
@@ -131,13 +133,6 @@ fn delay(failures: u32, free: u32) -> Duration {
 
 fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & (u128::MAX << 64))),
-    }
 }
 
 #[cfg(test)]

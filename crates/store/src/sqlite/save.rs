@@ -39,7 +39,7 @@ pub(super) fn save(
     touched.policies.iter().try_for_each(|id| save.policy(id))?;
     touched.requests.iter().try_for_each(|id| save.request(*id))?;
     touched.accesses.iter().try_for_each(|id| save.access(id))?;
-    touched.known_requests().into_iter().try_for_each(|id| save.liveness(id))?;
+    touched.known_requests.iter().try_for_each(|id| save.liveness(*id))?;
     seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
     given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
 }

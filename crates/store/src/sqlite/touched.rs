@@ -24,6 +24,8 @@ pub(super) struct Touched {
     pub(super) requests: BTreeSet<RequestId>,
     /// Accesses whose stage changed, of requests that are not new.
     pub(super) accesses: BTreeSet<AccessId>,
+    /// Those requests.
+    pub(super) known_requests: BTreeSet<RequestId>,
 }
 
 impl Touched {
@@ -32,17 +34,17 @@ impl Touched {
         events.iter().for_each(|event| touched.add(event));
         let new = &touched.requests;
         touched.accesses.retain(|access| !new.contains(&access.request));
+        touched.known_requests = touched.accesses.iter().map(|access| access.request).collect();
         touched
     }
 
     /// What of it stands in `state` before the events: all that they change, and no more.
     pub(super) fn before(&self, state: &State) -> State {
-        let requests = self.known_requests();
         State {
             highest: state.highest,
             vms: some(&self.vms, &state.vms),
             policies: some(&self.policies, &state.policies),
-            requests: some(&requests, &state.requests),
+            requests: some(&self.known_requests, &state.requests),
             released: state.released.clone(),
             owners: BTreeMap::new(),
         }
@@ -76,14 +78,9 @@ impl Touched {
         }
     }
 
-    /// Requests that are not new.
-    pub(super) fn known_requests(&self) -> BTreeSet<RequestId> {
-        self.accesses.iter().map(|access| access.request).collect()
-    }
-
     /// What of what stands is otherwise after them.
     pub(super) fn change(&self, before: &State, after: &State) -> Change {
-        let requests = self.requests.iter().copied().chain(self.known_requests());
+        let requests = self.requests.iter().chain(&self.known_requests).copied();
         let stands = |request: &&Arc<Request>| request.accesses.iter().any(|a| !a.is_settled());
         let gone = seen_gone(before, after).map(|lock| (lock, None));
         let back = given_back(before, after).map(|(lock, is)| (lock, Some(is)));

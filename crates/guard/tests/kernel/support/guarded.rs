@@ -65,7 +65,7 @@ impl Guarded {
     }
 
     pub fn converge(&self, desired: Desired) -> Result<Observed, GuardError> {
-        self.handle.block_on(self.guard.converge(desired))
+        self.handle.block_on(self.guard.converge(desired.into()))
     }
 
     pub fn observe(&self) -> Observed {

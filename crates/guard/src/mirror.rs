@@ -23,6 +23,10 @@ const FIRST_PORT: Port = match Port::new(1) {
 /// The openings of one family whose source has one prefix length: one set of the kernel.
 pub(crate) type Slot = (Family, u8);
 
+/// Single addresses of either family: nearly every opening. Their sets are always there, so that the first
+/// opening costs no more than the next, and a packet the same whether anything is open or not.
+pub(crate) const SINGLES: [Slot; 2] = [(Family::V4, 32), (Family::V6, 128)];
+
 /// The slot an opening is kept in.
 pub(crate) fn slot(opening: &Opening) -> Slot {
     (Family::of(opening.address()), opening.source().prefix_len())

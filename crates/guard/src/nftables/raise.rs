@@ -9,7 +9,7 @@ use hourgate_core::{
 use super::State;
 use crate::{
     floor::Floor,
-    mirror::{Mirror, slot},
+    mirror::{Mirror, SINGLES, slot},
     netlink::{Element, SetOf, Survey, WireError},
     refusals::ACCESS_MAX,
 };
@@ -89,6 +89,7 @@ pub(super) fn lock_element(lock: &Lock, sessions: hourgate_core::network::Sessio
 /// The mirror of what a start finds. A lock that either the kernel or the floor has is locked.
 fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
     let mut mirror = Mirror::default();
+    SINGLES.into_iter().for_each(|slot| mirror.make_slot(slot));
     mirror.installation = floor.installation;
     mirror.locks.clone_from(&floor.locks);
     let Some(survey) = survey else { return mirror };

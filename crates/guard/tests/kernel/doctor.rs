@@ -94,7 +94,13 @@ fn the_gate_has_the_shape_that_was_designed() {
             ],
         ),
         ("replies4", vec!["meta l4proto 6 jump answered4", "meta l4proto 6 reject with tcp reset"]),
-        ("opened4", vec!["@nh,96,32 & 0xffffff00 . @nh,128,32 . th dport @open4_24 accept"]),
+        (
+            "opened4",
+            vec![
+                "@nh,96,32 . @nh,128,32 . th dport @open4_32 accept",
+                "@nh,96,32 & 0xffffff00 . @nh,128,32 . th dport @open4_24 accept",
+            ],
+        ),
     ] {
         assert_eq!(chain(&net, name), rules, "{name}");
     }
@@ -102,8 +108,8 @@ fn the_gate_has_the_shape_that_was_designed() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let listed = json["nftables"].as_array().unwrap();
     let count = |kind: &str| listed.iter().filter(|item| item.get(kind).is_some()).count();
-    assert_eq!((count("table"), count("chain"), count("set")), (1, 16, 6));
-    assert_eq!(count("rule"), 8 + 2 * 13 + 2);
+    assert_eq!((count("table"), count("chain"), count("set")), (1, 16, 8));
+    assert_eq!(count("rule"), 8 + 2 * 13 + 2 * 3);
     let set = listed.iter().filter_map(|item| item.get("set"));
     let set = set.into_iter().find(|set| set["name"] == "open4_24").unwrap();
     assert_eq!(

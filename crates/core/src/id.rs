@@ -247,7 +247,7 @@ impl FromStr for PolicyId {
 }
 
 /// The segments of `text` that stand where `pattern` has `*`, if the others agree without case.
-fn wildcards<const N: usize>(
+pub(crate) fn wildcards<const N: usize>(
     text: &str,
     pattern: impl Iterator<Item = &'static str>,
 ) -> Result<[&str; N], NotAResourceId> {

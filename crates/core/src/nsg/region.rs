@@ -1,0 +1,195 @@
+//! Sets of flows to one port of one address: exact union, intersection and difference.
+//!
+//! A flow to a port is a transport, a port it comes from, and an address it comes from. Protocols without
+//! ports go to no port, so a lock says nothing about them and they have no place here.
+
+use std::net::IpAddr;
+
+use super::{
+    addresses::Addresses,
+    flow::{Carried, Flow, Transport},
+    port::PortRange,
+    word::Side,
+};
+use crate::network::{Family, Lock, Opening};
+
+/// A set of flows to one port of one address. Which port and address is its user's to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Region {
+    tcp: Area,
+    udp: Area,
+    other: Area,
+}
+
+impl Region {
+    /// No flow.
+    pub const fn nothing() -> Region {
+        Region { tcp: Area::nothing(), udp: Area::nothing(), other: Area::nothing() }
+    }
+
+    /// Every flow of any transport, from any port of these addresses.
+    pub fn from(addresses: &Addresses) -> Region {
+        Transport::ALL.into_iter().fold(Region::nothing(), |all, transport| {
+            all.union(&Region::of(transport, &[PortRange::ALL], addresses))
+        })
+    }
+
+    /// The flows of a transport from any of these ports of these addresses.
+    pub fn of(transport: Transport, ports: &[PortRange], addresses: &Addresses) -> Region {
+        let area = ports.iter().fold(Area::nothing(), |all, range| {
+            all.combine(&Area::one(*range, addresses), Addresses::union)
+        });
+        let mut region = Region::nothing();
+        match transport {
+            Transport::Tcp => region.tcp = area,
+            Transport::Udp => region.udp = area,
+            Transport::Other => region.other = area,
+        }
+        region
+    }
+
+    /// The flows of an opening: TCP from any port of its source.
+    pub fn of_opening(opening: &Opening) -> Region {
+        Region::of(Transport::Tcp, &[PortRange::ALL], &Addresses::of([opening.source()]))
+    }
+
+    /// Whether there is no flow.
+    pub fn is_empty(&self) -> bool {
+        Transport::ALL.into_iter().all(|transport| self.area(transport).0.is_empty())
+    }
+
+    /// The flows of either.
+    #[must_use]
+    pub fn union(&self, other: &Region) -> Region {
+        self.combine(other, Addresses::union)
+    }
+
+    /// The flows of both.
+    #[must_use]
+    pub fn intersection(&self, other: &Region) -> Region {
+        self.combine(other, Addresses::intersection)
+    }
+
+    /// The flows that the other does not have.
+    #[must_use]
+    pub fn minus(&self, other: &Region) -> Region {
+        self.combine(other, Addresses::minus)
+    }
+
+    /// Whether it has a flow of a transport from a port of an address.
+    pub fn has(&self, transport: Transport, source: IpAddr, source_port: u16) -> bool {
+        let slabs = &self.area(transport).0;
+        slabs
+            .iter()
+            .find(|(ports, _)| ports.contains(source_port))
+            .is_some_and(|(_, addresses)| addresses.contains(source))
+    }
+
+    /// Whether it has a flow. Where that goes to is its user's to know.
+    pub fn contains(&self, flow: &Flow) -> bool {
+        match flow.carried() {
+            Carried::Ports { transport, source, .. } => {
+                self.has(transport, flow.address(Side::Source), source)
+            }
+            Carried::Portless(_) => false,
+        }
+    }
+
+    /// The addresses that flows in it come from, over any transport and from any port.
+    pub fn sources(&self) -> Addresses {
+        Transport::ALL
+            .into_iter()
+            .flat_map(|transport| &self.area(transport).0)
+            .fold(Addresses::nothing(), |all, (_, addresses)| all.union(addresses))
+    }
+
+    /// One of its flows to a port, for a message; none if it has none of that address's family.
+    pub fn example(&self, to: Lock) -> Option<Flow> {
+        let family = Addresses::family(Family::of(to.address));
+        Transport::ALL.into_iter().find_map(|transport| {
+            self.area(transport).0.iter().find_map(|(ports, addresses)| {
+                let from = addresses.intersection(&family).first()?;
+                // The last port: clients take theirs from the upper end, and nobody's is 0.
+                let (source, destination) = (ports.last(), to.port.number());
+                Flow::new(from, to.address, Carried::Ports { transport, source, destination })
+            })
+        })
+    }
+
+    fn area(&self, transport: Transport) -> &Area {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+            Transport::Other => &self.other,
+        }
+    }
+
+    fn combine(&self, other: &Region, with: Combine) -> Region {
+        Region {
+            tcp: self.tcp.combine(&other.tcp, with),
+            udp: self.udp.combine(&other.udp, with),
+            other: self.other.combine(&other.other, with),
+        }
+    }
+}
+
+/// How two sets of addresses become one. Of two empty sets it makes an empty one.
+type Combine = fn(&Addresses, &Addresses) -> Addresses;
+
+/// Addresses by the ports that flows come from: sorted slabs of ports, none without addresses, and none
+/// beside another of the same addresses, so that a set is written in one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Area(Vec<(PortRange, Addresses)>);
+
+static NOBODY: Addresses = Addresses::nothing();
+
+impl Area {
+    const fn nothing() -> Area {
+        Area(Vec::new())
+    }
+
+    fn one(ports: PortRange, addresses: &Addresses) -> Area {
+        if addresses.is_empty() { Area::nothing() } else { Area(vec![(ports, addresses.clone())]) }
+    }
+
+    /// Walks over both at once, from one port where either changes to the next.
+    fn combine(&self, other: &Area, with: Combine) -> Area {
+        let mut made = Area::nothing();
+        let mut from = 0;
+        loop {
+            let (a, a_until) = self.at(from);
+            let (b, b_until) = other.at(from);
+            let until = a_until.min(b_until);
+            made.append(from, until, with(a, b));
+            let Some(next) = until.checked_add(1) else { return made };
+            from = next;
+        }
+    }
+
+    /// The addresses at a port, and the last port up to which they stay the same.
+    fn at(&self, port: u16) -> (&Addresses, u16) {
+        match self.0.iter().find(|(ports, _)| port <= ports.last()) {
+            Some((ports, addresses)) if ports.first() <= port => (addresses, ports.last()),
+            Some((ports, _)) => (&NOBODY, ports.first() - 1),
+            None => (&NOBODY, u16::MAX),
+        }
+    }
+
+    fn append(&mut self, first: u16, last: u16, addresses: Addresses) {
+        let begin = match self.0.last() {
+            Some((before, same)) if *same == addresses && before.last() + 1 == first => {
+                before.first()
+            }
+            Some(_) | None => first,
+        };
+        if addresses.is_empty() {
+            return;
+        }
+        if begin < first {
+            self.0.pop();
+        }
+        if let Some(ports) = PortRange::new(begin, last) {
+            self.0.push((ports, addresses));
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A request, and what becomes of each access it asks for.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     id::{PolicyId, RequestId, VmId, VmInstance},
     network::{Opening, Port, Source},
     personal::{self, Personal},
-    policy::Vm,
+    policy::{Member, PortRule, Vm},
     role::Person,
     time::{Deadline, Timestamp},
 };
@@ -90,6 +90,12 @@ impl Access {
             Stage::Planned { .. } | Stage::Granted { .. } => false,
             Stage::Ended { opened, closed, .. } => opened.is_none() || closed.is_some(),
         }
+    }
+
+    /// The rule under which it stands, where a policy has these VMs; none for another registration.
+    pub fn rule_in<'a>(&self, members: &'a BTreeMap<VmId, Member>) -> Option<&'a PortRule> {
+        let member = members.get(&self.vm)?;
+        if member.instance == self.instance { member.rule(self.port) } else { None }
     }
 
     /// What a firewall must let through for it on that VM.

@@ -1,7 +1,7 @@
 //! The hands: one loop makes every guard agree with what must be open, and says what it saw.
 //!
 //! Read in this order: what a [`guard`] is, where the [`facts`] come from, the loop ([`reconcile`]), what it
-//! shows ([`view`]), and the guard in memory ([`fake`]).
+//! shows ([`view`], [`status`]), and the guard in memory ([`fake`]).
 
 pub mod guard;
 
@@ -9,6 +9,7 @@ pub mod facts;
 
 pub mod reconcile;
 
+pub mod status;
 pub mod view;
 
 pub mod fake;

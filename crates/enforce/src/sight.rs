@@ -15,7 +15,7 @@ use hourgate_core::{
 
 use crate::{
     known::Known,
-    view::{GuardStatus, Overdue, Reached},
+    status::{GuardStatus, Overdue, Reached},
 };
 
 /// What one guard last said.

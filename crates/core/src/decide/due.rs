@@ -1,14 +1,14 @@
 //! What time alone demands: ends, beginnings, and changes that nobody confirmed.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use super::{Unfolding, ended, loads_all_of, policy, replaced};
 use crate::{
     command::Command,
     event::{AccessId, Event},
-    grant::{Access, EndReason, Stage, Window},
-    id::{PolicyId, VmId},
-    policy::{Confirmation, Member, PortRule},
+    grant::{EndReason, Stage, Window},
+    id::PolicyId,
+    policy::Confirmation,
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance, later},
 };
@@ -104,7 +104,7 @@ fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
     // One that began a moment ago may have taken the place of this one.
     let Stage::Planned { start } = access.stage else { return Vec::new() };
     let members = state.policies.get(&request.policy).map(|policy| &policy.members);
-    let Some(rule) = rule_in(members, access) else {
+    let Some(rule) = members.and_then(|members| access.rule_in(members)) else {
         return vec![ended(id.clone(), EndReason::PolicyChanged, now)];
     };
     let longest = later(start, rule.longest);
@@ -120,13 +120,4 @@ fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
     let older = state.live().filter(|(other, _)| other.created <= request.created);
     events.extend(replaced(older, request, access, end, now));
     events
-}
-
-/// The rule under which an access stands, where a policy has these VMs.
-pub(super) fn rule_in<'a>(
-    members: Option<&'a BTreeMap<VmId, Member>>,
-    access: &Access,
-) -> Option<&'a PortRule> {
-    let member = members?.get(&access.vm)?;
-    if member.instance == access.instance { member.rule(access.port) } else { None }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{check, due::rule_in, ended};
+use super::{check, ended};
 use crate::{
     command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
     event::{Event, PolicySetBecause},
@@ -179,7 +179,8 @@ fn with_consequences(state: &State, event: Event, id: &PolicyId, now: Now) -> Ve
     let mut consequences = Vec::new();
     for (request, access) in state.live().filter(|(request, _)| request.policy == *id) {
         let access_id = access_id(request, &access.vm, access.port);
-        let rule = rule_in(members, access)
+        let rule = members
+            .and_then(|members| access.rule_in(members))
             .filter(|rule| rule.allowed.coverage(access.source) != Coverage::No);
         let Some(rule) = rule else {
             consequences.push(ended(access_id, EndReason::PolicyChanged, now));

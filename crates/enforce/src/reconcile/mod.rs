@@ -4,7 +4,7 @@
 //!
 //! - `load` turns wakes and the sweep into the last known facts, and marks what a guard must be told;
 //! - `converge`, one a guard, tells it, however many wakes came meanwhile in one statement;
-//! - `notice`, one a guard, records what was seen, in order, while the next statement is under way;
+//! - `record`, one a guard, records what was seen, in order, while the next statement is under way;
 //! - `due` is the second clock: what ends is closed from memory, even while the database is gone;
 //! - `watch`, one a guard, looks for closes that are late, even while a guard keeps us waiting.
 
@@ -13,6 +13,7 @@ mod due;
 mod lane;
 mod load;
 mod notice;
+mod record;
 mod watch;
 
 use std::{
@@ -119,9 +120,9 @@ impl Reconciler {
         for ((_, guard), lane) in guards.into_iter().zip(lanes.iter()) {
             let (shared, lane) = (|| Arc::clone(&shared), || Arc::clone(lane));
             let watch = tokio::spawn(watch::run(shared(), lane()));
-            let notice = tokio::spawn(notice::run(shared(), lane()));
+            let record = tokio::spawn(record::run(shared(), lane()));
             let converge = tokio::spawn(converge::run(shared(), lane(), guard));
-            tasks.extend([watch, notice, converge].map(|task| task.abort_handle()));
+            tasks.extend([watch, record, converge].map(|task| task.abort_handle()));
         }
         Reconciler { known, wakes, lanes, view, tasks }
     }

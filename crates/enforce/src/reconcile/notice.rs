@@ -1,10 +1,9 @@
-//! What a guard saw, recorded in order, behind the back of the next convergence.
+//! What a guard saw and is still to be recorded: the news in its word, and a bounded queue of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::Mutex,
 };
 
 use hourgate_core::{
@@ -12,10 +11,10 @@ use hourgate_core::{
     network::Opening,
     plan::{Coverage, Observed},
 };
-use tokio::{sync::Notify, time::sleep};
+use tokio::sync::Notify;
 
-use super::{Shared, lane::Lane, locked, longer};
-use crate::{facts::Facts, known::Snapshot};
+use super::locked;
+use crate::known::Snapshot;
 
 /// How many notices wait while the facts cannot be written. More are dropped, oldest first: the sweep
 /// brings anew whatever is still awaited.
@@ -26,15 +25,16 @@ const VMS_MAX: usize = 200;
 /// What a guard saw on the addresses of some VMs.
 pub(super) struct Notice {
     /// Of which VMs, and which load said that a word about them is awaited.
-    told: BTreeMap<VmId, u64>,
-    observed: Observed,
+    pub(super) told: BTreeMap<VmId, u64>,
+    pub(super) observed: Observed,
 }
 
 /// What is still to be recorded, oldest first.
 #[derive(Default)]
 pub(super) struct Notices {
     waiting: Mutex<VecDeque<Notice>>,
-    bell: Notify,
+    /// Rung when there is one more.
+    pub(super) bell: Notify,
 }
 
 impl Notice {
@@ -111,38 +111,7 @@ impl Notices {
         self.bell.notify_one();
     }
 
-    fn pop(&self) -> Option<Notice> {
+    pub(super) fn pop(&self) -> Option<Notice> {
         locked(&self.waiting).pop_front()
-    }
-}
-
-/// Records notices, one after the other; one that fails is tried until it is recorded.
-pub(super) async fn run<F: Facts>(shared: Arc<Shared<F>>, lane: Arc<Lane>) {
-    loop {
-        let Some(notice) = lane.notices.pop() else {
-            lane.notices.bell.notified().await;
-            continue;
-        };
-        let mut pause = Duration::ZERO;
-        let vms: BTreeSet<VmId> = notice.told.keys().cloned().collect();
-        let record =
-            || shared.facts.noticed(&lane.cover.name, vms.clone(), notice.observed.clone());
-        let changed = loop {
-            match record().await {
-                Ok(changed) => break changed,
-                Err(error) => {
-                    pause = longer(pause);
-                    let guard = &lane.cover.name;
-                    tracing::warn!(guard, %error, "what a guard saw cannot be recorded");
-                    sleep(pause).await;
-                }
-            }
-        };
-        let told: Vec<(VmId, u64)> = notice.told.into_iter().collect();
-        shared.known().recorded(&told);
-        if !changed.is_empty() {
-            shared.wakes.vms(changed);
-        }
-        shared.changed();
     }
 }

@@ -11,11 +11,7 @@ use hourgate_core::{
     grant::{EndReason, Stage},
     id::RequestId,
 };
-use hourgate_enforce::{
-    fake::FakeGuard,
-    guard::GuardError,
-    view::{Reached, Sight},
-};
+use hourgate_enforce::{fake::FakeGuard, guard::GuardError, status::Reached, view::Sight};
 use tokio::time::sleep;
 use world::*;
 

@@ -39,7 +39,10 @@ use hourgate_enforce::{
 use hourgate_store::{Origin, Store, TransactError};
 use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
-pub use hourgate_enforce::view::{GuardStatus, Overdue, Reached, Sight, View};
+pub use hourgate_enforce::{
+    status::{GuardStatus, Overdue, Reached},
+    view::{Sight, View},
+};
 
 use facts::StoreFacts;
 use socket::SocketGuard;

@@ -145,8 +145,6 @@ impl Nftables {
         let floor = Floor::read(&settings.state_dir)
             .map_err(|error| StartError::State { path: settings.state_dir.clone(), error })?;
         let wire = Wire::open(settings.features, settings.set_size).map_err(StartError::of)?;
-        // Listening begins before reading, so that nothing falls between.
-        let monitor = Monitor::open(wire.port()).map_err(StartError::of)?;
         let flows = Flows::open().map_err(StartError::of)?;
         let resets = Resets::open().map_err(|e| StartError::NotPermitted(e.to_string()))?;
         let mut state = State {
@@ -157,7 +155,14 @@ impl Nftables {
             foreseen: Vec::new(),
             foreseen_for: BTreeSet::new(),
         };
-        state.adopt(floor, &*clock).await.map_err(StartError::of)?;
+        // Nobody listens yet: the kernel would write down every single element for them, which takes longer
+        // with a hundred thousand than all the rest.
+        let generation = state.adopt(floor, &*clock).await.map_err(StartError::of)?;
+        let monitor = Monitor::open(state.wire.port()).map_err(StartError::of)?;
+        // Who came between was heard by nobody.
+        if state.wire.generation().await.map_err(StartError::of)? != generation {
+            state.restore(&*clock).await.map_err(StartError::of)?;
+        }
         let inner = Arc::new(Inner {
             settings,
             clock,

@@ -18,15 +18,23 @@ use crate::{
 const ATTEMPTS_MAX: u32 = 20;
 
 impl State {
-    /// Takes up what stands: locks from the kernel and the floor, openings with what they have left.
-    pub(super) async fn adopt(&mut self, floor: Floor, clock: &dyn Clock) -> Result<(), WireError> {
+    /// Takes up what stands: locks from the kernel and the floor, openings with what they have left. Says
+    /// which generation of the rules that made.
+    pub(super) async fn adopt(
+        &mut self,
+        floor: Floor,
+        clock: &dyn Clock,
+    ) -> Result<u32, WireError> {
         for _ in 0..ATTEMPTS_MAX {
+            let before = self.wire.generation().await?;
             let survey = self.wire.survey().await?;
             let now = clock.now();
             self.mirror = adopted(&floor, survey.as_ref(), now);
             match self.raise(survey.as_ref(), now).await {
+                // Each transaction makes one; with anybody else's beside ours there are more.
+                Ok(()) => return Ok(before.wrapping_add(1)),
                 Err(WireError::Raced) => {}
-                result => return result,
+                Err(error) => return Err(error),
             }
         }
         Err(WireError::Raced)

@@ -15,6 +15,7 @@ use crate::{
     opening::{self, Knocker, Openings},
     peer::{self, Peer},
     probe::{Ear, Prober},
+    rules,
     sample::Samples,
     site::{Site, door, on_client, sink, source},
     table::{Held, Row},
@@ -102,6 +103,8 @@ pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
 
     say("everybody is killed while an access runs");
     rows.push(kill_row(&mut site, &mut peer)?);
+    say("one flow through 1,000 rules");
+    rows.push(flow_row(&rules::flows()?));
     say("done");
     Ok(rows)
 }
@@ -293,6 +296,20 @@ fn restart_rows(site: &mut Site, standing: Standing) -> Outcome<Vec<Row>> {
         });
     }
     Ok(rows)
+}
+
+/// A group whose rules differ in the worst way counts.
+fn flow_row(flows: &[(&str, Samples)]) -> Row {
+    let each: Vec<String> =
+        flows.iter().map(|(kind, took)| format!("{kind} {:.2}", took.p50())).collect();
+    let most = flows.iter().map(|(_, took)| took.p50()).fold(0.0, f64::max);
+    Row {
+        figure: "one flow through a group of 1,000 rules",
+        ours: format!("{} µs", each.join(", ")),
+        target: "≤ 5 µs",
+        beside: String::new(),
+        held: Held::when(most <= 5.0),
+    }
 }
 
 fn kill_row(site: &mut Site, peer: &mut Peer) -> Outcome<Row> {

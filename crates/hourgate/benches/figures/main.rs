@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod opening;
 mod peer;
+mod rules;
 
 mod figures;
 mod table;

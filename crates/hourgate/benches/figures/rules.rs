@@ -1,0 +1,87 @@
+//! What it costs to ask a security group of a thousand rules about one flow.
+
+use std::{hint::black_box, net::IpAddr};
+
+use hourgate_core::nsg::{
+    flow::{Carried, Flow, Transport},
+    group::SecurityGroup,
+    judge::{Layers, judge},
+    rule::{RuleDraft, SecurityRule},
+    surroundings::Surroundings,
+    word::Direction,
+};
+
+use crate::{
+    Outcome,
+    clock::{millis, steady},
+    sample::Samples,
+};
+
+/// How often a group is asked for one sample.
+const ASKED: u32 = 2_000;
+/// How many samples of each group.
+const SAMPLES: u32 = 25;
+/// How many rules: as many as Azure lets a group have.
+const RULES: u16 = 1_000;
+
+/// The rule of a number.
+type Draft = fn(u16) -> RuleDraft;
+
+/// Microseconds a flow takes, by what tells the rules apart. None of them fits, so all are passed over.
+pub(crate) fn flows() -> Outcome<Vec<(&'static str, Samples)>> {
+    let kinds: [(&str, Draft); 4] = [
+        ("ports", |n| rule(n, "*", "*", &(n + 1_000).to_string())),
+        ("machines", |n| rule(n, "*", &format!("10.9.{}.{}", n / 256, n % 256), "22")),
+        ("sources", |n| rule(n, &format!("10.{}.{}.0/24", n / 256, n % 256), "*", "22")),
+        ("a tag each", |n| rule(n, "AzureLoadBalancer", "*", "22")),
+    ];
+    let network = "10.0.0.0/16".parse()?;
+    let around = Surroundings::new([network], [], []);
+    let (source, destination) = (IpAddr::from([203, 0, 113, 7]), IpAddr::from([10, 0, 0, 4]));
+    let carried = Carried::Ports { transport: Transport::Tcp, source: 50_000, destination: 22 };
+    let flow = Flow::new(source, destination, carried).ok_or("no flow")?;
+    let mut figures = Vec::new();
+    for (kind, draft) in kinds {
+        let group = group(draft)?;
+        let layers = Layers { subnet: None, nic: Some(&group) };
+        let ask = || {
+            for _ in 0..ASKED {
+                let (layers, flow) = (black_box(layers), black_box(&flow));
+                black_box(judge(layers, Direction::Inbound, flow, &around).access);
+            }
+        };
+        let samples = (0..SAMPLES).map(|_| {
+            let began = steady();
+            ask();
+            millis(steady() - began) * 1_000.0 / f64::from(ASKED)
+        });
+        figures.push((kind, Samples::of(samples)));
+    }
+    Ok(figures)
+}
+
+fn group(draft: Draft) -> Outcome<SecurityGroup> {
+    let id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/bench\
+              /providers/Microsoft.Network/networkSecurityGroups/thousand";
+    let id = id.parse().map_err(|_| "no id of a group")?;
+    let rules: Result<Vec<SecurityRule>, _> =
+        (0..RULES).map(|n| SecurityRule::new(&draft(n))).collect();
+    let rules = rules.map_err(|faults| format!("no rule: {faults:?}"))?;
+    Ok(SecurityGroup::new(id, rules).map_err(|faults| format!("no group: {faults:?}"))?)
+}
+
+fn rule(n: u16, source: &str, destination: &str, port: &str) -> RuleDraft {
+    let one = |text: &str| vec![text.to_owned()];
+    RuleDraft {
+        name: format!("rule-{n}"),
+        description: None,
+        priority: i64::from(n) + 100,
+        direction: "Inbound".to_owned(),
+        access: "Allow".to_owned(),
+        protocol: "Tcp".to_owned(),
+        sources: one(source),
+        source_ports: one("*"),
+        destinations: one(destination),
+        destination_ports: one(port),
+    }
+}

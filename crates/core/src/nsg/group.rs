@@ -91,7 +91,7 @@ impl SecurityGroup {
     ) -> &SecurityRule {
         let own = self
             .sieve(direction)
-            .candidates(flow)
+            .candidates(flow, surroundings)
             .map(|place| &self.rules[place])
             .find(|rule| rule.matches(flow, surroundings));
         let defaults = Defaults::of(direction);

@@ -1,53 +1,101 @@
 //! A group's rules as a few numbers each, so that most rules are passed over without being read.
 //!
-//! A thousand rules are looked at for each flow. What is kept here of a rule is never narrower than the
-//! rule: what it lets pass is then compared with the rule itself, so a mistake in speed cannot widen one.
+//! A thousand rules are looked at for each flow, so a line fits into a cache line, and what few rules need
+//! stands beside. What is kept here of a rule is never narrower than the rule: what it lets pass is then
+//! compared with the rule itself, so a mistake in speed cannot widen one.
 
 use std::net::IpAddr;
 
 use super::{
     flow::{Carried, Flow, Portless, Transport},
-    place::Places,
-    port::Ports,
+    place::{Places, Prefix, ServiceTag},
+    port::{PortRange, Ports},
     rule::SecurityRule,
+    surroundings::Surroundings,
     word::{Direction, Side},
 };
 use crate::network::Family;
 
 /// The rules of one direction, by their numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Sieve(Vec<Line>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sieve {
+    lines: Vec<Line>,
+    lists: Lists,
+}
 
 /// What is kept of a rule.
 #[derive(Clone, Debug)]
 struct Line {
-    source: Bits,
-    destination: Bits,
-    source_ports: (u16, u16),
-    destination_ports: (u16, u16),
+    source: End,
+    destination: End,
     /// Where the rule stands in its group; a group has fewer rules than 65536.
     place: u16,
     /// One bit for each protocol that can match.
     protocols: u8,
     /// One bit for each family that can match.
     families: u8,
+    /// Where the lists of the rule stand, if the two ends do not say it all.
+    more: Option<u16>,
 }
 
-/// The first bits that all addresses of a side have, left-aligned in 64.
+/// One side of a rule.
+#[derive(Clone, Debug)]
+struct End {
+    /// The first bits that all its prefixes have, of the first 64.
+    bits: u64,
+    /// Which bits those are.
+    mask: u64,
+    /// From the first of its ports to the last.
+    ports: PortRange,
+    /// The bit of its tag, or [`NO_TAG`].
+    tag: u8,
+}
+
+/// What does not fit into lines.
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    of_rules: Vec<[Listed; 2]>,
+    prefixes: Vec<Bits>,
+    ranges: Vec<PortRange>,
+}
+
+/// Where the prefixes and the ranges of one side stand among all; nowhere where its end says it all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Listed {
+    prefixes: Part,
+    ranges: Part,
+}
+
+/// From where to where some of many stand. A group names at most 4,000 on a side.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    start: u16,
+    end: u16,
+}
+
+/// A prefix as the first bits of its addresses, left-aligned.
 #[derive(Clone, Copy, Debug)]
 struct Bits {
-    bits: u64,
-    mask: u64,
+    bits: u128,
+    mask: u128,
 }
 
 /// The same numbers of a flow.
 struct Wanted {
-    source: u64,
-    destination: u64,
-    source_port: u16,
-    destination_port: u16,
+    source: WantedEnd,
+    destination: WantedEnd,
     protocol: u8,
     family: u8,
+}
+
+struct WantedEnd {
+    address: u128,
+    /// The first half of the address.
+    half: u64,
+    /// Without a port only rules of every port can match, and those have 0 too.
+    port: u16,
+    /// The bits of the tags that the address has, and [`NO_TAG`].
+    tags: u8,
 }
 
 impl Sieve {
@@ -55,67 +103,153 @@ impl Sieve {
         let mut places: Vec<(u16, &SecurityRule)> =
             (0..).zip(rules).filter(|(_, rule)| rule.direction() == direction).collect();
         places.sort_by_key(|(_, rule)| rule.priority());
-        Sieve(places.into_iter().map(|(place, rule)| Line::new(place, rule)).collect())
+        let mut sieve = Sieve::default();
+        for (place, rule) in places {
+            let end = |side| End::new(rule.places(side), rule.ports(side));
+            let line = Line {
+                source: end(Side::Source),
+                destination: end(Side::Destination),
+                place,
+                protocols: protocols(rule),
+                families: families(rule.places(Side::Source))
+                    & families(rule.places(Side::Destination)),
+                more: sieve.lists.keep(rule),
+            };
+            sieve.lines.push(line);
+        }
+        sieve
     }
 
     /// Where the rules stand in their group, in the order in which they are looked at.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().map(|line| usize::from(line.place))
+        self.lines.iter().map(|line| usize::from(line.place))
     }
 
     /// Where the rules stand that can match a flow, in the order in which they are looked at.
-    pub(super) fn candidates(&self, flow: &Flow) -> impl Iterator<Item = usize> {
-        let wanted = Wanted::new(flow);
-        self.0
+    pub(super) fn candidates(
+        &self,
+        flow: &Flow,
+        surroundings: &Surroundings,
+    ) -> impl Iterator<Item = usize> {
+        let wanted = Wanted::new(flow, surroundings);
+        self.lines
             .iter()
-            .filter(move |line| line.can_match(&wanted))
+            .filter(move |line| line.can_match(&wanted) && self.lists.can_match(line, &wanted))
             .map(|line| usize::from(line.place))
     }
 }
 
 impl Line {
-    fn new(place: u16, rule: &SecurityRule) -> Line {
-        let (sources, destinations) = (rule.places(Side::Source), rule.places(Side::Destination));
-        let (from, to) = (rule.ports(Side::Source), rule.ports(Side::Destination));
-        let every_port = from.is_every_port() && to.is_every_port();
-        let transports = Transport::ALL
-            .into_iter()
-            .filter(|transport| rule.protocol().covers_transport(*transport))
-            .map(transport_bit);
-        let portless = Portless::ALL
-            .into_iter()
-            .filter(|portless| every_port && rule.protocol().covers(Carried::Portless(*portless)))
-            .map(portless_bit);
-        Line {
-            source: Bits::of(sources),
-            destination: Bits::of(destinations),
-            source_ports: hull(from),
-            destination_ports: hull(to),
-            place,
-            protocols: transports.chain(portless).fold(0, |all, bit| all | bit),
-            families: families(sources) & families(destinations),
-        }
-    }
-
     fn can_match(&self, wanted: &Wanted) -> bool {
-        let within = |(first, last): (u16, u16), port: u16| first <= port && port <= last;
         self.protocols & wanted.protocol != 0
             && self.families & wanted.family != 0
-            && within(self.destination_ports, wanted.destination_port)
-            && self.destination.has(wanted.destination)
-            && self.source.has(wanted.source)
-            && within(self.source_ports, wanted.source_port)
+            && self.destination.can_be(&wanted.destination)
+            && self.source.can_be(&wanted.source)
     }
 }
 
+impl End {
+    fn new(places: &Places, ports: &Ports) -> End {
+        let prefixes = places.prefixes().iter().map(Bits::of);
+        let common = prefixes.reduce(Bits::common).unwrap_or(Bits::ANY);
+        let ranges = ports.ranges();
+        let first = ranges.iter().map(|range| range.first()).min().unwrap_or(0);
+        let last = ranges.iter().map(|range| range.last()).max().unwrap_or(u16::MAX);
+        End {
+            bits: half(common.bits),
+            mask: half(common.mask),
+            ports: PortRange::new(first, last).unwrap_or(PortRange::ALL),
+            tag: match places {
+                Places::Tag(tag) => tag_bit(*tag),
+                Places::Any | Places::Prefixes(_) | Places::Asgs(_) => NO_TAG,
+            },
+        }
+    }
+
+    fn can_be(&self, wanted: &WantedEnd) -> bool {
+        self.ports.contains(wanted.port)
+            && (wanted.half ^ self.bits) & self.mask == 0
+            && self.tag & wanted.tags != 0
+    }
+}
+
+impl Lists {
+    /// Keeps the lists of a rule, and says where, unless its line says it all.
+    fn keep(&mut self, rule: &SecurityRule) -> Option<u16> {
+        let place = u16::try_from(self.of_rules.len()).ok()?;
+        let mut needed = false;
+        let lists = [Side::Source, Side::Destination].map(|side| {
+            let mut listed = Listed::default();
+            let prefixes: Vec<Bits> = rule.places(side).prefixes().iter().map(Bits::of).collect();
+            let is_half = |prefix: &Bits| prefix.mask == prefix.mask & FIRST_HALF;
+            if prefixes.len() > 1 || !prefixes.iter().all(is_half) {
+                listed.prefixes = appended(&mut self.prefixes, &prefixes);
+            }
+            let ranges = rule.ports(side).ranges();
+            if ranges.len() > 1 {
+                listed.ranges = appended(&mut self.ranges, ranges);
+            }
+            needed |= listed.prefixes.is_somewhere() || listed.ranges.is_somewhere();
+            listed
+        });
+        needed.then(|| {
+            self.of_rules.push(lists);
+            place
+        })
+    }
+
+    fn can_match(&self, line: &Line, wanted: &Wanted) -> bool {
+        let Some(place) = line.more else { return true };
+        let [source, destination] = &self.of_rules[usize::from(place)];
+        self.can_be(source, &wanted.source) && self.can_be(destination, &wanted.destination)
+    }
+
+    fn can_be(&self, listed: &Listed, wanted: &WantedEnd) -> bool {
+        listed.prefixes.any(&self.prefixes, |prefix| prefix.has(wanted.address))
+            && listed.ranges.any(&self.ranges, |range| range.contains(wanted.port))
+    }
+}
+
+impl Part {
+    fn is_somewhere(self) -> bool {
+        self.end > 0
+    }
+
+    /// Whether one of these has it; nowhere says nothing against it.
+    fn any<T>(self, all: &[T], has: impl Fn(&T) -> bool) -> bool {
+        !self.is_somewhere() || all[usize::from(self.start)..usize::from(self.end)].iter().any(has)
+    }
+}
+
+/// Where they stand then; nowhere if there are too many, which is not narrower: the rule itself is asked.
+fn appended<T: Copy>(all: &mut Vec<T>, these: &[T]) -> Part {
+    let (start, end) = (u16::try_from(all.len()), u16::try_from(all.len() + these.len()));
+    let (Ok(start), Ok(end)) = (start, end) else { return Part::default() };
+    all.extend_from_slice(these);
+    Part { start, end }
+}
+
+const FIRST_HALF: u128 = u128::MAX << 64;
+
+fn half(bits: u128) -> u64 {
+    // The shift leaves 64 bits.
+    (bits >> 64) as u64
+}
+
 impl Wanted {
-    fn new(flow: &Flow) -> Wanted {
+    fn new(flow: &Flow, surroundings: &Surroundings) -> Wanted {
+        let end = |side| WantedEnd {
+            address: left_aligned(flow.address(side)),
+            half: half(left_aligned(flow.address(side))),
+            port: flow.port(side).unwrap_or(0),
+            tags: ServiceTag::ALL
+                .into_iter()
+                .filter(|tag| surroundings.tag(*tag).contains(flow.address(side)))
+                .fold(NO_TAG, |tags, tag| tags | tag_bit(tag)),
+        };
         Wanted {
-            source: left_aligned(flow.address(Side::Source)),
-            destination: left_aligned(flow.address(Side::Destination)),
-            // Without ports only rules of every port can match, and those have 0 too.
-            source_port: flow.port(Side::Source).unwrap_or(0),
-            destination_port: flow.port(Side::Destination).unwrap_or(0),
+            source: end(Side::Source),
+            destination: end(Side::Destination),
             protocol: match flow.carried() {
                 Carried::Ports { transport, .. } => transport_bit(transport),
                 Carried::Portless(portless) => portless_bit(portless),
@@ -128,35 +262,46 @@ impl Wanted {
 impl Bits {
     const ANY: Bits = Bits { bits: 0, mask: 0 };
 
-    fn of(places: &Places) -> Bits {
-        let mut prefixes = places.prefixes().iter().map(|prefix| prefix.net());
-        let Some(first) = prefixes.next() else { return Bits::ANY };
-        let bits = left_aligned(first.addr());
-        let common = prefixes.fold(u32::from(first.prefix_len()), |common, net| {
-            let same = (left_aligned(net.addr()) ^ bits).leading_zeros();
-            common.min(u32::from(net.prefix_len())).min(same)
-        });
-        let mask = u64::MAX.checked_shr(common).map_or(u64::MAX, |behind| !behind);
-        Bits { bits: bits & mask, mask }
+    fn of(prefix: &Prefix) -> Bits {
+        let net = prefix.net();
+        Bits { bits: left_aligned(net.addr()), mask: first_bits(u32::from(net.prefix_len())) }
     }
 
-    fn has(self, address: u64) -> bool {
+    fn common(self, other: Bits) -> Bits {
+        let same = first_bits((self.bits ^ other.bits).leading_zeros());
+        let mask = self.mask & other.mask & same;
+        Bits { bits: self.bits & mask, mask }
+    }
+
+    fn has(self, address: u128) -> bool {
         (address ^ self.bits) & self.mask == 0
     }
 }
 
-fn left_aligned(address: IpAddr) -> u64 {
+fn first_bits(length: u32) -> u128 {
+    u128::MAX.checked_shr(length).map_or(u128::MAX, |behind| !behind)
+}
+
+fn left_aligned(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V4(v4) => u64::from(v4.to_bits()) << 32,
-        // The other half is left to the rule itself.
-        IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 
-fn hull(ports: &Ports) -> (u16, u16) {
-    let first = ports.ranges().iter().map(|range| range.first()).min().unwrap_or(0);
-    let last = ports.ranges().iter().map(|range| range.last()).max().unwrap_or(u16::MAX);
-    (first, last)
+/// The protocols that can match: those without ports only where the rule names every port.
+fn protocols(rule: &SecurityRule) -> u8 {
+    let every_port =
+        [Side::Source, Side::Destination].into_iter().all(|side| rule.ports(side).is_every_port());
+    let transports = Transport::ALL
+        .into_iter()
+        .filter(|transport| rule.protocol().covers_transport(*transport))
+        .map(transport_bit);
+    let portless = Portless::ALL
+        .into_iter()
+        .filter(|portless| every_port && rule.protocol().covers(Carried::Portless(*portless)))
+        .map(portless_bit);
+    transports.chain(portless).fold(0, |all, bit| all | bit)
 }
 
 fn families(places: &Places) -> u8 {
@@ -168,6 +313,17 @@ fn family_bit(family: Family) -> u8 {
     match family {
         Family::V4 => 1,
         Family::V6 => 1 << 1,
+    }
+}
+
+/// What every address has, and every side that names no tag.
+const NO_TAG: u8 = 1 << 7;
+
+fn tag_bit(tag: ServiceTag) -> u8 {
+    match tag {
+        ServiceTag::VirtualNetwork => 1,
+        ServiceTag::Internet => 1 << 1,
+        ServiceTag::AzureLoadBalancer => 1 << 2,
     }
 }
 

@@ -41,10 +41,10 @@ struct Line {
 /// One side of a rule.
 #[derive(Clone, Debug)]
 struct End {
-    /// The first bits that all its prefixes have, of the first 64.
+    /// What all its prefixes have in common: the fields of [`Bits`], which alone would be padded.
     bits: u64,
-    /// Which bits those are.
     mask: u64,
+    half: Half,
     /// From the first of its ports to the last.
     ports: PortRange,
     /// The bit of its tag, or [`NO_TAG`].
@@ -73,11 +73,20 @@ struct Part {
     end: u16,
 }
 
-/// A prefix as the first bits of its addresses, left-aligned.
+/// Bits that all addresses of a prefix have, in one half of a left-aligned address.
+///
+/// Of a prefix longer than a half only the second is kept: machines of one subnet differ in that.
 #[derive(Clone, Copy, Debug)]
 struct Bits {
-    bits: u128,
-    mask: u128,
+    bits: u64,
+    mask: u64,
+    half: Half,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    First = 0,
+    Second = 1,
 }
 
 /// The same numbers of a flow.
@@ -89,9 +98,8 @@ struct Wanted {
 }
 
 struct WantedEnd {
-    address: u128,
-    /// The first half of the address.
-    half: u64,
+    /// The address, by [`Half`].
+    halves: [u64; 2],
     /// Without a port only rules of every port can match, and those have 0 too.
     port: u16,
     /// The bits of the tags that the address has, and [`NO_TAG`].
@@ -151,13 +159,14 @@ impl Line {
 impl End {
     fn new(places: &Places, ports: &Ports) -> End {
         let prefixes = places.prefixes().iter().map(Bits::of);
-        let common = prefixes.reduce(Bits::common).unwrap_or(Bits::ANY);
+        let Bits { bits, mask, half } = prefixes.reduce(Bits::common).unwrap_or(Bits::ANY);
         let ranges = ports.ranges();
         let first = ranges.iter().map(|range| range.first()).min().unwrap_or(0);
         let last = ranges.iter().map(|range| range.last()).max().unwrap_or(u16::MAX);
         End {
-            bits: half(common.bits),
-            mask: half(common.mask),
+            bits,
+            mask,
+            half,
             ports: PortRange::new(first, last).unwrap_or(PortRange::ALL),
             tag: match places {
                 Places::Tag(tag) => tag_bit(*tag),
@@ -168,7 +177,7 @@ impl End {
 
     fn can_be(&self, wanted: &WantedEnd) -> bool {
         self.ports.contains(wanted.port)
-            && (wanted.half ^ self.bits) & self.mask == 0
+            && Bits { bits: self.bits, mask: self.mask, half: self.half }.has(wanted)
             && self.tag & wanted.tags != 0
     }
 }
@@ -181,8 +190,7 @@ impl Lists {
         let lists = [Side::Source, Side::Destination].map(|side| {
             let mut listed = Listed::default();
             let prefixes: Vec<Bits> = rule.places(side).prefixes().iter().map(Bits::of).collect();
-            let is_half = |prefix: &Bits| prefix.mask == prefix.mask & FIRST_HALF;
-            if prefixes.len() > 1 || !prefixes.iter().all(is_half) {
+            if prefixes.len() > 1 {
                 listed.prefixes = appended(&mut self.prefixes, &prefixes);
             }
             let ranges = rule.ports(side).ranges();
@@ -205,7 +213,7 @@ impl Lists {
     }
 
     fn can_be(&self, listed: &Listed, wanted: &WantedEnd) -> bool {
-        listed.prefixes.any(&self.prefixes, |prefix| prefix.has(wanted.address))
+        listed.prefixes.any(&self.prefixes, |prefix| prefix.has(wanted))
             && listed.ranges.any(&self.ranges, |range| range.contains(wanted.port))
     }
 }
@@ -229,23 +237,16 @@ fn appended<T: Copy>(all: &mut Vec<T>, these: &[T]) -> Part {
     Part { start, end }
 }
 
-const FIRST_HALF: u128 = u128::MAX << 64;
-
-fn half(bits: u128) -> u64 {
-    // The shift leaves 64 bits.
-    (bits >> 64) as u64
-}
-
 impl Wanted {
     fn new(flow: &Flow, surroundings: &Surroundings) -> Wanted {
-        let end = |side| WantedEnd {
-            address: left_aligned(flow.address(side)),
-            half: half(left_aligned(flow.address(side))),
-            port: flow.port(side).unwrap_or(0),
-            tags: ServiceTag::ALL
+        let end = |side| {
+            let halves = halves(flow.address(side));
+            let port = flow.port(side).unwrap_or(0);
+            let tags = ServiceTag::ALL
                 .into_iter()
                 .filter(|tag| surroundings.tag(*tag).contains(flow.address(side)))
-                .fold(NO_TAG, |tags, tag| tags | tag_bit(tag)),
+                .fold(NO_TAG, |tags, tag| tags | tag_bit(tag));
+            WantedEnd { halves, port, tags }
         };
         Wanted {
             source: end(Side::Source),
@@ -260,32 +261,46 @@ impl Wanted {
 }
 
 impl Bits {
-    const ANY: Bits = Bits { bits: 0, mask: 0 };
+    const ANY: Bits = Bits { bits: 0, mask: 0, half: Half::First };
 
     fn of(prefix: &Prefix) -> Bits {
-        let net = prefix.net();
-        Bits { bits: left_aligned(net.addr()), mask: first_bits(u32::from(net.prefix_len())) }
+        let [first, second] = halves(prefix.net().addr());
+        match prefix.net().prefix_len().checked_sub(64) {
+            None | Some(0) => {
+                let mask = first_bits(prefix.net().prefix_len());
+                Bits { bits: first, mask, half: Half::First }
+            }
+            Some(length) => Bits { bits: second, mask: first_bits(length), half: Half::Second },
+        }
     }
 
     fn common(self, other: Bits) -> Bits {
-        let same = first_bits((self.bits ^ other.bits).leading_zeros());
+        if self.half != other.half {
+            return Bits::ANY;
+        }
+        // The bits before the first in which they differ; all 64 where they do not.
+        let same = u64::MAX
+            .checked_shr((self.bits ^ other.bits).leading_zeros())
+            .map_or(u64::MAX, |behind| !behind);
         let mask = self.mask & other.mask & same;
-        Bits { bits: self.bits & mask, mask }
+        Bits { bits: self.bits & mask, mask, half: self.half }
     }
 
-    fn has(self, address: u128) -> bool {
-        (address ^ self.bits) & self.mask == 0
+    fn has(self, wanted: &WantedEnd) -> bool {
+        (wanted.halves[self.half as usize] ^ self.bits) & self.mask == 0
     }
 }
 
-fn first_bits(length: u32) -> u128 {
-    u128::MAX.checked_shr(length).map_or(u128::MAX, |behind| !behind)
+fn first_bits(length: u8) -> u64 {
+    u64::MAX.checked_shr(u32::from(length)).map_or(u64::MAX, |behind| !behind)
 }
 
-fn left_aligned(address: IpAddr) -> u128 {
+/// The two halves of an address, left-aligned in 128 bits.
+fn halves(address: IpAddr) -> [u64; 2] {
     match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
-        IpAddr::V6(v6) => v6.to_bits(),
+        IpAddr::V4(v4) => [u64::from(v4.to_bits()) << 32, 0],
+        // Each has 64 bits.
+        IpAddr::V6(v6) => [(v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
     }
 }
 

@@ -6,7 +6,7 @@ use hourgate_core::{
     network::Lock,
     nsg::{
         band::Band,
-        flow::Flow,
+        flow::{Carried, Flow, Transport},
         grant_rule::grant_rule,
         group::SecurityGroup,
         hold::{breaks, standing},
@@ -163,7 +163,7 @@ impl Scene {
 
     /// Whether a grant that runs is for a flow.
     fn granted(&self, flow: &Flow) -> bool {
-        let tcp = format!("{:?}", flow.carried()).contains("Tcp");
+        let tcp = matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. });
         let from = naive::point(flow.address(Side::Source));
         tcp && self
             .groups

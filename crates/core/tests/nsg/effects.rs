@@ -3,10 +3,12 @@
 use hourgate_core::nsg::{
     band::Band,
     cure::Cure,
+    flow::{Carried, Transport},
     grant_rule::grant_rule,
     judge::Layer,
     rule::RuleDraft,
     takes_effect::{Blocked, GrantNumbers, takes_effect},
+    word::{Direction, Side},
 };
 use proptest::{prelude::*, sample::select};
 
@@ -183,8 +185,8 @@ proptest! {
         let drafts: Vec<_> = with.rules().collect();
         let (first, last) = naive::ends(source);
         for flow in naive::flows_to((ip("10.0.0.4"), 22), &drafts, &[&world], &[source]) {
-            let at = naive::point(flow.address(hourgate_core::nsg::word::Side::Source));
-            let tcp = format!("{:?}", flow.carried()).contains("Tcp");
+            let at = naive::point(flow.address(Side::Source));
+            let tcp = matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. });
             if !tcp || at < first || last < at {
                 prop_assert!(blocked.iter().all(|b| !b.flows.contains(&flow)));
                 continue;
@@ -195,8 +197,7 @@ proptest! {
                     Layer::Nic => &with.nic,
                 };
                 let Some(rules) = rules else { continue };
-                let way = hourgate_core::nsg::word::Direction::Inbound;
-                let (by, allow) = naive::decides(rules, &world, way, &flow);
+                let (by, allow) = naive::decides(rules, &world, Direction::Inbound, &flow);
                 let told: Vec<_> = blocked
                     .iter()
                     .filter(|b| b.layer == layer && b.flows.contains(&flow))

@@ -91,7 +91,7 @@ fn rules_are_given_back_as_sent_and_looked_at_by_number() {
         &[
             "c 300 Allow * * > *",
             "a 100 Deny * * > *",
-            "o 50 Allow * * > * out".replace("50", "150").as_str(),
+            "o 150 Allow * * > * out",
             "b 200 Allow * * > *",
         ],
     );

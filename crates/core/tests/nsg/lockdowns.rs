@@ -13,7 +13,7 @@ use hourgate_core::{
         },
         passing::passing,
         place::ServiceTag,
-        rule::SecurityRule,
+        rule::{RuleDraft, SecurityRule},
         word::{Direction, Side},
     },
 };
@@ -315,7 +315,7 @@ fn is_narrow(texts: &[String]) -> bool {
 }
 
 /// Every number that a rule of these has inwards.
-fn used(rules: &[hourgate_core::nsg::rule::RuleDraft]) -> BTreeSet<i64> {
+fn used(rules: &[RuleDraft]) -> BTreeSet<i64> {
     rules.iter().filter(|r| r.direction == "Inbound").map(|r| r.priority).collect()
 }
 
@@ -327,7 +327,7 @@ fn holds(groups: &Groups, to: Lock, exceptions: Exceptions) -> Result<(), TestCa
         prop_assert_eq!(found, Err(LockdownRefusal::MissingSecurityGroup));
         return Ok(());
     };
-    let speaks = |rule: &&hourgate_core::nsg::rule::RuleDraft| {
+    let speaks = |rule: &&RuleDraft| {
         let family = |text: &String| {
             !text.contains(['.', ':'])
                 || text.starts_with('/')

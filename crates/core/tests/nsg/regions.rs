@@ -4,7 +4,7 @@ use hourgate_core::{
     network::{Lock, Opening},
     nsg::{
         addresses::Addresses,
-        flow::{Carried, Flow, Transport},
+        flow::{Carried, Flow, Portless, Transport},
         judge::judge,
         passing::passing,
         port::PortRange,
@@ -176,7 +176,7 @@ fn an_opening_is_tcp_from_every_port_of_its_source() {
     assert!(region.has(Transport::Tcp, ip("203.0.113.255"), 0));
     assert!(!region.has(Transport::Tcp, ip("203.0.114.0"), 50_000));
     assert!(!region.has(Transport::Udp, ip("203.0.113.7"), 50_000));
-    let carried = Carried::Portless(hourgate_core::nsg::flow::Portless::Icmp);
+    let carried = Carried::Portless(Portless::Icmp);
     let ping = Flow::new(ip("203.0.113.7"), ip("10.0.0.4"), carried).expect("a flow");
     assert!(!region.contains(&ping), "what has no port goes to none");
 }

@@ -4,10 +4,14 @@
 //! stands beside. What is kept here of a rule is never narrower than the rule: what it lets pass is then
 //! compared with the rule itself, so a mistake in speed cannot widen one.
 
-use std::net::IpAddr;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+};
 
 use super::{
     flow::{Carried, Flow, Portless, Transport},
+    id::AsgId,
     place::{Places, Prefix, ServiceTag},
     port::{PortRange, Ports},
     rule::SecurityRule,
@@ -47,8 +51,8 @@ struct End {
     half: Half,
     /// From the first of its ports to the last.
     ports: PortRange,
-    /// The bit of its tag, or [`NO_TAG`].
-    tag: u8,
+    /// The bits of its tag or of its application security groups, or [`NO_NAME`].
+    names: u8,
 }
 
 /// What does not fit into lines.
@@ -102,8 +106,8 @@ struct WantedEnd {
     halves: [u64; 2],
     /// Without a port only rules of every port can match, and those have 0 too.
     port: u16,
-    /// The bits of the tags that the address has, and [`NO_TAG`].
-    tags: u8,
+    /// The bits of the names that the address has, and [`NO_NAME`].
+    names: u8,
 }
 
 impl Sieve {
@@ -168,9 +172,12 @@ impl End {
             mask,
             half,
             ports: PortRange::new(first, last).unwrap_or(PortRange::ALL),
-            tag: match places {
+            names: match places {
                 Places::Tag(tag) => tag_bit(*tag),
-                Places::Any | Places::Prefixes(_) | Places::Asgs(_) => NO_TAG,
+                Places::Asgs(asgs) => {
+                    asgs.as_slice().iter().fold(0, |names, asg| names | asg_bit(asg))
+                }
+                Places::Any | Places::Prefixes(_) => NO_NAME,
             },
         }
     }
@@ -178,7 +185,7 @@ impl End {
     fn can_be(&self, wanted: &WantedEnd) -> bool {
         self.ports.contains(wanted.port)
             && Bits { bits: self.bits, mask: self.mask, half: self.half }.has(wanted)
-            && self.tag & wanted.tags != 0
+            && self.names & wanted.names != 0
     }
 }
 
@@ -245,8 +252,10 @@ impl Wanted {
             let tags = ServiceTag::ALL
                 .into_iter()
                 .filter(|tag| surroundings.tag(*tag).contains(flow.address(side)))
-                .fold(NO_TAG, |tags, tag| tags | tag_bit(tag));
-            WantedEnd { halves, port, tags }
+                .map(tag_bit);
+            let asgs = surroundings.asgs_of(flow.address(side)).map(asg_bit);
+            let names = tags.chain(asgs).fold(NO_NAME, |names, bit| names | bit);
+            WantedEnd { halves, port, names }
         };
         Wanted {
             source: end(Side::Source),
@@ -331,8 +340,16 @@ fn family_bit(family: Family) -> u8 {
     }
 }
 
-/// What every address has, and every side that names no tag.
-const NO_TAG: u8 = 1 << 7;
+/// What every address has, and every side that names nothing.
+const NO_NAME: u8 = 1 << 7;
+/// The bits that stand for application security groups, several for each: a line has room for no more.
+const ASG_BITS: [u8; 4] = [1 << 3, 1 << 4, 1 << 5, 1 << 6];
+
+fn asg_bit(asg: &AsgId) -> u8 {
+    let mut hasher = DefaultHasher::new();
+    asg.hash(&mut hasher);
+    ASG_BITS[(hasher.finish() % 4) as usize]
+}
 
 fn tag_bit(tag: ServiceTag) -> u8 {
     match tag {

@@ -94,6 +94,11 @@ impl Surroundings {
         }
     }
 
+    /// The application security groups that an address is in.
+    pub(super) fn asgs_of(&self, address: IpAddr) -> impl Iterator<Item = &AsgId> {
+        self.asgs.iter().filter(move |(_, of)| of.contains(address)).map(|(asg, _)| asg)
+    }
+
     /// Whether an address is among places.
     pub fn places_contain(&self, places: &Places, address: IpAddr) -> bool {
         match places {

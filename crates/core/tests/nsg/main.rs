@@ -18,5 +18,4 @@ mod naive;
 mod random;
 mod regions;
 mod scene;
-mod speed;
 mod tags;

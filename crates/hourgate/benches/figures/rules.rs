@@ -21,6 +21,9 @@ use crate::{
 const ASKED: u32 = 2_000;
 /// How many samples of each group.
 const SAMPLES: u32 = 25;
+/// An application security group, without its number.
+const NAMED: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/bench\
+                     /providers/Microsoft.Network/applicationSecurityGroups/named-";
 /// How many rules: as many as Azure lets a group have.
 const RULES: u16 = 1_000;
 
@@ -29,14 +32,24 @@ type Draft = fn(u16) -> RuleDraft;
 
 /// Microseconds a flow takes, by what tells the rules apart. None of them fits, so all are passed over.
 pub(crate) fn flows() -> Outcome<Vec<(&'static str, Samples)>> {
-    let kinds: [(&str, Draft); 4] = [
+    let kinds: [(&str, Draft); 6] = [
         ("ports", |n| rule(n, "*", "*", &(n + 1_000).to_string())),
         ("machines", |n| rule(n, "*", &format!("10.9.{}.{}", n / 256, n % 256), "22")),
         ("sources", |n| rule(n, &format!("10.{}.{}.0/24", n / 256, n % 256), "*", "22")),
-        ("a tag each", |n| rule(n, "AzureLoadBalancer", "*", "22")),
+        ("two sources", |n| {
+            let mut rule = rule(n, "9.0.0.0/24", "*", "22");
+            rule.sources.push(format!("130.{}.{}.0/24", n / 256, n % 256));
+            rule
+        }),
+        ("a tag", |n| rule(n, "AzureLoadBalancer", "*", "22")),
+        ("a group of machines", |n| rule(n, &format!("{NAMED}{}", n % 20), "*", "22")),
     ];
     let network = "10.0.0.0/16".parse()?;
-    let around = Surroundings::new([network], [], []);
+    let named: Result<Vec<_>, _> = (0..20).map(|n| format!("{NAMED}{n}").parse()).collect();
+    let named = named.map_err(|_| "no id of a group of machines")?;
+    let members = |n: u8| vec![IpAddr::from([10, 0, 1, n])];
+    let named = named.into_iter().zip(0..).map(|(id, n)| (id, members(n)));
+    let around = Surroundings::new([network], [], named);
     let (source, destination) = (IpAddr::from([203, 0, 113, 7]), IpAddr::from([10, 0, 0, 4]));
     let carried = Carried::Ports { transport: Transport::Tcp, source: 50_000, destination: 22 };
     let flow = Flow::new(source, destination, carried).ok_or("no flow")?;

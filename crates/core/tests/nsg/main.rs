@@ -18,5 +18,6 @@ mod naive;
 mod random;
 mod regions;
 mod scene;
+mod screens;
 mod speed;
 mod tags;

@@ -12,6 +12,8 @@ use crate::{
     mirror::{Mirror, SINGLES, slot},
     netlink::{Element, SetOf, Survey, WireError},
     refusals::ACCESS_MAX,
+    remembered::Remembered,
+    screened::Change,
 };
 
 /// How often somebody else may get between before we give up.
@@ -19,11 +21,21 @@ const ATTEMPTS_MAX: u32 = 20;
 
 impl State {
     /// Takes up what stands: locks from the kernel and the floor, openings with what they have left.
-    pub(super) async fn adopt(&mut self, floor: Floor, clock: &dyn Clock) -> Result<(), WireError> {
+    pub(super) async fn adopt(
+        &mut self,
+        floor: Floor,
+        remembered: Option<Remembered>,
+        clock: &dyn Clock,
+    ) -> Result<(), WireError> {
         for _ in 0..ATTEMPTS_MAX {
             let survey = self.wire.survey().await?;
             let now = clock.now();
             self.mirror = adopted(&floor, survey.as_ref(), now);
+            if let Some(remembered) = &remembered {
+                let locks = &self.mirror.locks;
+                let stands = survey.as_ref().map(|survey| survey.points.clone());
+                self.mirror.screened = remembered.adopted(&stands.unwrap_or_default(), locks);
+            }
             match self.raise(survey.as_ref(), now).await {
                 Err(WireError::Raced) => {}
                 result => return result,
@@ -52,6 +64,8 @@ impl State {
         let standing = live.filter(|(_, left)| left.as_secs() > 0).map(|(opening, _)| opening);
         survey.locks != self.mirror.locks
             || survey.rules != self.rules
+            || survey.strange > 0
+            || survey.points != self.mirror.screened.points()
             || survey.installation != self.mirror.installation
             || survey.openings.keys().any(|opening| !self.mirror.holds(opening))
             || standing.into_iter().any(|opening| !survey.openings.contains_key(&opening))
@@ -72,6 +86,8 @@ impl State {
             self.mirror.live(now).map(|(opening, left)| Element::opening(&opening, left)).collect();
         let batch = batch
             .raise(self.mirror.installation, self.mirror.slots())?
+            .make(&self.mirror.screened.everything())?
+            .point(&Change::to(self.mirror.screened.points()))?
             .put_new(&locks)
             .put_new(&openings);
         self.wire.commit(batch).await?;

@@ -116,7 +116,7 @@ fn the_gate_has_the_shape_that_was_designed() {
             vec![
                 "tcp flags ! 0x2 ct state 0x2 accept",
                 "meta l4proto != 6 ct state 0x2 accept",
-                "tcp flags 0x12 / 0x12 ct state 0x2 ct direction 1 accept",
+                "tcp flags 0x2,0x10 / 0x2,0x10 ct state 0x2 ct direction 1 accept",
                 "meta l4proto 1 ct state 0x4 accept",
                 "goto screens4",
             ],
@@ -144,7 +144,7 @@ fn the_gate_has_the_shape_that_was_designed() {
     let listed = json["nftables"].as_array().unwrap();
     let count = |kind: &str| listed.iter().filter(|item| item.get(kind).is_some()).count();
     assert_eq!((count("table"), count("chain"), count("set")), (1, 22, 9));
-    assert_eq!(count("rule"), 7 + 2 * (13 + 5) + (22 + 23) + 2 * 3);
+    assert_eq!(count("rule"), 7 + 2 * (13 + 5) + (25 + 26) + 2 * 3);
     let set = listed.iter().filter_map(|item| item.get("set"));
     let set = set.into_iter().find(|set| set["name"] == "open4_24").unwrap();
     assert_eq!(

@@ -14,6 +14,7 @@ use crate::{
     network::{Lock, Opening, Sessions},
     plan::{Coverage, Desired, Observed, OpeningFailure},
     policy::GuardCover,
+    screen::{Screen, standing::Standing},
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Deadline, Now, distance},
 };
@@ -33,7 +34,23 @@ pub fn open_now(state: &State, now: Now) -> Desired {
         locks,
         released: state.released.clone(),
         openings,
+        standing: standing(state),
+        screens: screens(state),
     }
+}
+
+/// What new flows to and from the addresses of the VMs must meet.
+///
+/// Here the network comes in: until it is known which groups stand before an address, none does.
+pub fn screens(_state: &State) -> BTreeMap<IpAddr, Screen> {
+    BTreeMap::new()
+}
+
+/// What passes the locks without an opening.
+///
+/// Here the network comes in too: what is left of the rules beside a lock, as standing exceptions.
+pub fn standing(_state: &State) -> BTreeMap<Lock, Vec<Standing>> {
+    BTreeMap::new()
 }
 
 /// An access of a request needs an opening until then.
@@ -202,6 +219,18 @@ impl Desired {
                 .iter()
                 .filter(|(opening, _)| has(opening.address()))
                 .map(|(opening, until)| (*opening, *until))
+                .collect(),
+            standing: self
+                .standing
+                .iter()
+                .filter(|(lock, _)| has(lock.address))
+                .map(|(lock, standing)| (*lock, standing.clone()))
+                .collect(),
+            screens: self
+                .screens
+                .iter()
+                .filter(|(address, _)| has(**address))
+                .map(|(address, screen)| (*address, screen.clone()))
                 .collect(),
         }
     }

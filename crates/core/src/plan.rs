@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     network::{Lock, Opening, Sessions},
+    screen::{Screen, standing::Standing},
     time::Deadline,
 };
 
@@ -45,6 +46,13 @@ pub struct Desired {
     /// What is let through all the same, and until when.
     #[serde(with = "crate::pairs")]
     pub openings: BTreeMap<Opening, Deadline>,
+    /// What passes a lock without an opening. Of a lock that is not here: nothing.
+    #[serde(with = "crate::pairs")]
+    pub standing: BTreeMap<Lock, Vec<Standing>>,
+    /// What new flows to and from an address meet. Of an address that is spoken of and not here, everything
+    /// passes but what is locked.
+    #[serde(with = "crate::screen::said")]
+    pub screens: BTreeMap<IpAddr, Screen>,
 }
 
 /// What a guard last saw on its own kernel or cloud.
@@ -58,6 +66,12 @@ pub struct Observed {
     /// What is let through.
     #[serde(with = "crate::pairs")]
     pub openings: BTreeMap<Opening, Deadline>,
+    /// What passes a lock without an opening.
+    #[serde(with = "crate::pairs")]
+    pub standing: BTreeMap<Lock, Vec<Standing>>,
+    /// What new flows meet.
+    #[serde(with = "crate::screen::said")]
+    pub screens: BTreeMap<IpAddr, Screen>,
     /// Openings that were asked for and could not be made.
     #[serde(with = "crate::pairs")]
     pub failed: BTreeMap<Opening, OpeningFailure>,
@@ -87,6 +101,11 @@ pub struct Plan {
     pub shorten: BTreeMap<Opening, Deadline>,
     /// Locks to set, or to set anew with other sessions.
     pub lock: BTreeMap<Lock, Sessions>,
+    /// Locks of which something else passes than did; together with the locks, so that no session that
+    /// may go on meets the one without the other.
+    pub stand: BTreeMap<Lock, Vec<Standing>>,
+    /// Addresses whose new flows meet something else than they did; with the locks too. None: nothing.
+    pub screen: BTreeMap<IpAddr, Option<Screen>>,
     /// Openings to make, or to let last longer.
     pub open: BTreeMap<Opening, Deadline>,
     /// Locks to take away, each explicitly released.
@@ -130,12 +149,37 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             plan.lock.insert(*lock, *sessions);
         }
     }
+    plan.stand = stand(desired, observed);
+    plan.screen = screen(desired, observed);
     for lock in observed.locks.keys() {
         if desired.released.contains(lock) && !desired.locks.contains_key(lock) {
             plan.unlock.insert(*lock);
         }
     }
     plan
+}
+
+/// The locks of which something else must pass.
+fn stand(desired: &Desired, observed: &Observed) -> BTreeMap<Lock, Vec<Standing>> {
+    let spoken = |lock: &&Lock| desired.coverage.has(lock.address);
+    let locks = desired.standing.keys().chain(observed.standing.keys().filter(spoken));
+    let of = |standing: &BTreeMap<Lock, Vec<Standing>>, lock: &Lock| {
+        standing.get(lock).cloned().unwrap_or_default()
+    };
+    locks
+        .map(|lock| (*lock, of(&desired.standing, lock)))
+        .filter(|(lock, wanted)| *wanted != of(&observed.standing, lock))
+        .collect()
+}
+
+/// The addresses whose flows must meet something else.
+fn screen(desired: &Desired, observed: &Observed) -> BTreeMap<IpAddr, Option<Screen>> {
+    let spoken = |address: &&IpAddr| desired.coverage.has(**address);
+    let addresses = desired.screens.keys().chain(observed.screens.keys().filter(spoken));
+    addresses
+        .filter(|address| desired.screens.get(address) != observed.screens.get(address))
+        .map(|address| (*address, desired.screens.get(address).cloned()))
+        .collect()
 }
 
 /// Whether `wanted` may end before `current` on either clock. Where that cannot be told (different

@@ -1,11 +1,21 @@
 //! The plan: carried out, it makes a guard agree; it does no more than that; and what closes is never
 //! among what opens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use hourgate_core::{
-    network::{Lock, Opening, Port, Sessions},
+    network::{Family, Lock, Opening, Port, Sessions},
+    nsg::{flow::Transport, word::Access},
     plan::{Coverage, Desired, Observed, Plan, plan},
+    screen::{
+        Layered, Screen,
+        chain::{Chain, Hosts, PortSet},
+        standing::Standing,
+    },
     time::{BootTime, Deadline, Timestamp},
 };
 use proptest::prelude::*;
@@ -46,6 +56,24 @@ fn openings() -> impl Strategy<Value = BTreeMap<Opening, Deadline>> {
     proptest::collection::btree_map(opening(), deadline(), 0..6)
 }
 
+fn screens() -> impl Strategy<Value = BTreeMap<IpAddr, Screen>> {
+    let chain = prop_oneof![Just(None), Just(Some(Access::Allow)), Just(Some(Access::Deny))];
+    let screen = (chain.clone(), chain).prop_map(|(nic_in, nic_out)| {
+        let chain = |access| Some(Arc::new(Chain::only(Family::V4, access?)));
+        let of = |access| Layered { nic: chain(access), subnet: None };
+        Screen { inbound: of(nic_in), outbound: of(nic_out) }
+    });
+    let address = (0u8..3).prop_map(|host| IpAddr::from([10, 0, 0, host]));
+    proptest::collection::btree_map(address, screen, 0..3)
+}
+
+fn standing() -> impl Strategy<Value = BTreeMap<Lock, Vec<Standing>>> {
+    let one = prop_oneof![Just(Transport::Tcp), Just(Transport::Udp)].prop_map(|transport| {
+        Standing { transport, sources: Hosts::All, source_ports: PortSet::All }
+    });
+    proptest::collection::btree_map(lock(), proptest::collection::vec(one, 1..3), 0..4)
+}
+
 fn desired() -> impl Strategy<Value = Desired> {
     let coverage = prop_oneof![
         Just(Coverage::All),
@@ -54,9 +82,13 @@ fn desired() -> impl Strategy<Value = Desired> {
         })
     ];
     let released = proptest::collection::btree_set(lock(), 0..4);
-    (coverage, locks(), released, openings()).prop_map(|(coverage, locks, released, openings)| {
+    let flows = (standing(), screens());
+    let said = (coverage, locks(), released, openings(), flows);
+    said.prop_map(|(coverage, locks, released, openings, (standing, screens))| {
         let has = |lock: &Lock| coverage.has(lock.address);
         Desired {
+            standing: standing.into_iter().filter(|(lock, _)| has(lock)).collect(),
+            screens: screens.into_iter().filter(|(at, _)| coverage.has(*at)).collect(),
             locks: locks.into_iter().filter(|(lock, _)| has(lock)).collect(),
             released: released.into_iter().filter(|lock| has(lock)).collect(),
             openings: openings.into_iter().filter(|(opening, _)| has(&opening.lock())).collect(),
@@ -66,7 +98,10 @@ fn desired() -> impl Strategy<Value = Desired> {
 }
 
 fn observed() -> impl Strategy<Value = Observed> {
-    (locks(), openings()).prop_map(|(locks, openings)| Observed {
+    let said = (locks(), openings(), standing(), screens());
+    said.prop_map(|(locks, openings, standing, screens)| Observed {
+        standing,
+        screens,
         coverage: Coverage::All,
         locks,
         openings,
@@ -79,6 +114,12 @@ fn carried_out(plan: &Plan, observed: &Observed) -> Observed {
     after.openings.retain(|opening, _| !plan.close.contains(opening));
     after.openings.extend(plan.shorten.clone());
     after.locks.extend(plan.lock.clone());
+    after.standing.extend(plan.stand.clone());
+    after.standing.retain(|_, passes| !passes.is_empty());
+    for (address, screen) in &plan.screen {
+        after.screens.remove(address);
+        after.screens.extend(screen.clone().map(|screen| (*address, screen)));
+    }
     after.openings.extend(plan.open.clone());
     after.locks.retain(|lock, _| !plan.unlock.contains(lock));
     after
@@ -120,6 +161,16 @@ proptest! {
             };
             prop_assert_eq!(after.locks.get(lock), right, "what is not released stays");
         }
+        for host in 0..3 {
+            let at = IpAddr::from([10, 0, 0, host]);
+            let spoken = desired.coverage.has(at);
+            let right = if spoken { &desired.screens } else { &observed.screens };
+            prop_assert_eq!(after.screens.get(&at), right.get(&at), "the screen of {}", at);
+        }
+        for lock in after.standing.keys().chain(observed.standing.keys()) {
+            let right = if covered(lock) { &desired.standing } else { &observed.standing };
+            prop_assert_eq!(after.standing.get(lock), right.get(lock), "what passes {:?}", lock);
+        }
         prop_assert!(plan(&desired, &after).is_empty(), "what agrees needs nothing");
     }
 
@@ -131,6 +182,13 @@ proptest! {
         }
         for (lock, sessions) in &plan.lock {
             prop_assert_ne!(observed.locks.get(lock), Some(sessions), "it stands so already");
+        }
+        for (lock, passes) in &plan.stand {
+            let stands = observed.standing.get(lock).cloned().unwrap_or_default();
+            prop_assert_ne!(&stands, passes, "it stands so already");
+        }
+        for (address, screen) in &plan.screen {
+            prop_assert_ne!(observed.screens.get(address), screen.as_ref(), "it stands so already");
         }
         prop_assert!(plan.close.iter().all(|opening| observed.openings.contains_key(opening)));
         prop_assert!(plan.unlock.iter().all(|lock| observed.locks.contains_key(lock)));

@@ -10,9 +10,10 @@ use hourgate_core::{
     grant::Stage,
     id::{RequestId, VmId},
     network::{Lock, Opening, Port, Sessions},
-    open::{Need, needs, until},
+    open::{Need, needs, screens, standing, until},
     plan::{Coverage, Desired},
     policy::GuardCover,
+    screen::{Screen, standing::Standing},
     state::State,
     time::{Deadline, Now},
 };
@@ -45,6 +46,8 @@ struct AddressFacts {
     vm: Option<VmId>,
     locks: BTreeMap<Lock, Sessions>,
     released: BTreeSet<Lock>,
+    standing: BTreeMap<Lock, Vec<Standing>>,
+    screen: Option<Screen>,
     /// In order.
     openings: Vec<(Opening, Deadline)>,
     /// Who needs which opening, in the order of the openings.
@@ -96,6 +99,12 @@ impl Loaded {
         }
         for lock in &state.released {
             addresses.entry(lock.address).or_default().released.insert(*lock);
+        }
+        for (lock, standing) in standing(state) {
+            addresses.entry(lock.address).or_default().standing.insert(lock, standing);
+        }
+        for (address, screen) in screens(state) {
+            addresses.entry(address).or_default().screen = Some(screen);
         }
         for its in needs.chunk_by(|one, next| one.opening.address() == next.opening.address()) {
             let Some(first) = its.first() else { continue };
@@ -212,7 +221,7 @@ pub(crate) enum Part {
 /// What is known of a part, taken out so that nothing waits while it is looked at.
 pub(crate) struct Snapshot {
     coverage: Coverage,
-    facts: Vec<Arc<AddressFacts>>,
+    facts: Vec<(IpAddr, Arc<AddressFacts>)>,
     holds: BTreeMap<RequestId, Hold>,
     /// The VMs of which a guard's word is awaited, with the load that said so, and their addresses.
     pub(crate) awaited: Vec<(VmId, u64, BTreeSet<IpAddr>)>,
@@ -228,16 +237,22 @@ impl Snapshot {
         let mut locks = Vec::new();
         let mut released = Vec::new();
         let mut openings = Vec::with_capacity(self.openings);
-        for facts in &self.facts {
+        let mut standing = BTreeMap::new();
+        for (_, facts) in &self.facts {
             locks.extend(facts.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
             released.extend(facts.released.iter().copied());
             openings.extend(facts.wanted(&self.holds, now));
+            standing.extend(facts.standing.iter().map(|(lock, passes)| (*lock, passes.clone())));
         }
+        let screens = self.facts.iter();
+        let screens = screens.filter_map(|(at, facts)| Some((*at, facts.screen.clone()?)));
         Desired {
             coverage: self.coverage.clone(),
             locks: locks.into_iter().collect(),
             released: released.into_iter().collect(),
             openings: openings.into_iter().collect(),
+            standing,
+            screens: screens.collect(),
         }
     }
 }
@@ -383,8 +398,8 @@ impl Known {
             }
         };
         let named: BTreeSet<IpAddr> = named.into_iter().filter(|a| cover.has(*a)).collect();
-        let facts: Vec<Arc<AddressFacts>> =
-            named.iter().filter_map(|address| self.addresses.get(address)).cloned().collect();
+        let known = |at: &IpAddr| Some((*at, Arc::clone(self.addresses.get(at)?)));
+        let facts: Vec<(IpAddr, Arc<AddressFacts>)> = named.iter().filter_map(known).collect();
         let owner = |address: &IpAddr| Some((*address, self.addresses.get(address)?.vm.clone()?));
         let owners: BTreeMap<IpAddr, VmId> = named.iter().filter_map(owner).collect();
         let vms: BTreeSet<&VmId> = owners.values().collect();
@@ -402,7 +417,7 @@ impl Known {
                 Part::All => Coverage::All,
                 Part::Addresses(_) => Coverage::Only(named),
             },
-            openings: facts.iter().map(|facts| facts.openings.len()).sum(),
+            openings: facts.iter().map(|(_, facts)| facts.openings.len()).sum(),
             holds: self.holds.clone(),
             facts,
             awaited,

@@ -31,6 +31,16 @@ pub(crate) fn path(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
 
+/// Replaces a file of the guard's directory whole, so that a crash leaves the old one or the new one.
+pub(crate) fn replace(state_dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = state_dir.join(format!("{name}.new"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, state_dir.join(name))?;
+    File::open(state_dir)?.sync_all()
+}
+
 impl Floor {
     /// Reads what was written; nothing where nothing was.
     pub(crate) fn read(state_dir: &Path) -> io::Result<Floor> {
@@ -43,12 +53,7 @@ impl Floor {
 
     /// Writes it so that it survives a crash at any instruction.
     pub(crate) fn write(&self, state_dir: &Path) -> io::Result<()> {
-        let temporary = state_dir.join(format!("{FILE}.new"));
-        let mut file = File::create(&temporary)?;
-        file.write_all(self.text().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path(state_dir))?;
-        File::open(state_dir)?.sync_all()
+        replace(state_dir, FILE, self.text().as_bytes())
     }
 
     fn parse(text: &str) -> Floor {
@@ -76,7 +81,9 @@ impl Floor {
     fn text(&self) -> String {
         let mut text = String::from(
             "#!/usr/sbin/nft -f\n\
-             # Written by hourgate at each change of a lock. It closes what is locked until the guard runs.\n",
+             # Written by hourgate at each change of a lock. It closes what is locked until the guard runs.\n\
+             # Neither openings nor standing exceptions are in it, and no rules of security groups: what is\n\
+             # locked is closed to everybody, and everything else is as if Hourgate were not here.\n",
         );
         if let Some(installation) = self.installation {
             let _ = writeln!(text, "#installation {installation}");

@@ -17,6 +17,8 @@ mod floor;
 mod mirror;
 mod netlink;
 mod refusals;
+mod remembered;
+mod screened;
 mod sessions;
 
 pub use nftables::{Features, Nftables, Settings, StartError};

@@ -14,8 +14,10 @@ use hourgate_core::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
+use crate::screened::Screened;
+
 /// The lowest port: where the openings and locks of an address begin.
-const FIRST_PORT: Port = match Port::new(1) {
+pub(crate) const FIRST_PORT: Port = match Port::new(1) {
     Some(port) => port,
     None => unreachable!(),
 };
@@ -45,6 +47,7 @@ struct Held {
 pub(crate) struct Mirror {
     pub(crate) installation: Option<Uuid>,
     pub(crate) locks: BTreeMap<Lock, Sessions>,
+    pub(crate) screened: Screened,
     openings: BTreeMap<Opening, Held>,
     // INVARIANT: both hold exactly the openings. Whichever clock comes first ends one.
     by_boot: BTreeSet<(u64, Opening)>,
@@ -131,8 +134,11 @@ impl Mirror {
             .filter(|(_, left)| !left.is_zero())
     }
 
-    /// Whether a live opening lets `client` through to `lock`.
+    /// Whether a live opening or a standing exception lets `client` through to `lock`.
     pub(crate) fn admits(&self, lock: Lock, client: IpAddr, now: Now) -> bool {
+        if self.screened.admits(lock, client) {
+            return true;
+        }
         let family = Family::of(lock.address);
         self.slots.keys().filter(|(f, _)| *f == family).any(|(_, length)| {
             IpNet::new(client, *length)
@@ -153,7 +159,10 @@ impl Mirror {
 
     /// What stands now, for the addresses of a statement. Costs what the statement names.
     pub(crate) fn observed(&self, coverage: &Coverage, now: Now) -> Observed {
+        let (screens, standing) = self.screened.observed(coverage);
         let mut observed = Observed {
+            screens,
+            standing,
             coverage: coverage.clone(),
             locks: BTreeMap::new(),
             openings: BTreeMap::new(),

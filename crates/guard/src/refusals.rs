@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use hourgate_core::{
-    network::Opening,
+    network::{Family, Lock, Opening},
     plan::{Desired, OpeningFailure},
+    screen::{Screen, standing::Standing},
     time::{Deadline, Now},
 };
 use ipnet::IpNet;
@@ -21,14 +22,33 @@ pub(crate) fn covered(covers: &[IpNet], address: IpAddr) -> bool {
 
 /// Why a whole statement is refused; none where it may be looked at.
 pub(crate) fn refuse(desired: &Desired, covers: &[IpNet]) -> Option<String> {
-    let locks = desired.locks.keys().chain(&desired.released);
-    for lock in locks {
-        if !covered(covers, lock.address) {
-            return Some(format!("{} is none of the addresses this guard covers", lock.address));
+    let locks = desired.locks.keys().chain(&desired.released).map(|lock| lock.address);
+    for address in locks.chain(desired.screens.keys().copied()) {
+        if !covered(covers, address) {
+            return Some(format!("{address} is none of the addresses this guard covers"));
         }
+    }
+    // What is not locked has no exceptions, and none must wake up with a later lock.
+    if let Some(lock) = desired.standing.keys().find(|lock| !desired.locks.contains_key(lock)) {
+        let Lock { address, port } = lock;
+        return Some(format!("port {port} of {address} has standing exceptions and no lock"));
+    }
+    let other = |lock: &Lock, passes: &Vec<Standing>| {
+        let families = passes.iter().filter_map(|one| one.sources.family());
+        families.into_iter().any(|family| family != Family::of(lock.address))
+    };
+    if let Some((lock, _)) = desired.standing.iter().find(|(lock, passes)| other(lock, passes)) {
+        return Some(format!("a standing exception to {} is of another family", lock.address));
+    }
+    let wrong = |address: IpAddr, screen: &Screen| {
+        screen.chains().any(|(_, chain)| chain.family() != Family::of(address))
+    };
+    if let Some((address, _)) = desired.screens.iter().find(|(at, screen)| wrong(**at, screen)) {
+        return Some(format!("a chain of {address} is of another family"));
     }
     let named = desired.locks.keys().chain(&desired.released).map(|lock| lock.address);
     let named = named.chain(desired.openings.keys().map(Opening::address));
+    let named = named.chain(desired.screens.keys().copied());
     for address in named {
         if !desired.coverage.has(address) {
             return Some(format!("the statement names {address} but does not speak of it"));

@@ -194,6 +194,8 @@ fn observe(world: &mut World) {
         locks: desired.locks,
         openings: desired.openings,
         failed: Default::default(),
+        standing: Default::default(),
+        screens: Default::default(),
     };
     let vms: BTreeSet<_> = world.state.vms.keys().cloned().collect();
     world.command(Command::Observe { guard: "local".to_owned(), vms, observed }).unwrap();

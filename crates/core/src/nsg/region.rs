@@ -116,6 +116,11 @@ impl Region {
         })
     }
 
+    /// The addresses that flows of a transport come from, by the ports they come from: sorted, no port twice.
+    pub fn slabs(&self, transport: Transport) -> impl Iterator<Item = (PortRange, &Addresses)> {
+        self.area(transport).0.iter().map(|(ports, addresses)| (*ports, addresses))
+    }
+
     fn area(&self, transport: Transport) -> &Area {
         match transport {
             Transport::Tcp => &self.tcp,

@@ -118,6 +118,8 @@ fn an_empty_memory_closes_and_never_unlocks() {
         locks: desired.locks.clone(),
         openings: desired.openings.clone(),
         failed: BTreeMap::new(),
+        standing: Default::default(),
+        screens: Default::default(),
     };
     let nothing = Desired { coverage: Coverage::All, ..open_now(&State::default(), scene.now) };
     let plan = plan(&nothing, &observed);

@@ -28,6 +28,8 @@ impl Gate {
             locks: self.locks.clone(),
             openings: openings.map(|(opening, (until, _))| (*opening, *until)).collect(),
             failed: BTreeMap::new(),
+            standing: Default::default(),
+            screens: Default::default(),
         }
     }
 

@@ -42,7 +42,7 @@ impl Built {
 }
 
 /// Flows of every kind between the machine and each stretch of addresses, both ways.
-fn flows(groups: &Groups, pick: &[Index]) -> Vec<(Direction, Flow)> {
+pub fn flows(groups: &Groups, pick: &[Index]) -> Vec<(Direction, Flow)> {
     let world = world();
     let ports = naive::ports(
         groups.rules().flat_map(|rule| rule.source_ports.iter().chain(&rule.destination_ports)),

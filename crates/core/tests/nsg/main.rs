@@ -18,4 +18,5 @@ mod naive;
 mod random;
 mod regions;
 mod scene;
+mod screens;
 mod tags;

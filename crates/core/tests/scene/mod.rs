@@ -237,6 +237,8 @@ impl Scene {
             guard: "local".to_owned(),
             vms: self.state.vms.keys().cloned().collect(),
             observed: Observed {
+                standing: Default::default(),
+                screens: Default::default(),
                 locks: desired
                     .locks
                     .into_iter()

@@ -12,6 +12,7 @@ use std::{
 use hourgate_core::{
     network::{Lock, Opening, Port, Sessions},
     plan::{Coverage, Desired, Observed, OpeningFailure, plan},
+    screen::{Screen, standing::Standing},
     time::{Clock, Deadline, Now},
 };
 use tokio::sync::{Notify, watch};
@@ -40,6 +41,8 @@ struct Inner {
 struct Gate {
     locks: BTreeMap<Lock, Sessions>,
     openings: BTreeMap<Opening, Element>,
+    standing: BTreeMap<Lock, Vec<Standing>>,
+    screens: BTreeMap<IpAddr, Screen>,
     failures: Vec<GuardError>,
     refuses: bool,
     ignores: BTreeSet<Opening>,
@@ -79,6 +82,11 @@ impl FakeGuard {
         !gate.locks.contains_key(&Lock { address, port }) || gate.openings.iter().any(open)
     }
 
+    /// What new flows of each address meet.
+    pub fn screens(&self) -> BTreeMap<IpAddr, Screen> {
+        self.gate().screens.clone()
+    }
+
     /// Every lock that stands.
     pub fn locks(&self) -> BTreeMap<Lock, Sessions> {
         self.gate().locks.clone()
@@ -114,6 +122,8 @@ impl FakeGuard {
         let mut gate = self.gate();
         gate.locks.clear();
         gate.openings.clear();
+        gate.standing.clear();
+        gate.screens.clear();
         drop(gate);
         self.inner.changed.notify_one();
     }
@@ -185,6 +195,14 @@ impl Gate {
             self.openings.insert(*opening, Element::new(*until, now));
         }
         self.locks.extend(plan.lock);
+        self.standing.extend(plan.stand);
+        self.standing.retain(|_, passes| !passes.is_empty());
+        for (address, screen) in plan.screen {
+            match screen {
+                Some(screen) => self.screens.insert(address, screen),
+                None => self.screens.remove(&address),
+            };
+        }
         let mut failed = BTreeMap::new();
         for (opening, until) in plan.open {
             let is_new = !self.openings.contains_key(&opening);
@@ -215,7 +233,11 @@ impl Gate {
         let locks = locks.map(|(lock, sessions)| (*lock, *sessions)).collect();
         let mut openings = self.standing(now);
         openings.retain(|opening, _| coverage.has(opening.address()));
-        Observed { locks, openings, failed: BTreeMap::new(), coverage }
+        let standing = self.standing.iter().filter(|(lock, _)| coverage.has(lock.address));
+        let standing = standing.map(|(lock, passes)| (*lock, passes.clone())).collect();
+        let screens = self.screens.iter().filter(|(address, _)| coverage.has(**address));
+        let screens = screens.map(|(address, screen)| (*address, screen.clone())).collect();
+        Observed { locks, openings, failed: BTreeMap::new(), standing, screens, coverage }
     }
 
     fn standing(&self, now: Now) -> BTreeMap<Opening, Deadline> {

@@ -143,6 +143,8 @@ async fn knock<F: Facts, G: Guard>(
             locks: Default::default(),
             released: BTreeSet::new(),
             openings: Default::default(),
+            standing: Default::default(),
+            screens: Default::default(),
         });
         let answer = timeout(ANSWER_MAX, guard.converge(Arc::clone(&nothing))).await;
         match answer {

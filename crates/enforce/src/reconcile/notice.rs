@@ -61,6 +61,9 @@ impl Notice {
             openings: openings.map(|(opening, until)| (*opening, *until)).collect(),
             failed: failed.map(|(opening, failure)| (*opening, failure.clone())).collect(),
             coverage: Coverage::Only(addresses),
+            // Of these nothing is recorded.
+            standing: BTreeMap::new(),
+            screens: BTreeMap::new(),
         };
         (!told.is_empty()).then_some(Notice { told, observed })
     }

@@ -1,10 +1,12 @@
 //! What is carried out together or not at all.
 
+use std::collections::BTreeMap;
+
 use nlink::netlink::{
     message::NLM_F_CREATE,
     nftables::{
         Chain, Family as NftFamily, NFT_MSG_DELSETELEM, NFT_MSG_DESTROYSETELEM, NFT_MSG_NEWSETELEM,
-        RawMessage, Transaction,
+        RawMessage, SetElement, Transaction,
     },
 };
 use uuid::Uuid;
@@ -12,9 +14,13 @@ use uuid::Uuid;
 use super::{
     INET, INSTALLATION, SetOf, TABLE, Wire, WireError,
     elements::{Element, encode},
-    rules,
+    lines::{self, Compiled},
+    maps, rules,
 };
-use crate::mirror::Slot;
+use crate::{
+    mirror::Slot,
+    screened::{ChainOf, Change, Made, MapOf},
+};
 
 /// How many elements one message holds: a nest is limited to 64 KiB, an IPv6 opening takes 80 bytes.
 const MESSAGE_ELEMENTS_MAX: usize = 700;
@@ -65,7 +71,12 @@ impl Batch {
         for set in rules::fixed_sets() {
             t = t.add_set(set);
         }
-        t = t.add_set_elements(&rules::transports(), &rules::transport_elements());
+        for (set, elements) in rules::protocols() {
+            t = t.add_set(set.clone()).add_set_elements(&set, &elements);
+        }
+        for map in MapOf::all() {
+            t = t.add_set(map.set());
+        }
         for chain in rules::chains()? {
             t = t.add_chain(chain);
         }
@@ -74,19 +85,72 @@ impl Batch {
         }
         self.transaction = t;
         for slot in slots {
-            self = self.slot(slot);
+            self = self.slot(slot)?;
         }
         if let Some(installation) = installation { self.claim(installation) } else { Ok(self) }
     }
 
     /// Makes the set of one slot and the rules that ask it.
-    pub(crate) fn slot(mut self, slot: Slot) -> Batch {
+    pub(crate) fn slot(mut self, slot: Slot) -> Result<Batch, WireError> {
         let mut t = self.transaction.add_set(rules::openings(slot, self.set_size));
-        for rule in rules::slot_rules(slot) {
+        for rule in rules::slot_rules(slot)? {
             t = t.add_rule(rule);
         }
         self.transaction = t;
-        self
+        Ok(self)
+    }
+
+    /// Makes the chains of groups and of standing exceptions.
+    pub(crate) fn make(mut self, made: &Made) -> Result<Batch, WireError> {
+        for (name, compiled) in compiled(made)? {
+            let chain = Chain::new(TABLE, name.to_string()).map_err(WireError::Refused)?;
+            let mut t = self.transaction.add_chain(chain.family(INET));
+            for (set, elements) in &compiled.sets {
+                t = t.add_set(set.clone());
+                for part in elements.chunks(MESSAGE_ELEMENTS_MAX / 2) {
+                    t = t.add_set_elements(set, part);
+                }
+            }
+            self.transaction = compiled.rules.into_iter().fold(t, |t, rule| t.add_rule(rule));
+        }
+        Ok(self)
+    }
+
+    /// Takes chains away that nobody is sent to any more.
+    pub(crate) fn unmake(mut self, gone: &Made) -> Result<Batch, WireError> {
+        for (name, compiled) in compiled(gone)? {
+            let mut t = self.transaction.del_chain(TABLE, &name.to_string(), INET);
+            for (set, _) in &compiled.sets {
+                t = t.del_set(TABLE, set.name(), INET);
+            }
+            self.transaction = t;
+        }
+        Ok(self)
+    }
+
+    /// Sends somebody somewhere else, without a moment in which nobody is asked.
+    pub(crate) fn point(mut self, change: &Change) -> Result<Batch, WireError> {
+        let mut old: BTreeMap<MapOf, Vec<SetElement>> = BTreeMap::new();
+        let mut new = old.clone();
+        for (map, key, from, to) in &change.points {
+            if from.is_some() {
+                old.entry(*map).or_default().push(maps::key(*key));
+            }
+            if let Some(to) = to {
+                new.entry(*map).or_default().push(maps::pointer(*key, *to)?);
+            }
+        }
+        for (map, elements) in old {
+            for part in elements.chunks(MESSAGE_ELEMENTS_MAX) {
+                self.transaction = self.transaction.del_set_elements(&map.set(), part);
+            }
+        }
+        for (map, elements) in new {
+            for part in elements.chunks(MESSAGE_ELEMENTS_MAX) {
+                self.transaction = self.transaction.add_set_elements(&map.set(), part);
+            }
+        }
+        Ok(self)
     }
 
     /// Writes to whom the table belongs.
@@ -133,4 +197,22 @@ impl Batch {
         }
         self
     }
+}
+
+/// Every chain that these are on the kernel.
+fn compiled(made: &Made) -> Result<Vec<(ChainOf, Compiled)>, WireError> {
+    let mut all = Vec::new();
+    for (number, chain) in &made.chains {
+        all.push((ChainOf::Rules(*number), lines::lines(*number, chain, false)));
+        if chain.before_grants().is_some_and(|before| !before.is_empty()) {
+            all.push((ChainOf::Before(*number), lines::lines(*number, chain, true)));
+        }
+    }
+    for (number, passes) in &made.passes {
+        let rest = lines::rest(passes.family)?;
+        let of = |from| lines::standing(*number, passes, &rest, from);
+        all.push((ChainOf::Standing(*number), of(false)));
+        all.push((ChainOf::Answers(*number), of(true)));
+    }
+    Ok(all)
 }

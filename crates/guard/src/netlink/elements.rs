@@ -33,10 +33,7 @@ pub(crate) struct Element {
 
 impl Element {
     pub(crate) fn lock(lock: &Lock, set: SetOf) -> Element {
-        let mut key = Vec::with_capacity(20);
-        push_address(&mut key, lock.address);
-        push_port(&mut key, lock.port);
-        Element { set, key, lasts: None }
+        Element { set, key: lock_key(lock.address, lock.port), lasts: None }
     }
 
     pub(crate) fn opening(opening: &Opening, lasts: Duration) -> Element {
@@ -47,6 +44,14 @@ impl Element {
         let (family, length) = slot(opening);
         Element { set: SetOf::Openings(family, length), key, lasts: Some(lasts) }
     }
+}
+
+/// The key of a lock, in a set as in a map.
+pub(super) fn lock_key(address: IpAddr, port: Port) -> Vec<u8> {
+    let mut key = Vec::with_capacity(20);
+    push_address(&mut key, address);
+    push_port(&mut key, port);
+    key
 }
 
 fn push_address(key: &mut Vec<u8>, address: IpAddr) {
@@ -85,6 +90,11 @@ pub(super) fn encode(set: SetOf, elements: &[&Element]) -> Vec<u8> {
     }
     message.nest_end(list);
     message.as_bytes().get(HEADER_BYTES..).unwrap_or_default().to_vec()
+}
+
+/// The address that is the whole key of an element.
+pub(super) fn decode_address(family: Family, key: &[u8]) -> Option<IpAddr> {
+    take_address(family, key).map(|(address, _)| address)
 }
 
 /// The lock that an element of a set of locks is.

@@ -4,8 +4,11 @@ mod batch;
 mod elements;
 mod flows;
 mod hazards;
+mod lines;
+mod maps;
 mod monitor;
 mod rules;
+mod screens;
 mod survey;
 
 use std::time::Duration;

@@ -9,8 +9,8 @@ use nlink::netlink::nftables::{
     expr::{Expr, LookupExpr},
 };
 
-use super::{INET, SetOf, TABLE, WireError, digit};
-use crate::mirror::Slot;
+use super::{INET, SetOf, TABLE, WireError, digit, screens};
+use crate::{mirror::Slot, screened::MapOf};
 
 /// After DNAT, so that rules see a VM's own address, and before everybody else's filters.
 const BEFORE_FILTERS: i32 = -10;
@@ -23,22 +23,27 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// What our own packets carry that make both ends of an ended session speak once more.
 pub(crate) const RESET_MARK: u32 = 0x4847_5254;
 
-const TCP: u8 = 6;
-/// TCP, UDP, DCCP, SCTP, UDP-Lite: a lock closes the port over all of them.
-const TRANSPORTS: [u8; 5] = [TCP, 17, 33, 132, 136];
+pub(super) const TCP: u8 = 6;
+const UDP: u8 = 17;
+/// DCCP, SCTP, UDP-Lite: what has ports beside TCP and UDP.
+const OTHER_NUMBERS: [u8; 3] = [33, 132, 136];
+/// The set of all protocols with ports: a lock closes the port over each of them.
+pub(super) const TRANSPORTS: &str = "transports";
+/// The set of those that are neither TCP nor UDP.
+pub(super) const OTHERS: &str = "others";
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 const SESSIONS: [Sessions; 2] = [Sessions::GoOn, Sessions::EndWithAccess];
 
 /// Where in a packet things are.
-struct Header {
+pub(super) struct Header {
     nfproto: u8,
-    source: u32,
-    destination: u32,
-    address_bytes: u32,
+    pub(super) source: u32,
+    pub(super) destination: u32,
+    pub(super) address_bytes: u32,
 }
 
-fn header(family: Family) -> Header {
+pub(super) fn header(family: Family) -> Header {
     match family {
         Family::V4 => Header { nfproto: 2, source: 12, destination: 16, address_bytes: 4 },
         Family::V6 => Header { nfproto: 10, source: 8, destination: 24, address_bytes: 16 },
@@ -52,15 +57,15 @@ enum Way {
     From,
 }
 
-pub(super) fn transports() -> Set {
-    Set::new(TABLE, "transports").family(INET).key_type(SetKeyType::InetProto)
+/// The sets of protocols, with what is in them.
+pub(super) fn protocols() -> [(Set, Vec<SetElement>); 2] {
+    let set = |name| Set::new(TABLE, name).family(INET).key_type(SetKeyType::InetProto);
+    let others = OTHER_NUMBERS.map(SetElement::inet_proto);
+    let all = [TCP, UDP].map(SetElement::inet_proto).into_iter().chain(others.clone());
+    [(set(TRANSPORTS), all.collect()), (set(OTHERS), others.to_vec())]
 }
 
-pub(super) fn transport_elements() -> Vec<SetElement> {
-    TRANSPORTS.into_iter().map(SetElement::inet_proto).collect()
-}
-
-fn address_type(family: Family) -> SetKeyType {
+pub(super) fn address_type(family: Family) -> SetKeyType {
     match family {
         Family::V4 => SetKeyType::Ipv4Addr,
         Family::V6 => SetKeyType::Ipv6Addr,
@@ -69,7 +74,7 @@ fn address_type(family: Family) -> SetKeyType {
 
 /// The sets that are always there.
 pub(super) fn fixed_sets() -> Vec<Set> {
-    let mut sets = vec![transports()];
+    let mut sets = Vec::new();
     for family in FAMILIES {
         for sessions in SESSIONS {
             let key = SetKeyType::Concat(vec![address_type(family), SetKeyType::InetService]);
@@ -93,9 +98,10 @@ pub(super) fn openings((family, length): Slot, size: u32) -> Set {
 }
 
 /// The chains of one family, beside `judge`.
-const PER_FAMILY: [&str; 6] = ["judge", "going", "ending", "replies", "opened", "answered"];
+const PER_FAMILY: [&str; 9] =
+    ["judge", "going", "ending", "replies", "opened", "answered", "rest", "screens", "granted"];
 
-fn name(chain: &str, family: Family) -> String {
+pub(super) fn name(chain: &str, family: Family) -> String {
     format!("{chain}{}", digit(family))
 }
 
@@ -135,19 +141,18 @@ pub(super) fn fixed_rules() -> Result<Vec<Rule>, WireError> {
         rule("output").match_mark(RESET_MARK).accept(),
         rule("output").match_tcp_flags(TcpFlags::RST, reset).accept(),
         rule("output").jump(chain_name("judge".into())?),
-        load(rule("judge"), Expr::Meta { dreg: Register::R0, key: MetaKey::L4Proto })
-            .then(Expr::Lookup(LookupExpr::new("transports", Register::R0).invert()))
-            .then(Verdict::Return),
     ];
     for family in FAMILIES {
         let nfproto = Expr::Meta { dreg: Register::R0, key: MetaKey::NfProto };
         let data = vec![header(family).nfproto];
         rules.push(
-            load(rule("judge"), nfproto)
+            rule("judge")
+                .then(nfproto)
                 .then(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data })
                 .then(Verdict::GotoTo(chain_name(name("judge", family))?)),
         );
         rules.extend(family_rules(family)?);
+        rules.extend(screens::rules(family)?);
     }
     Ok(rules)
 }
@@ -161,56 +166,67 @@ fn family_rules(family: Family) -> Result<Vec<Rule>, WireError> {
     let established = |rule: Rule| rule.match_ct_state(CtState::ESTABLISHED);
     let going_on =
         |rule: Rule| established(rule).match_ct_direction(CtDirection::Original).accept();
+    let l4proto = Expr::Meta { dreg: Register::R0, key: MetaKey::L4Proto };
+    let no_ports = Expr::Lookup(LookupExpr::new(TRANSPORTS, Register::R0).invert());
+    let passes = |rule, way, map: MapOf| lock_lookup(rule, family, way, vmap(map));
     Ok(vec![
-        lock_lookup(at("judge"), family, Way::Towards, ending).then(to("ending")?),
-        lock_lookup(at("judge"), family, Way::Towards, going).then(to("going")?),
-        lock_lookup(at("judge").match_l4proto(TCP), family, Way::From, ending).then(to("replies")?),
+        at("judge").then(l4proto).then(no_ports).then(to("rest")?),
+        lock_lookup(at("judge"), family, Way::Towards, within(ending)).then(to("ending")?),
+        lock_lookup(at("judge"), family, Way::Towards, within(going)).then(to("going")?),
+        lock_lookup(at("judge").match_l4proto(TCP), family, Way::From, within(ending))
+            .then(to("replies")?),
+        at("judge").then(to("rest")?),
         // A stranger's packet from the middle of nowhere is `new` to conntrack, never established. But a
         // SYN on a flow that the VM has reset is to conntrack a stray packet of that flow: a connection
         // that begins needs an opening, whatever flow it is taken for.
         going_on(at("going").match_tcp_flags(TcpFlags::empty(), TcpFlags::SYN)),
         going_on(at("going").match_l4proto_not(TCP)),
         at("going").match_l4proto(TCP).then(via("opened")?),
+        passes(at("going"), Way::Towards, MapOf::Standing(family)),
         at("going").drop(),
         at("ending").match_l4proto(TCP).then(via("opened")?),
+        passes(at("ending"), Way::Towards, MapOf::Standing(family)),
         // Only what was open once is established here: a scan still sees nothing.
         established(at("ending").match_l4proto(TCP)).reject_tcp_reset(),
         at("ending").drop(),
         // From a lock whose sessions end nothing leaves but answers to what is open. A flow that
         // conntrack forgot and picks up again in the middle gets a reset like one that ended.
         at("replies").match_l4proto(TCP).then(via("answered")?),
+        passes(at("replies"), Way::From, MapOf::Answers(family)),
         at("replies").reject_tcp_reset(),
     ])
 }
 
 /// The rules that ask the set of one slot: towards the lock, and from it with the keys swapped. Only TCP
-/// is sent to their chains.
-pub(super) fn slot_rules((family, length): Slot) -> [Rule; 2] {
-    let of = |chain: &str, way: Way| {
-        opening_lookup(rule(&name(chain, family)), family, length, way).accept()
+/// is sent to their chains. What passes is then judged as any flow is, but that an opening counts.
+pub(super) fn slot_rules((family, length): Slot) -> Result<[Rule; 2], WireError> {
+    let of = |chain: &str, way: Way, on: &str| {
+        let on = Verdict::GotoTo(chain_name(name(on, family))?);
+        Ok(opening_lookup(rule(&name(chain, family)), family, length, way).then(on))
     };
-    [of("opened", Way::Towards), of("answered", Way::From)]
+    Ok([of("opened", Way::Towards, "granted")?, of("answered", Way::From, "rest")?])
 }
 
-fn rule(chain: &str) -> Rule {
+pub(super) fn rule(chain: &str) -> Rule {
     Rule::new(TABLE, chain).family(INET)
 }
 
-fn load(rule: Rule, expr: Expr) -> Rule {
-    rule.then(expr)
-}
-
-fn chain_name(name: String) -> Result<ChainName, WireError> {
+pub(super) fn chain_name(name: String) -> Result<ChainName, WireError> {
     ChainName::new(name).map_err(WireError::Refused)
 }
 
 /// The 32-bit register `word` words in.
-fn register(word: u32) -> Register {
+pub(super) fn register(word: u32) -> Register {
     Register::word(usize::try_from(word).unwrap_or(0)).unwrap_or(Register::Reg32_00)
 }
 
-fn network(word: u32, offset: u32, len: u32) -> Expr {
+pub(super) fn network(word: u32, offset: u32, len: u32) -> Expr {
     Expr::Payload { dreg: register(word), base: PayloadBase::Network, offset, len }
+}
+
+/// The first bytes of what the packet carries.
+pub(super) fn transport(offset: u32, len: u32) -> Expr {
+    Expr::Payload { dreg: register(0), base: PayloadBase::Transport, offset, len }
 }
 
 fn port(word: u32, way: Way) -> Expr {
@@ -221,8 +237,18 @@ fn port(word: u32, way: Way) -> Expr {
     Expr::Payload { dreg: register(word), base: PayloadBase::Transport, offset, len: 2 }
 }
 
+/// Whether what was loaded is in a set.
+fn within(set: SetOf) -> LookupExpr {
+    LookupExpr::new(set.to_string(), register(0))
+}
+
+/// Where a map sends what was loaded.
+pub(super) fn vmap(map: MapOf) -> LookupExpr {
+    LookupExpr::new(map.to_string(), register(0)).dreg(Register::Verdict)
+}
+
 /// `address . port @set`, of the end that is locked.
-fn lock_lookup(rule: Rule, family: Family, way: Way, set: SetOf) -> Rule {
+fn lock_lookup(rule: Rule, family: Family, way: Way, asked: LookupExpr) -> Rule {
     let header = header(family);
     let address = match way {
         Way::Towards => header.destination,
@@ -230,7 +256,7 @@ fn lock_lookup(rule: Rule, family: Family, way: Way, set: SetOf) -> Rule {
     };
     rule.then(network(0, address, header.address_bytes))
         .then(port(header.address_bytes / 4, way))
-        .then(Expr::Lookup(LookupExpr::new(set.to_string(), register(0))))
+        .then(Expr::Lookup(asked))
 }
 
 /// `client & mask . address . port @set`.
@@ -253,7 +279,7 @@ fn opening_lookup(rule: Rule, family: Family, length: u8, way: Way) -> Rule {
     ))
 }
 
-fn mask(bytes: u32, length: u8) -> Vec<u8> {
+pub(super) fn mask(bytes: u32, length: u8) -> Vec<u8> {
     (0..bytes)
         .map(|byte| {
             let ones = u32::from(length).saturating_sub(byte * 8).min(8);

@@ -6,6 +6,8 @@ use hourgate_core::network::{Lock, Opening, Sessions};
 use nlink::netlink::nftables::Table;
 use uuid::Uuid;
 
+use crate::screened::{MapOf, Points};
+
 use super::{
     INET, INSTALLATION, SetOf, TABLE, Wire, WireError,
     elements::{decode_lock, decode_opening},
@@ -21,6 +23,10 @@ pub(crate) struct Survey {
     pub(crate) locks: BTreeMap<Lock, Sessions>,
     /// What each opening has left.
     pub(crate) openings: BTreeMap<Opening, Duration>,
+    /// Who is sent to which chain. What a stranger put there is sent nowhere we know, and makes it differ.
+    pub(crate) points: Points,
+    /// How many elements of the maps are not ours.
+    pub(crate) strange: usize,
     /// The rules, as the kernel tells them, to find an edited one.
     pub(crate) rules: Vec<(String, Vec<u8>)>,
     /// When this was so.
@@ -61,6 +67,18 @@ impl Wire {
             }
         }
         for info in self.nft.list_sets_in(TABLE, INET).await.map_err(WireError::of)? {
+            if let Some(map) = MapOf::named(&info.name) {
+                let elements = self.nft.list_set_elements(TABLE, &info.name, INET).await;
+                for element in elements.map_err(WireError::of)? {
+                    match map.decode(&element) {
+                        Some((key, chain)) => {
+                            survey.points.insert((map, key), chain);
+                        }
+                        None => survey.strange += 1,
+                    }
+                }
+                continue;
+            }
             let Some(set) = SetOf::named(&info.name) else { continue };
             let elements = self.nft.list_set_elements(TABLE, &info.name, INET).await;
             for element in elements.map_err(WireError::of)? {

@@ -1,4 +1,5 @@
-//! Makes a statement true: closes first and alone, then locks, then opens, then unlocks.
+//! Makes a statement true: closes first and alone, then locks, standing exceptions and screens in one
+//! transaction, then opens, then unlocks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,6 +50,7 @@ impl Inner {
             observed.failed = refused;
             return Ok(observed);
         }
+        let rescreened = !plan.stand.is_empty() || !plan.screen.is_empty();
         let relocked = !plan.lock.is_empty() || !plan.unlock.is_empty();
         let silenced = silenced(&state, &plan);
         let carried = self.carry_out(&mut state, plan, &mut refused).await;
@@ -62,6 +64,9 @@ impl Inner {
         Arc::clone(&self).end_sessions(silenced);
         if relocked {
             self.write_floor().await;
+        }
+        if rescreened {
+            self.write_screens().await;
         }
         carried.map_err(failed)?;
         observed.failed = refused;
@@ -104,11 +109,12 @@ impl Inner {
     async fn carry_out(
         &self,
         state: &mut State,
-        plan: Plan,
+        mut plan: Plan,
         refused: &mut Failed,
     ) -> Result<(), WireError> {
-        self.close(state, plan.close, plan.shorten).await?;
-        self.lock(state, &plan.lock).await?;
+        let (close, shorten) = (std::mem::take(&mut plan.close), std::mem::take(&mut plan.shorten));
+        self.close(state, close, shorten).await?;
+        self.change(state, &plan).await?;
         self.open(state, plan.open, refused).await?;
         let unlocked: Vec<_> = plan
             .unlock
@@ -144,23 +150,30 @@ impl Inner {
         Ok(())
     }
 
-    async fn lock(
-        &self,
-        state: &mut State,
-        locks: &BTreeMap<Lock, Sessions>,
-    ) -> Result<(), WireError> {
-        if locks.is_empty() {
+    /// Sets locks and what passes them, and sends flows to other chains: all in one transaction, so that no
+    /// flow meets the one without the other.
+    async fn change(&self, state: &mut State, plan: &Plan) -> Result<(), WireError> {
+        let mut next = state.mirror.screened.clone();
+        let change = next.change(plan);
+        if plan.lock.is_empty() && change.is_empty() {
             return Ok(());
         }
         let standing = |lock| state.mirror.locks.get(lock);
-        let old: Vec<_> = locks
+        let old: Vec<_> = plan
+            .lock
             .keys()
             .filter_map(|lock| standing(lock).map(|sessions| lock_element(lock, *sessions)))
             .collect();
         let new: Vec<_> =
-            locks.iter().map(|(lock, sessions)| lock_element(lock, *sessions)).collect();
-        state.wire.commit(state.wire.batch().take(&old).put_new(&new)).await?;
-        state.mirror.locks.extend(locks);
+            plan.lock.iter().map(|(lock, sessions)| lock_element(lock, *sessions)).collect();
+        let batch = state.wire.batch().take(&old).put_new(&new);
+        let batch = batch.make(&change.made)?.point(&change)?.unmake(&change.gone)?;
+        state.wire.commit(batch).await?;
+        state.mirror.locks.extend(&plan.lock);
+        state.mirror.screened = next;
+        if !change.is_empty() {
+            state.rules = state.wire.rules().await?;
+        }
         Ok(())
     }
 
@@ -275,8 +288,9 @@ impl State {
             .filter(|slot| !self.mirror.has_slot(*slot))
             .collect();
         if !new.is_empty() {
-            let batch = new.iter().fold(self.wire.batch(), |batch, slot| batch.slot(*slot));
-            self.wire.commit(batch).await?;
+            let slots = new.iter();
+            let batch = slots.copied().try_fold(self.wire.batch(), |batch, slot| batch.slot(slot));
+            self.wire.commit(batch?).await?;
             for slot in new {
                 self.mirror.make_slot(slot);
             }
@@ -327,5 +341,5 @@ fn silenced(state: &State, plan: &Plan) -> BTreeSet<Lock> {
         sessions == Some(&Sessions::EndWithAccess) && !plan.unlock.contains(lock)
     };
     let closed = plan.close.iter().chain(plan.shorten.keys()).map(Opening::lock);
-    closed.chain(plan.lock.keys().copied()).filter(ends).collect()
+    closed.chain(plan.lock.keys().chain(plan.stand.keys()).copied()).filter(ends).collect()
 }

@@ -17,7 +17,7 @@ use hourgate_core::{
 use hourgate_enforce::guard::{Guard, GuardError};
 use ipnet::IpNet;
 use tokio::{
-    sync::{Mutex, Notify, watch},
+    sync::{Mutex, Notify, OwnedMutexGuard, watch},
     task::JoinSet,
 };
 use uuid::Uuid;
@@ -27,6 +27,7 @@ use crate::{
     floor::Floor,
     mirror::Mirror,
     netlink::{Flow, Flows, Monitor, Wire, WireError},
+    remembered::Remembered,
     serve::Served,
     sessions::Resets,
 };
@@ -144,6 +145,8 @@ impl Nftables {
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Nftables, StartError> {
         let floor = Floor::read(&settings.state_dir)
             .map_err(|error| StartError::State { path: settings.state_dir.clone(), error })?;
+        let remembered = Remembered::read(&settings.state_dir)
+            .map_err(|error| StartError::State { path: settings.state_dir.clone(), error })?;
         let wire = Wire::open(settings.features, settings.set_size).map_err(StartError::of)?;
         let flows = Flows::open().map_err(StartError::of)?;
         let resets = Resets::open().map_err(|e| StartError::NotPermitted(e.to_string()))?;
@@ -157,10 +160,13 @@ impl Nftables {
         };
         // Nobody listens yet: the kernel would write down every single element for them, which takes longer
         // with a hundred thousand than all the rest.
-        let generation = state.adopt(floor, &*clock).await.map_err(StartError::of)?;
+        let generation = state.adopt(floor, remembered, &*clock).await.map_err(StartError::of)?;
         let monitor = Monitor::open(state.wire.port()).map_err(StartError::of)?;
         // Who came between was heard by nobody.
         if state.wire.generation().await.map_err(StartError::of)? != generation {
+            tracing::info!(
+                "somebody changed rules while the table was built: it is built once more"
+            );
             state.restore(&*clock).await.map_err(StartError::of)?;
         }
         let inner = Arc::new(Inner {
@@ -240,24 +246,41 @@ impl Inner {
             Floor { installation: *installation, locks: locks.clone() }
         };
         let dir = self.settings.state_dir.clone();
-        let writing = tokio::task::spawn_blocking(move || {
-            let written = floor.write(&dir);
-            drop(turn);
-            written
-        });
-        match tokio::time::timeout(DISK_WAIT_MAX, writing).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => {
-                tracing::error!(%error, "floor.nft is not written: a boot before the guard runs would close what was locked before");
-            }
-            Ok(Err(error)) => tracing::error!(%error, "floor.nft is not written"),
-            Err(_) => tracing::error!("floor.nft is not written yet: the disk does not answer"),
+        if let Err(error) = on_disk(turn, move || floor.write(&dir)).await {
+            tracing::error!(%error, "floor.nft is not written: a boot before the guard runs would close what was locked before");
+        }
+    }
+
+    /// Writes what new flows meet, for the next start.
+    async fn write_screens(&self) {
+        let turn = Arc::clone(&self.floor).lock_owned().await;
+        let remembered = Remembered::of(&self.state.lock().await.mirror.screened);
+        let dir = self.settings.state_dir.clone();
+        if let Err(error) = on_disk(turn, move || remembered.write(&dir)).await {
+            tracing::error!(%error, "the rules of security groups are not written: a guard that starts before the server speaks would hold those of before");
         }
     }
 
     /// Says that something happened which nobody asked for.
     fn say_changed(&self) {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// Writes without holding up anything but its own turn; says what went wrong, or that it takes long.
+async fn on_disk(
+    turn: OwnedMutexGuard<()>,
+    write: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let writing = tokio::task::spawn_blocking(move || {
+        let written = write();
+        drop(turn);
+        written
+    });
+    match tokio::time::timeout(DISK_WAIT_MAX, writing).await {
+        Ok(Ok(written)) => written,
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Err(io::Error::other("the disk does not answer yet")),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{
     mirror::{Mirror, SINGLES, slot},
     netlink::{Element, SetOf, Survey, WireError},
     refusals::ACCESS_MAX,
+    remembered::Remembered,
+    screened::Change,
 };
 
 /// How often somebody else may get between before we give up.
@@ -23,6 +25,7 @@ impl State {
     pub(super) async fn adopt(
         &mut self,
         floor: Floor,
+        remembered: Option<Remembered>,
         clock: &dyn Clock,
     ) -> Result<u32, WireError> {
         for _ in 0..ATTEMPTS_MAX {
@@ -30,6 +33,11 @@ impl State {
             let survey = self.wire.survey().await?;
             let now = clock.now();
             self.mirror = adopted(&floor, survey.as_ref(), now);
+            if let Some(remembered) = &remembered {
+                let locks = &self.mirror.locks;
+                let stands = survey.as_ref().map(|survey| survey.points.clone());
+                self.mirror.screened = remembered.adopted(&stands.unwrap_or_default(), locks);
+            }
             match self.raise(survey.as_ref(), now).await {
                 // Each transaction makes one; with anybody else's beside ours there are more.
                 Ok(()) => return Ok(before.wrapping_add(1)),
@@ -60,6 +68,8 @@ impl State {
         let standing = live.filter(|(_, left)| left.as_secs() > 0).map(|(opening, _)| opening);
         survey.locks != self.mirror.locks
             || survey.rules != self.rules
+            || survey.strange > 0
+            || survey.points != self.mirror.screened.points()
             || survey.installation != self.mirror.installation
             || survey.openings.keys().any(|opening| !self.mirror.holds(opening))
             || standing.into_iter().any(|opening| !survey.openings.contains_key(&opening))
@@ -80,6 +90,8 @@ impl State {
             self.mirror.live(now).map(|(opening, left)| Element::opening(&opening, left)).collect();
         let batch = batch
             .raise(self.mirror.installation, self.mirror.slots())?
+            .make(&self.mirror.screened.everything())?
+            .point(&Change::to(self.mirror.screened.points()))?
             .put_new(&locks)
             .put_new(&openings);
         self.wire.commit(batch).await?;

@@ -60,20 +60,15 @@ fn the_gate_has_the_shape_that_was_designed() {
     guard.set(&[(lock(VM, 22), Sessions::GoOn)], &open);
     for (name, rules) in [
         ("forward", vec!["type filter hook forward priority -10; policy accept;", "jump judge"]),
-        (
-            "judge",
-            vec![
-                "meta l4proto != @transports return",
-                "meta nfproto 2 goto judge4",
-                "meta nfproto 10 goto judge6",
-            ],
-        ),
+        ("judge", vec!["meta nfproto 2 goto judge4", "meta nfproto 10 goto judge6"]),
         (
             "judge4",
             vec![
+                "meta l4proto != @transports goto rest4",
                 "@nh,128,32 . th dport @ending4 goto ending4",
                 "@nh,128,32 . th dport @going4 goto going4",
                 "@nh,96,32 . tcp sport @ending4 goto replies4",
+                "goto rest4",
             ],
         ),
         (
@@ -82,6 +77,7 @@ fn the_gate_has_the_shape_that_was_designed() {
                 "tcp flags ! 0x2 ct state 0x2 ct direction 0 accept",
                 "meta l4proto != 6 ct state 0x2 ct direction 0 accept",
                 "meta l4proto 6 jump opened4",
+                "@nh,128,32 . th dport vmap @standing4",
                 "drop",
             ],
         ),
@@ -89,16 +85,49 @@ fn the_gate_has_the_shape_that_was_designed() {
             "ending4",
             vec![
                 "meta l4proto 6 jump opened4",
+                "@nh,128,32 . th dport vmap @standing4",
                 "meta l4proto 6 ct state 0x2 reject with tcp reset",
                 "drop",
             ],
         ),
-        ("replies4", vec!["meta l4proto 6 jump answered4", "meta l4proto 6 reject with tcp reset"]),
+        (
+            "replies4",
+            vec![
+                "meta l4proto 6 jump answered4",
+                "@nh,96,32 . th sport vmap @answers4",
+                "meta l4proto 6 reject with tcp reset",
+            ],
+        ),
         (
             "opened4",
             vec![
-                "@nh,96,32 . @nh,128,32 . th dport @open4_32 accept",
-                "@nh,96,32 & 0xffffff00 . @nh,128,32 . th dport @open4_24 accept",
+                "@nh,96,32 . @nh,128,32 . th dport @open4_32 goto granted4",
+                "@nh,96,32 & 0xffffff00 . @nh,128,32 . th dport @open4_24 goto granted4",
+            ],
+        ),
+        (
+            "rest4",
+            vec![
+                "tcp flags ! 0x2 ct state 0x2 accept",
+                "meta l4proto != 6 ct state 0x2 accept",
+                "tcp flags 0x2,0x10 / 0x2,0x10 ct state 0x2 ct direction 1 accept",
+                "meta l4proto 1 ct state 0x4 accept",
+                "goto screens4",
+            ],
+        ),
+        (
+            "screens4",
+            vec![
+                "iifname \"lo\" accept",
+                "oifname \"lo\" accept",
+                "icmp type 3 icmp code 4 accept",
+                "oif 0 udp sport 67 udp dport 68 accept",
+                "iif 0 udp sport 68 udp dport 67 accept",
+                "@nh,96,32 vmap @out4_nic",
+                "@nh,96,32 vmap @out4_subnet",
+                "@nh,128,32 vmap @in4_subnet",
+                "@nh,128,32 vmap @in4_nic",
+                "accept",
             ],
         ),
     ] {
@@ -108,8 +137,8 @@ fn the_gate_has_the_shape_that_was_designed() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let listed = json["nftables"].as_array().unwrap();
     let count = |kind: &str| listed.iter().filter(|item| item.get(kind).is_some()).count();
-    assert_eq!((count("table"), count("chain"), count("set")), (1, 16, 8));
-    assert_eq!(count("rule"), 8 + 2 * 13 + 2 * 3);
+    assert_eq!((count("table"), count("chain"), count("set")), (1, 22, 9));
+    assert_eq!(count("rule"), 7 + 2 * (13 + 5) + (25 + 26) + 2 * 3);
     let set = listed.iter().filter_map(|item| item.get("set"));
     let set = set.into_iter().find(|set| set["name"] == "open4_24").unwrap();
     assert_eq!(

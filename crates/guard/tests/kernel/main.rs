@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, dead_code, reason = "one program of many files")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod agrees;
 mod doctor;
 mod evasion;
 mod gate;

@@ -193,6 +193,8 @@ pub(crate) async fn a_request_over_two_vms_is_not_closed_by_half_a_look<F: Fixtu
             locks: desired.locks.clone(),
             openings: openings.map(|(opening, until)| (*opening, *until)).collect(),
             failed: Default::default(),
+            standing: Default::default(),
+            screens: Default::default(),
         };
         Command::Observe { guard: "local".to_owned(), vms, observed }
     };
@@ -419,6 +421,8 @@ pub(crate) async fn the_log_explains_a_random_history<F: Fixture>() {
                     locks: desired.locks,
                     openings: desired.openings,
                     failed: Default::default(),
+                    standing: Default::default(),
+                    screens: Default::default(),
                 };
                 Command::Observe { guard: "local".to_owned(), vms, observed }
             }

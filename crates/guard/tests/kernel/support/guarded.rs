@@ -116,6 +116,8 @@ pub fn desired(locks: &[(Lock, Sessions)], openings: BTreeMap<Opening, Deadline>
         locks: locks.iter().copied().collect(),
         released: BTreeSet::new(),
         openings,
+        standing: BTreeMap::new(),
+        screens: BTreeMap::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A client, a gateway with the guard under test, and a VM, each in a network namespace of its own.
 
+pub mod chance;
+pub mod flood;
 mod guarded;
 mod net;
 mod probes;

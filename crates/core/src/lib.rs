@@ -1,7 +1,7 @@
 //! Hourgate's rules: who may open what, what is open now, and what changes on a guard.
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
-//! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself.
+//! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself, and [`resource`] on it.
 
 pub mod id;
 pub mod network;
@@ -28,6 +28,8 @@ pub mod open;
 pub mod plan;
 
 pub mod nsg;
+
+pub mod resource;
 
 mod pairs;
 pub mod personal;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
+    resource::{ResourceFault, ResourceId},
     time::Timestamp,
 };
 
@@ -302,6 +303,13 @@ pub enum Refusal {
         source: Source,
         /// Why.
         why: ApprovalNeeded,
+    },
+    /// A resource of the network cannot be set or removed.
+    Resource {
+        /// Which.
+        id: ResourceId,
+        /// Why.
+        fault: ResourceFault,
     },
     /// The clock lies behind what was committed: nothing opens until it is right or accepted.
     ClockBehind {

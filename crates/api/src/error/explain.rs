@@ -7,7 +7,7 @@ use hourgate_core::{
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
 
-use super::{ArmError, Code, Positions, known};
+use super::{ArmError, Code, Positions, known, resource};
 use crate::text::{listed, moment, span};
 
 /// How many allowed ports or sources one sentence names; a rule has no more.
@@ -232,6 +232,7 @@ fn words(refusal: &Refusal) -> (Code, String) {
         Refusal::ApprovalRequired { at, source, why } => {
             (Code::ApprovalRequired, approval(at, *source, *why))
         }
+        Refusal::Resource { id, fault } => resource::words(id, fault),
         Refusal::ClockBehind { now, highest } => (
             Code::ClockBehind,
             format!(
@@ -336,6 +337,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::RequestIdTaken { .. }
         | Refusal::ConfirmationPending { .. }
         | Refusal::NothingToConfirm { .. }
+        | Refusal::Resource { .. }
         | Refusal::ClockBehind { .. } => None,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),

@@ -10,8 +10,11 @@ mod changes;
 mod clocks;
 mod gate;
 mod machines;
+mod network;
 mod policies;
 mod requests;
+mod resource_life;
+mod resources;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod sources;

@@ -132,6 +132,8 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::Opened { access, .. }
             | Event::Closed { access, .. } => vms.extend([access.vm.clone()]),
             Event::PolicyConfirmed { .. }
+            | Event::ResourcePut { .. }
+            | Event::ResourceDeleted { .. }
             | Event::Unlocked { .. }
             | Event::ClockAccepted { .. } => {}
         }
@@ -147,6 +149,8 @@ fn is_sight(event: &Event) -> bool {
         | Event::VmUnregistered { .. }
         | Event::PolicySet { .. }
         | Event::PolicyRemoved { .. }
+        | Event::ResourcePut { .. }
+        | Event::ResourceDeleted { .. }
         | Event::PolicyConfirmed { .. }
         | Event::Requested { .. }
         | Event::Started { .. }

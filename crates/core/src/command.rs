@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
+use uuid::Uuid;
+
 use crate::{
     grant::Window,
     id::{Location, PolicyId, RequestId, VmId, VmInstance},
     network::{Port, Source},
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
+    resource::{ResourceDraft, ResourceId},
     role::{OwnAddress, Person},
     time::Timestamp,
 };
@@ -71,6 +74,22 @@ pub enum Command {
         vms: BTreeSet<VmId>,
         /// What it saw.
         observed: Observed,
+    },
+    /// Set a resource of the network.
+    PutResource {
+        /// What it shall be.
+        draft: Box<ResourceDraft>,
+        /// The id of this making, minted by the caller; unused if the resource is known.
+        instance: Uuid,
+        /// Only if it stands so.
+        only_if: Precondition,
+    },
+    /// Remove a resource of the network.
+    DeleteResource {
+        /// Which.
+        id: ResourceId,
+        /// Only if it stands so.
+        only_if: Precondition,
     },
     /// Believe the clock although it lies behind what was committed.
     AcceptClock,
@@ -241,7 +260,9 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            Command::AcceptClock => {}
+            // The network is always there as a whole.
+            Command::PutResource { .. } | Command::DeleteResource { .. } | Command::AcceptClock => {
+            }
             Command::Tick => needs.due = true,
         }
         needs

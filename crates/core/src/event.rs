@@ -10,6 +10,7 @@ use crate::{
     network::{Lock, Port},
     policy::{Before, Confirmation, Member, Vm},
     refusal::Refusals,
+    resource::{Resource, ResourceId},
     time::{Deadline, Timestamp},
 };
 
@@ -108,6 +109,21 @@ pub enum Event {
         locks: BTreeSet<Lock>,
         /// Whose word, and when.
         seen: Seen,
+    },
+    /// A resource of the network stands as this says.
+    ResourcePut {
+        /// As it is now.
+        resource: Box<Resource>,
+        /// The version it had before; nothing if it is new. How it stood then the record of that version
+        /// tells: a group of a thousand rules is not written twice for each rule.
+        before: Option<u64>,
+    },
+    /// A resource of the network is gone.
+    ResourceDeleted {
+        /// Which.
+        id: ResourceId,
+        /// The version it had.
+        before: u64,
     },
     /// Somebody on the machine said that its clock is right.
     ClockAccepted {

@@ -100,13 +100,15 @@ impl Access {
 
     /// What a firewall must let through for it on that VM.
     pub fn openings<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = Opening> + 'a {
-        vm.families().into_iter().filter_map(|family| self.source.within(family)).flat_map(
-            move |net| {
-                vm.addresses
-                    .iter()
-                    .filter_map(move |address| Opening::new(net, *address, self.port))
-            },
-        )
+        Access::openings_of(vm, self.source, self.port)
+    }
+
+    /// The same for an access that is not yet granted.
+    pub fn openings_of(vm: &Vm, source: Source, port: Port) -> impl Iterator<Item = Opening> + '_ {
+        let nets = vm.families().into_iter().filter_map(move |family| source.within(family));
+        nets.flat_map(move |net| {
+            vm.addresses.iter().filter_map(move |address| Opening::new(net, *address, port))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! and [`screen`] is what a guard is told of it.
+//! [`resource`] on it, and [`screen`] is what a guard is told of it.
 
 pub mod id;
 pub mod network;
@@ -29,6 +29,8 @@ pub mod open;
 pub mod plan;
 
 pub mod nsg;
+
+pub mod resource;
 
 pub mod screen;
 

@@ -10,10 +10,14 @@ use std::{
 use crate::{
     event::Event,
     grant::{Access, EndReason, Seen, Stage},
-    id::RequestId,
-    network::{Lock, Opening, Sessions},
+    id::{RequestId, VmId},
+    network::{Family, Lock, Opening, Sessions},
+    nsg::{
+        band::Band,
+        judge::{Layer, Layers},
+    },
     plan::{Coverage, Desired, Observed, OpeningFailure},
-    policy::GuardCover,
+    policy::{GuardCover, Placement},
     screen::{Screen, standing::Standing},
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Deadline, Now, distance},
@@ -35,20 +39,46 @@ pub fn open_now(state: &State, now: Now) -> Desired {
         released: state.released.clone(),
         openings,
         standing: standing(state),
-        screens: screens(state),
+        screens: screens(state, []),
     }
 }
 
-/// What new flows to and from the addresses of the VMs must meet.
+/// What new flows to and from some addresses must meet. Of an address that no interface has, or before which
+/// no group stands: nothing.
 ///
-/// Here the network comes in: until it is known which groups stand before an address, none does.
-pub fn screens(_state: &State) -> BTreeMap<IpAddr, Screen> {
-    BTreeMap::new()
+/// `others` are addresses of no VM that was loaded.
+pub fn screens(
+    state: &State,
+    others: impl IntoIterator<Item = IpAddr>,
+) -> BTreeMap<IpAddr, Screen> {
+    let screen = |address: IpAddr, vm: Option<&VmId>| {
+        let (layers, surroundings) = state.network.around(address)?;
+        layers.home()?;
+        let grants = |layer| vm.is_some_and(|vm| grants_in(state, vm, layers, layer));
+        let band = |layer| grants(layer).then(Band::default);
+        Some((address, Screen::of(layers, &surroundings, Family::of(address), band)))
+    };
+    let others = others.into_iter().map(|address| (address, None));
+    let of_vms = state.vms.values();
+    let of_vms = of_vms.flat_map(|vm| vm.addresses.iter().map(|address| (*address, Some(&vm.id))));
+    // A VM's own word comes last, and counts.
+    others.chain(of_vms).filter_map(|(address, vm)| screen(address, vm)).collect()
 }
 
-/// What passes the locks without an opening.
-///
-/// Here the network comes in too: what is left of the rules beside a lock, as standing exceptions.
+/// Whether a VM's grants are looked up in the group of a layer: where JIT's rules lie, and where its policy
+/// says so in the subnet's too.
+pub fn grants_in(state: &State, vm: &VmId, layers: Layers<'_>, layer: Layer) -> bool {
+    let is_home = layers.home().is_some_and(|(home, _)| home == layer);
+    let mut places = state.policies_of(vm).map(|(_, member)| member.placement);
+    is_home
+        || match layer {
+            Layer::Subnet => places.any(|placement| placement == Placement::NicAndSubnet),
+            Layer::Nic => false,
+        }
+}
+
+/// What passes the locks without an opening: nothing, until standing exceptions are listed where a port is
+/// locked. What nobody was told of does not pass.
 pub fn standing(_state: &State) -> BTreeMap<Lock, Vec<Standing>> {
     BTreeMap::new()
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
+    nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
+    resource::{ResourceFault, ResourceId},
     time::Timestamp,
 };
 
@@ -91,6 +93,19 @@ pub enum Refusal {
         vm: VmId,
         /// The policy.
         policy: PolicyId,
+    },
+    /// A rule of a security group would drop what is asked for: it takes effect, or it is refused.
+    Blocked {
+        /// Where.
+        at: At,
+        /// The group the rule is in.
+        group: GroupId,
+        /// The rule; it may be a default rule.
+        rule: RuleName,
+        /// Its number.
+        priority: Priority,
+        /// What would help.
+        cure: Cure,
     },
     /// No guard covers all addresses of the VM: a lock would be a word only.
     NotEnforced {
@@ -302,6 +317,13 @@ pub enum Refusal {
         source: Source,
         /// Why.
         why: ApprovalNeeded,
+    },
+    /// A resource of the network cannot be set or removed.
+    Resource {
+        /// Which.
+        id: ResourceId,
+        /// Why.
+        fault: ResourceFault,
     },
     /// The clock lies behind what was committed: nothing opens until it is right or accepted.
     ClockBehind {

@@ -12,6 +12,7 @@ use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
     policy::{Before, Member, Policy, Vm},
+    resource::{Network, Resource},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp},
 };
 
@@ -31,6 +32,8 @@ pub struct State {
     pub released: BTreeSet<Lock>,
     /// Who has which address, of those asked for.
     pub owners: BTreeMap<IpAddr, VmId>,
+    /// All resources of the network, always: shared, and copied only where they change.
+    pub network: Arc<Network>,
 }
 
 impl State {
@@ -103,6 +106,12 @@ impl State {
                 Stage::Planned { .. } | Stage::Granted { .. } => {}
             }),
             Event::Unlocked { locks, .. } => self.released.retain(|lock| !locks.contains(lock)),
+            Event::ResourcePut { resource, .. } => {
+                Arc::make_mut(&mut self.network).put(Arc::new(Resource::clone(resource)));
+            }
+            Event::ResourceDeleted { id, .. } => {
+                Arc::make_mut(&mut self.network).remove(id);
+            }
             Event::ClockAccepted { at, .. } => self.highest = Some(*at),
         }
     }

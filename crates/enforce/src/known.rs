@@ -103,7 +103,7 @@ impl Loaded {
         for (lock, standing) in standing(state) {
             addresses.entry(lock.address).or_default().standing.insert(lock, standing);
         }
-        for (address, screen) in screens(state) {
+        for (address, screen) in screens(state, interfaces(state, everything)) {
             addresses.entry(address).or_default().screen = Some(screen);
         }
         for its in needs.chunk_by(|one, next| one.opening.address() == next.opening.address()) {
@@ -132,6 +132,11 @@ impl Loaded {
         }
         Loaded { load, everything, addresses, vms }
     }
+}
+
+/// Where everything is looked at, the addresses of interfaces too, which no VM need have yet.
+fn interfaces(state: &State, everything: bool) -> impl Iterator<Item = IpAddr> {
+    state.network.interface_addresses().filter(move |_| everything)
 }
 
 /// The VMs of which a guard's word would be news.
@@ -270,10 +275,12 @@ impl Known {
         self.loaded
     }
 
-    /// Takes in what was loaded, and says which addresses it speaks of.
+    /// Takes in what was loaded, and says which addresses are to be told of: all it speaks of, or where that
+    /// is everything those before which other rules stand than did. The rest is the sweep's.
     pub(crate) fn take_in(&mut self, loaded: Loaded) -> BTreeSet<IpAddr> {
         let Loaded { load, everything, addresses, vms } = loaded;
         let mut spoken: BTreeSet<IpAddr> = addresses.keys().copied().collect();
+        let mut ruled = BTreeSet::new();
         self.version += 1;
         for (id, vm) in vms {
             if self.vms.get(&id).is_some_and(|stored| stored.load > load) {
@@ -300,15 +307,21 @@ impl Known {
             let gone: Vec<IpAddr> = self.addresses.iter().filter_map(gone).collect();
             for address in gone {
                 self.remove(address);
-                spoken.insert(address);
+                ruled.insert(address);
             }
         }
         for (address, facts) in addresses {
-            if self.addresses.get(&address).is_none_or(|stored| stored.load <= load) {
+            let stored = self.addresses.get(&address);
+            if stored.is_none_or(|stored| stored.load <= load) {
+                let none = AddressFacts::default();
+                let before = stored.map_or(&none, |stored| &**stored);
+                if before.screen != facts.screen || before.standing != facts.standing {
+                    ruled.insert(address);
+                }
                 self.set(address, facts);
             }
         }
-        spoken
+        if everything { ruled } else { spoken }
     }
 
     fn set(&mut self, address: IpAddr, facts: AddressFacts) {

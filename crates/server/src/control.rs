@@ -219,6 +219,8 @@ async fn carry_out<S: Store>(
                 | Event::Ended { .. }
                 | Event::Opened { .. }
                 | Event::Closed { .. }
+                | Event::ResourcePut { .. }
+                | Event::ResourceDeleted { .. }
                 | Event::Unlocked { .. } => None,
             });
             let answer = accepted.map_or(ClockAnswer::NotBehind, |(at, before)| {

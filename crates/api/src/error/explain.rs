@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_core::{
     network::{Family, NotAVmAddress, Source},
+    nsg::cure::Cure,
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
 
-use super::{ArmError, Code, Positions, known};
+use super::{ArmError, Code, Positions, known, resource};
 use crate::text::{listed, moment, span};
 
 /// How many allowed ports or sources one sentence names; a rule has no more.
@@ -57,6 +58,22 @@ fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
 }
 
 /// Code and sentence of each refusal.
+/// What would get a flow past a rule.
+fn cured(cure: &Cure) -> String {
+    match cure {
+        Cure::AllowBefore { group, below, free } => format!(
+            "Put a rule that allows it before: priority {free}, or another below {below}, in '{group}'."
+        ),
+        Cure::ChangeRule { group, rule, .. } => {
+            format!("No priority before it is free: change '{rule}' of '{group}' itself.")
+        }
+        Cure::PlaceInSubnetToo { group, .. } => format!(
+            "Let the policy place exceptions in the subnet's '{group}' too (\"placement\": \"nic-and-subnet\"), \
+             or put a rule that allows it there."
+        ),
+    }
+}
+
 fn words(refusal: &Refusal) -> (Code, String) {
     let value = |message: String| (Code::InvalidParameter, message);
     match refusal {
@@ -92,6 +109,16 @@ fn words(refusal: &Refusal) -> (Code, String) {
             format!(
                 "No guard covers all addresses of '{vm}', so nothing would keep its ports closed. Configure \
                  a guard that covers them."
+            ),
+        ),
+        Refusal::Blocked { group, rule, priority, cure, at } => (
+            Code::Blocked,
+            format!(
+                "The rule '{rule}' (priority {priority}) of '{group}' would drop what is asked for on port \
+                 {} of '{}', so nothing was opened. {}",
+                at.port,
+                at.vm,
+                cured(cure)
             ),
         ),
         Refusal::NoVms => {
@@ -232,6 +259,7 @@ fn words(refusal: &Refusal) -> (Code, String) {
         Refusal::ApprovalRequired { at, source, why } => {
             (Code::ApprovalRequired, approval(at, *source, *why))
         }
+        Refusal::Resource { id, fault } => resource::words(id, fault),
         Refusal::ClockBehind { now, highest } => (
             Code::ClockBehind,
             format!(
@@ -336,6 +364,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::RequestIdTaken { .. }
         | Refusal::ConfirmationPending { .. }
         | Refusal::NothingToConfirm { .. }
+        | Refusal::Resource { .. }
         | Refusal::ClockBehind { .. } => None,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),
@@ -372,6 +401,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         }
         Refusal::TextTooLong { property, .. } => Some(property_name(*property).to_owned()),
         Refusal::SourceNotAllowed { at, .. }
+        | Refusal::Blocked { at, .. }
         | Refusal::NoAddressInFamily { at, .. }
         | Refusal::SourceNeeded { at, .. }
         | Refusal::ApprovalRequired { at, .. } => positions.of_source(at),

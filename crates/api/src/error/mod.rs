@@ -5,6 +5,7 @@
 mod explain;
 mod known;
 mod positions;
+mod resource;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub(crate) use explain::no_ports;
 pub use known::*;
 pub(crate) use positions::PortPosition;
 pub use positions::Positions;
+pub use resource::{child_not_found, resource_not_found};
 
 /// How many problems one answer tells; a body of 4 MiB may have a million, and the rest is counted.
 pub const DETAILS_MAX: usize = 100;
@@ -97,6 +99,60 @@ pub enum Code {
     InvalidRequestContent,
     /// 400: a value that cannot be.
     InvalidParameter,
+    /// 400: a resource that lacks something or has too much.
+    InvalidRequestFormat,
+    /// 400.
+    InvalidResourceName,
+    /// 400: two parts of one name.
+    DuplicateResourceName,
+    /// 400: what it refers to does not exist.
+    InvalidResourceReference,
+    /// 400: a prefix with host bits, or of a length that cannot be.
+    InvalidCIDRNotation,
+    /// 400.
+    VnetAddressSpacesOverlap,
+    /// 400: a subnet outside its network, or over another.
+    NetcfgInvalidSubnet,
+    /// 400.
+    SecurityRuleInvalidAddressPrefix,
+    /// 400.
+    SecurityRuleInvalidPortRange,
+    /// 400.
+    SecurityRuleInvalidPriority,
+    /// 400.
+    SecurityRuleInvalidAccessType,
+    /// 400.
+    SecurityRuleParameterContainsUnsupportedValue,
+    /// 400.
+    SecurityRuleCountLimitReached,
+    /// 400.
+    SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached,
+    /// 400: two rules of one priority and direction.
+    SecurityRuleConflict,
+    /// 400.
+    PrivateIPAddressNotInSubnet,
+    /// 400.
+    PrivateIPAddressInReservedRange,
+    /// 400: another interface has the address.
+    PrivateIPAddressIsAllocated,
+    /// 400.
+    PublicIPAddressInUse,
+    /// 400.
+    SubnetIsFull,
+    /// 400.
+    InUseSubnetCannotBeDeleted,
+    /// 400: an interface has an address in it.
+    InUsePrefixCannotBeDeleted,
+    /// 400.
+    InUseNetworkSecurityGroupCannotBeDeleted,
+    /// 400.
+    InUseApplicationSecurityGroupCannotBeDeleted,
+    /// 400.
+    InUseVirtualNetworkCannotBeDeleted,
+    /// 400.
+    InUseNetworkInterfaceCannotBeDeleted,
+    /// 400: an interface has it.
+    PublicIPAddressCannotBeDeleted,
     /// 400: no source was named, and the caller's address cannot stand in.
     SourceNeeded,
     /// 400: asked for more than the policy allows. The reasons stand in `details`.
@@ -115,6 +171,8 @@ pub enum Code {
     NoApprover,
     /// 409: no guard covers the VM.
     NotEnforced,
+    /// 409: a rule of a security group would drop what was asked for.
+    Blocked,
     /// 409: the port is another policy's.
     PortInOtherPolicy,
     /// 409: a policy holds the VM.

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{Unfolding, ended, loads_all_of, policy, replaced};
+use super::{Unfolding, effect, ended, loads_all_of, policy, replaced};
 use crate::{
     command::Command,
     event::{AccessId, Event},
     grant::{EndReason, Stage, Window},
     id::PolicyId,
     policy::Confirmation,
+    refusal::Refusal,
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance, later},
 };
@@ -115,6 +116,14 @@ fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
     let until = now.until(end);
     if until.is_over(now) {
         return vec![ended(id.clone(), EndReason::Lapsed, now)];
+    }
+    // Rules may have changed since it was planned, and nothing is called open that they would drop.
+    if let Some(vm) = state.vms.get(&access.vm)
+        && let Some(Refusal::Blocked { group, rule, priority, .. }) =
+            effect::blocked(state, vm, access.source, access.port).into_iter().next()
+    {
+        let why = format!("the rule {rule} ({priority}) of {group} would drop it");
+        return vec![ended(id.clone(), EndReason::Failed { why }, now)];
     }
     let mut events = vec![Event::Started { access: id.clone(), since: now.wall, until }];
     let older = state.live().filter(|(other, _)| other.created <= request.created);

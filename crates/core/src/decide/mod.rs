@@ -4,8 +4,10 @@
 //! prolongs the past.
 
 mod due;
+mod effect;
 mod policy;
 mod request;
+mod resource;
 mod vm;
 
 use std::{borrow::Cow, collections::BTreeSet};
@@ -48,6 +50,10 @@ pub fn decide(
             let seen = Seen { at: now.wall, guard: guard.clone() };
             open::noticed(&after.state, observed, &seen)
         }
+        Command::PutResource { draft, instance, only_if } => {
+            resource::put(&after.state, draft, *instance, *only_if)?
+        }
+        Command::DeleteResource { id, only_if } => resource::delete(&after.state, id, *only_if)?,
         Command::AcceptClock => accept_clock(&after.state, now),
         Command::Tick => Vec::new(),
     };
@@ -88,6 +94,8 @@ fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
         | Command::Request(_)
         | Command::End { .. }
         | Command::Observe { .. }
+        | Command::PutResource { .. }
+        | Command::DeleteResource { .. }
         | Command::AcceptClock => false,
     }
 }

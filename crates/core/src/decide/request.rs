@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::replaced;
+use super::{effect, replaced};
 use crate::{
     command::{AccessAsk, Ask},
     event::Event,
@@ -169,6 +169,9 @@ fn access(
         refusals.push(Refusal::NotEnforced { vm: vm.id.clone() });
     }
     let source = source(live, ask, sent, vm, rule, &at);
+    if let Ok(source) = source {
+        refusals.extend(effect::blocked(state, vm, source, sent.port));
+    }
     let begin = start.unwrap_or(now.wall);
     let window = window(settings, sent.window, rule, begin, &at);
     match (source, window) {

@@ -15,6 +15,10 @@ struct Path {
 }
 
 impl Path {
+    fn parts(&self) -> (SubscriptionId, Name, Name) {
+        (self.subscription, self.group.clone(), self.name.clone())
+    }
+
     fn read(text: &str, kind: &'static str) -> Result<Path, NotAResourceId> {
         let segments =
             ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
@@ -45,6 +49,14 @@ const ASGS: &str = "applicationSecurityGroups";
 pub struct GroupId(Path);
 
 impl GroupId {
+    pub(crate) fn parts(&self) -> (SubscriptionId, Name, Name) {
+        self.0.parts()
+    }
+
+    pub(crate) fn of_parts(subscription: SubscriptionId, group: Name, name: Name) -> GroupId {
+        GroupId(Path { subscription, group, name })
+    }
+
     /// The group's own name.
     pub fn name(&self) -> &Name {
         &self.0.name
@@ -83,6 +95,16 @@ impl From<GroupId> for String {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AsgId(Path);
+
+impl AsgId {
+    pub(crate) fn parts(&self) -> (SubscriptionId, Name, Name) {
+        self.0.parts()
+    }
+
+    pub(crate) fn of_parts(subscription: SubscriptionId, group: Name, name: Name) -> AsgId {
+        AsgId(Path { subscription, group, name })
+    }
+}
 
 impl FromStr for AsgId {
     type Err = NotAResourceId;

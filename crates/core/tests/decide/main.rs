@@ -8,10 +8,14 @@
 
 mod changes;
 mod clocks;
+mod effect;
 mod gate;
 mod machines;
+mod network;
 mod policies;
 mod requests;
+mod resource_life;
+mod resources;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod sources;

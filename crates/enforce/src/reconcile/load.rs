@@ -128,7 +128,8 @@ async fn load<F: Facts>(shared: &Shared<F>, which: &Which) -> Result<bool, Facts
         let changed = known.take_in(loaded);
         (first && known.is_loaded(), changed)
     };
-    if let Which::Vms(_) = which {
+    // Before everything is known for the first time nothing is told in parts.
+    if !first {
         mark(&shared.lanes, &changed);
     }
     shared.wakes.ends_bell.notify_one();

@@ -132,11 +132,33 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::Opened { access, .. }
             | Event::Closed { access, .. } => vms.extend([access.vm.clone()]),
             Event::PolicyConfirmed { .. }
+            | Event::ResourcePut { .. }
+            | Event::ResourceDeleted { .. }
             | Event::Unlocked { .. }
             | Event::ClockAccepted { .. } => {}
         }
     }
     vms
+}
+
+/// Whether events change which rules stand before which addresses: whoever refers to what changed is concerned.
+pub(super) fn change_the_network(events: &[Event]) -> bool {
+    events.iter().any(|event| match event {
+        Event::ResourcePut { .. } | Event::ResourceDeleted { .. } => true,
+        Event::VmRegistered { .. }
+        | Event::VmUnregistered { .. }
+        | Event::PolicySet { .. }
+        | Event::PolicyRemoved { .. }
+        | Event::PolicyConfirmed { .. }
+        | Event::Requested { .. }
+        | Event::Started { .. }
+        | Event::EndMoved { .. }
+        | Event::Ended { .. }
+        | Event::Opened { .. }
+        | Event::Closed { .. }
+        | Event::Unlocked { .. }
+        | Event::ClockAccepted { .. } => false,
+    })
 }
 
 /// Whether an event says only what a guard saw, which changes nothing that must be open.
@@ -147,6 +169,8 @@ fn is_sight(event: &Event) -> bool {
         | Event::VmUnregistered { .. }
         | Event::PolicySet { .. }
         | Event::PolicyRemoved { .. }
+        | Event::ResourcePut { .. }
+        | Event::ResourceDeleted { .. }
         | Event::PolicyConfirmed { .. }
         | Event::Requested { .. }
         | Event::Started { .. }

@@ -157,6 +157,9 @@ impl Gate {
 
     /// Says that something about the VMs of these events may have changed. Never waits.
     pub fn wake_for(&self, events: &[Event]) {
+        if facts::change_the_network(events) {
+            self.wake_all();
+        }
         let vms = facts::vms_of(events);
         if !vms.is_empty() {
             self.wake(vms);

@@ -28,6 +28,33 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::InvalidRequestContent
         | Code::InvalidParameter
         | Code::SourceNeeded
+        | Code::InvalidRequestFormat
+        | Code::InvalidResourceName
+        | Code::DuplicateResourceName
+        | Code::InvalidResourceReference
+        | Code::InvalidCIDRNotation
+        | Code::VnetAddressSpacesOverlap
+        | Code::NetcfgInvalidSubnet
+        | Code::SecurityRuleInvalidAddressPrefix
+        | Code::SecurityRuleInvalidPortRange
+        | Code::SecurityRuleInvalidPriority
+        | Code::SecurityRuleInvalidAccessType
+        | Code::SecurityRuleParameterContainsUnsupportedValue
+        | Code::SecurityRuleCountLimitReached
+        | Code::SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached
+        | Code::SecurityRuleConflict
+        | Code::PrivateIPAddressNotInSubnet
+        | Code::PrivateIPAddressInReservedRange
+        | Code::PrivateIPAddressIsAllocated
+        | Code::PublicIPAddressInUse
+        | Code::SubnetIsFull
+        | Code::InUseSubnetCannotBeDeleted
+        | Code::InUsePrefixCannotBeDeleted
+        | Code::InUseNetworkSecurityGroupCannotBeDeleted
+        | Code::InUseApplicationSecurityGroupCannotBeDeleted
+        | Code::InUseVirtualNetworkCannotBeDeleted
+        | Code::InUseNetworkInterfaceCannotBeDeleted
+        | Code::PublicIPAddressCannotBeDeleted
         | Code::RequestNotSubset
         | Code::VmNotInPolicy
         | Code::PortNotInPolicy
@@ -41,6 +68,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::ResourceGroupNotFound
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
         Code::NotEnforced
+        | Code::Blocked
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
         | Code::AddressInUse

@@ -89,6 +89,8 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::PolicySet { .. }
         | Event::PolicyConfirmed { .. }
         | Event::PolicyRemoved { .. }
+        | Event::ResourcePut { .. }
+        | Event::ResourceDeleted { .. }
         | Event::Unlocked { .. }
         | Event::ClockAccepted { .. } => None,
     }

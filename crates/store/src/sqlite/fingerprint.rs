@@ -11,11 +11,12 @@ use hourgate_core::{
     id::{PolicyId, VmId},
     network::Lock,
     policy::{Confirmation, Member, Policy, Vm},
+    resource::Resource,
     state::State,
     time::{Deadline, Timestamp},
 };
 
-use super::rows;
+use super::{documents, rows};
 use crate::{
     Principal,
     log::{Hash, LogKey},
@@ -42,6 +43,7 @@ impl Fingerprint {
             sum.add(&access(key, request, item));
         }
         state.released.iter().for_each(|item| sum.add(&released(key, item)));
+        state.network.all().for_each(|item| sum.add(&resource(key, item)));
         sum
     }
 
@@ -175,6 +177,14 @@ pub(super) fn released(key: &LogKey, lock: &Lock) -> Hash {
     let mut text = Text::new("released");
     text.address(lock.address);
     text.number(u128::from(lock.port.number()));
+    text.digest(key)
+}
+
+pub(super) fn resource(key: &LogKey, resource: &Resource) -> Hash {
+    let mut text = Text::new("resource");
+    text.text(&documents::key(&resource.id));
+    // A resource is made of texts and numbers, so it can always be written.
+    text.bytes(&serde_json::to_vec(resource).unwrap_or_default());
     text.digest(key)
 }
 

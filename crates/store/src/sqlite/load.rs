@@ -14,7 +14,7 @@ use rusqlite::{Connection, Params};
 use uuid::Uuid;
 
 use super::{
-    Result,
+    Result, documents,
     rows::{self, Columns},
     standing::Released,
 };
@@ -46,6 +46,8 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
         state.requests.insert(request.id, Arc::new(request));
     })?;
     state.released = released(db)?.into_keys().collect();
+    let network = Arc::make_mut(&mut state.network);
+    documents::every(db)?.into_iter().for_each(|resource| network.put(Arc::new(resource)));
     Ok(state)
 }
 

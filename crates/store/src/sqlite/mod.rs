@@ -1,6 +1,7 @@
 //! The memory in one SQLite file: one writer that commits many commands at once, readers beside it.
 
 mod deadlines;
+mod documents;
 mod fingerprint;
 mod journal;
 mod load;

@@ -2,19 +2,22 @@
 //!
 //! What an event changes is said in one place, `State::evolve`; here it is only kept.
 
+use std::sync::Arc;
+
 use hourgate_core::{
     event::AccessId,
     grant::{Access, Request, Stage, Window},
     id::{PolicyId, RequestId, VmId},
     network::Lock,
     policy::{Member, Policy, Vm},
+    resource::{Resource, ResourceId},
     state::State,
     time::Timestamp,
 };
 use rusqlite::{Connection, named_params, params};
 
 use super::{
-    Result,
+    Result, documents,
     fingerprint::{self, Fingerprint},
     numbers::{Named, Numbers},
     rows,
@@ -40,6 +43,7 @@ pub(super) fn save(
     touched.requests.iter().try_for_each(|id| save.request(*id))?;
     touched.accesses.iter().try_for_each(|id| save.access(id))?;
     touched.known_requests.iter().try_for_each(|id| save.liveness(*id))?;
+    touched.resources.iter().try_for_each(|id| save.resource(id))?;
     seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
     given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
 }
@@ -267,6 +271,16 @@ impl Saver<'_> {
             .prepare_cached("UPDATE request SET live = ?2, ended = ?3 WHERE id = ?1")?
             .execute(params![id.as_str(), is.0, rows::maybe_nanos(is.1)?])?;
         Ok(())
+    }
+
+    fn resource(&mut self, id: &ResourceId) -> Result<()> {
+        let digest = |resource: &Arc<Resource>| fingerprint::resource(self.key, resource);
+        let (before, after) = (self.before.network.get(id), self.after.network.get(id));
+        self.swap(before.map(digest), after.map(digest));
+        match after {
+            Some(resource) => documents::put(self.db, resource),
+            None => documents::delete(self.db, id),
+        }
     }
 
     fn seen_gone(&mut self, lock: &Lock) -> Result<()> {

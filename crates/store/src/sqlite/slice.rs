@@ -39,7 +39,11 @@ impl<'a> Slice<'a> {
     pub(super) fn of(standing: &'a Standing) -> Slice<'a> {
         Slice {
             standing,
-            state: State { highest: standing.highest, ..State::default() },
+            state: State {
+                highest: standing.highest,
+                network: Arc::clone(&standing.network),
+                ..State::default()
+            },
             vms: BTreeSet::new(),
             policies: BTreeSet::new(),
             thin: Thin::default(),

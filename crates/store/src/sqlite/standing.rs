@@ -15,6 +15,7 @@ use hourgate_core::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
     policy::{Policy, Vm},
+    resource::Network,
     state::State,
     time::{Now, Timestamp, distance},
 };
@@ -38,6 +39,8 @@ pub(super) struct Standing {
     deadlines: Deadlines,
     released: BTreeMap<Lock, Released>,
     released_of: BTreeMap<VmId, BTreeSet<Lock>>,
+    /// All resources of the network: the same for every command.
+    pub(super) network: Arc<Network>,
 }
 
 /// A lock that was given back.
@@ -56,6 +59,8 @@ pub(super) struct Change {
     pub(super) requests: Vec<(RequestId, Option<Arc<Request>>)>,
     /// Locks given back and not yet seen gone.
     pub(super) released: Vec<(Lock, Option<Released>)>,
+    /// The whole network, where something in it changed.
+    pub(super) network: Option<Arc<Network>>,
 }
 
 impl Standing {
@@ -67,6 +72,7 @@ impl Standing {
             policies: state.policies.into_iter().map(|(id, p)| (id, Some(Arc::new(p)))).collect(),
             requests: state.requests.into_iter().map(|(id, r)| (id, Some(r))).collect(),
             released: released.into_iter().map(|(lock, is)| (lock, Some(is))).collect(),
+            network: Some(state.network),
         });
         standing
     }
@@ -78,6 +84,7 @@ impl Standing {
             policies: change.policies.into_iter().map(|(id, p)| self.set_policy(id, p)).collect(),
             requests: change.requests.into_iter().map(|(id, r)| self.set_request(id, r)).collect(),
             released: change.released.into_iter().map(|(l, r)| self.set_released(l, r)).collect(),
+            network: change.network.map(|network| std::mem::replace(&mut self.network, network)),
         }
     }
 
@@ -164,6 +171,7 @@ impl Standing {
             policies: self.policies.values().cloned().collect(),
             requests: self.requests.values().cloned().collect(),
             released: self.released.keys().copied().collect(),
+            network: Arc::clone(&self.network),
         }
     }
 
@@ -267,6 +275,7 @@ pub(super) struct Everything {
     policies: Vec<Arc<Policy>>,
     requests: Vec<Arc<Request>>,
     released: BTreeSet<Lock>,
+    network: Arc<Network>,
 }
 
 impl Everything {
@@ -282,6 +291,7 @@ impl Everything {
             policies: self.policies.iter().map(|p| (p.id.clone(), Policy::clone(p))).collect(),
             requests: self.requests.into_iter().map(|request| (request.id, request)).collect(),
             released: self.released,
+            network: self.network,
         }
     }
 }

@@ -10,6 +10,7 @@ use hourgate_core::{
     grant::Request,
     id::{PolicyId, RequestId, VmId},
     network::Lock,
+    resource::ResourceId,
     state::State,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Touched {
     pub(super) accesses: BTreeSet<AccessId>,
     /// Those requests.
     pub(super) known_requests: BTreeSet<RequestId>,
+    /// Resources of the network.
+    pub(super) resources: BTreeSet<ResourceId>,
 }
 
 impl Touched {
@@ -47,6 +50,7 @@ impl Touched {
             requests: some(&self.known_requests, &state.requests),
             released: state.released.clone(),
             owners: BTreeMap::new(),
+            network: Arc::clone(&state.network),
         }
     }
 
@@ -73,6 +77,12 @@ impl Touched {
             | Event::Closed { access, .. } => {
                 self.accesses.insert(access.clone());
             }
+            Event::ResourcePut { resource, .. } => {
+                self.resources.insert(resource.id.clone());
+            }
+            Event::ResourceDeleted { id, .. } => {
+                self.resources.insert(id.clone());
+            }
             // Released locks are compared as a set; the latest time stands in the head.
             Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
         }
@@ -91,6 +101,7 @@ impl Touched {
                 .map(|id| (id, after.requests.get(&id).filter(stands).cloned()))
                 .collect(),
             released: gone.chain(back).collect(),
+            network: (!self.resources.is_empty()).then(|| Arc::clone(&after.network)),
         }
     }
 }

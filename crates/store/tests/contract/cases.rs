@@ -11,6 +11,7 @@ use hourgate_core::{
     plan::{Coverage, Observed},
     policy::Settings,
     refusal::Refusal,
+    resource::Kind,
     time::{Clock, later},
 };
 use hourgate_store::{
@@ -19,8 +20,8 @@ use hourgate_store::{
 use uuid::Uuid;
 
 use crate::fixture::{
-    Fixture, HandClock, act, agree, ask, draft, minutes, origin, policy_id, prepare, register, set,
-    try_act, vm_id,
+    Fixture, HandClock, act, agree, ask, draft, minutes, origin, policy_id, prepare, put_network,
+    put_nic, register, resource_command, resource_id, set, try_act, vm_id,
 };
 
 pub(crate) async fn everything_survives_reopening<F: Fixture>() {
@@ -389,7 +390,8 @@ pub(crate) async fn the_log_explains_a_random_history<F: Fixture>() {
     for step in 0..1_000_u64 {
         let (name, other) = (names[random.below(3)], names[random.below(3)]);
         let (one, two) = ([22_u16, 443][random.below(2)], [80_u16, 443][random.below(2)]);
-        let command = match random.below(12) {
+        let command = match random.below(16) {
+            12.. => resource_command(&store, step, &mut |end| random.below(end)),
             0 | 1 if random.below(5) > 0 => {
                 let own = names.iter().position(|known| *known == name).unwrap();
                 register(&store, name, &[["10.0.0.4", "10.0.0.5", "fd00::6"][own]])
@@ -449,6 +451,30 @@ pub(crate) async fn the_log_explains_a_random_history<F: Fixture>() {
         }
     }
     assert!(events > 200 && refused > 20, "{events} events, {refused} refused: too tame a life");
+}
+
+/// Resources of the network survive reopening, are found in any case, and what is in use stays.
+pub(crate) async fn resources_are_kept<F: Fixture>() {
+    let (place, clock) = (F::new(), HandClock::new());
+    let store = place.open(&clock);
+    let network = resource_id(&store, Kind::VirtualNetworks, "Net");
+    act(&store, put_network(&store, "Net", "10.0.0.0/24")).await;
+    act(&store, put_nic(&store, "one", "Net")).await;
+    let again = act(&store, put_nic(&store, "ONE", "net")).await;
+    assert!(
+        again.state.network.get(&resource_id(&store, Kind::NetworkInterfaces, "one")).is_some()
+    );
+    let delete = Command::DeleteResource { id: network.clone(), only_if: Precondition::None };
+    assert!(matches!(try_act(&store, delete).await, Err(TransactError::Refused(_))));
+    let before = store.load(Needs::default()).await.unwrap().network;
+    drop(store);
+    let store = place.open(&clock);
+    let after = store.load(Needs::default()).await.unwrap().network;
+    assert_eq!(after, before);
+    let network = after.get(&network).unwrap();
+    assert_eq!((network.version, network.document.as_str()), (1, "{\"kept\":1.5}"));
+    assert_eq!(network.tags["personal"], "\u{1b}[31m\u{202e}");
+    agree::<F>(&store).await;
 }
 
 /// SplitMix64: the same seed, the same life.

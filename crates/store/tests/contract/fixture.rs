@@ -14,9 +14,15 @@ use hourgate_core::{
     command::{AccessAsk, Ask, Command, MemberDraft, PolicyDraft, PortDraft, Precondition, Sent},
     grant::Window,
     id::{PolicyId, RequestId, VmId, VmInstance},
-    network::{Port, Source},
+    network::{Family, Port, Source},
+    nsg::rule::RuleDraft,
     personal::Personal,
     policy::{AllowedSources, Os, Protocol, Settings},
+    resource::{
+        Kind, ResourceDraft, ResourceId, SubnetId, ViewDraft,
+        network_interface::{IpConfigurationDraft, NetworkInterfaceDraft, Wanted},
+        virtual_network::{Subnet, VirtualNetworkDraft},
+    },
     role::{OwnAddress, Person, PersonId},
     state::State,
     time::{BootTime, Clock, Now, Timestamp, later},
@@ -229,6 +235,91 @@ pub(crate) fn ask(store: &impl Store, id: u64, who: &str, what: &[(&str, u16)]) 
         justification: Some(format!("{who} must \u{1b}[31m look\n")),
         ticket: None,
         accesses: what.iter().map(access).collect(),
+    }
+}
+
+pub(crate) fn resource_id(store: &impl Store, kind: Kind, name: &str) -> ResourceId {
+    ResourceId {
+        subscription: store.installation().subscription,
+        group: "Prod".parse().unwrap(),
+        kind,
+        name: name.parse().unwrap(),
+    }
+}
+
+fn put_resource(id: ResourceId, view: ViewDraft) -> Command {
+    let draft = ResourceDraft {
+        id,
+        location: "local".parse().unwrap(),
+        // What the log's own marks look like, and what a terminal must not see.
+        tags: [("personal".to_owned(), "\u{1b}[31m\u{202e}".to_owned())].into(),
+        view,
+        document: "{\"kept\":1.5}".to_owned(),
+    };
+    let instance = Uuid::from_u128(INSTANCES.fetch_add(1, Ordering::Relaxed).into());
+    Command::PutResource { draft: Box::new(draft), instance, only_if: Precondition::None }
+}
+
+/// A network with one subnet `a`.
+pub(crate) fn put_network(store: &impl Store, name: &str, prefix: &str) -> Command {
+    let subnet = Subnet { prefixes: vec![prefix.parse().unwrap()], security_group: None };
+    let view = VirtualNetworkDraft {
+        address_space: vec!["10.0.0.0/16".parse().unwrap()],
+        subnets: vec![("a".parse().unwrap(), subnet)],
+        peers: Vec::new(),
+    };
+    let id = resource_id(store, Kind::VirtualNetworks, name);
+    put_resource(id, ViewDraft::VirtualNetwork(view))
+}
+
+/// An interface with any address of the subnet `a`, in the group `g` by its own.
+pub(crate) fn put_nic(store: &impl Store, name: &str, network: &str) -> Command {
+    let network = resource_id(store, Kind::VirtualNetworks, network);
+    let configuration = IpConfigurationDraft {
+        name: "ip".parse().unwrap(),
+        wanted: Wanted::Dynamic(Family::V4),
+        subnet: Some(SubnetId { network, name: "a".parse().unwrap() }),
+        public_address: None,
+        asgs: Vec::new(),
+        primary: true,
+    };
+    let view = NetworkInterfaceDraft { security_group: None, configurations: vec![configuration] };
+    let id = resource_id(store, Kind::NetworkInterfaces, name);
+    put_resource(id, ViewDraft::NetworkInterface(view))
+}
+
+/// Anything that can become of a few resources.
+pub(crate) fn resource_command(
+    store: &impl Store,
+    step: u64,
+    below: &mut impl FnMut(usize) -> usize,
+) -> Command {
+    let (network, nic) = (["v", "w"][below(2)], ["k", "l", "m"][below(3)]);
+    let kinds = [(Kind::VirtualNetworks, network), (Kind::NetworkInterfaces, nic)];
+    match below(5) {
+        0 => {
+            let (kind, name) = kinds[below(2)];
+            let id = resource_id(store, kind, name);
+            Command::DeleteResource { id, only_if: Precondition::None }
+        }
+        1 => put_network(store, network, ["10.0.0.0/24", "10.0.1.0/29"][below(2)]),
+        2 => {
+            let rule = RuleDraft {
+                name: format!("r{step}"),
+                description: Some("\u{202e}".to_owned()),
+                priority: 100 + i64::try_from(step % 5_000).unwrap(),
+                direction: "Inbound".to_owned(),
+                access: "Allow".to_owned(),
+                protocol: "*".to_owned(),
+                sources: vec!["VirtualNetwork".to_owned()],
+                source_ports: vec!["*".to_owned()],
+                destinations: vec!["10.0.0.0/8".to_owned()],
+                destination_ports: vec!["22-30".to_owned()],
+            };
+            let id = resource_id(store, Kind::NetworkSecurityGroups, "g");
+            put_resource(id, ViewDraft::SecurityGroup(vec![rule]))
+        }
+        _ => put_nic(store, nic, network),
     }
 }
 

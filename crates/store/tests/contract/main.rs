@@ -40,5 +40,6 @@ mod on_sqlite {
         a_principal_is_kept,
         the_log_explains_a_random_history,
         settings_can_be_replaced,
+        resources_are_kept,
     );
 }

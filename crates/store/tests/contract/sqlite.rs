@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::fixture::{
-    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, origin, prepare, register, try_act,
+    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, origin, prepare, put_network,
+    put_nic, register, try_act,
 };
 
 /// A store with a little of everything, closed; five records and more in its log.
@@ -27,6 +28,16 @@ async fn written() -> (Sqlite, std::sync::Arc<HandClock>) {
     (place, clock)
 }
 
+/// The same, with a network and two interfaces in it.
+async fn networked() -> (Sqlite, std::sync::Arc<HandClock>) {
+    let (place, clock) = written().await;
+    let store = place.open(&clock);
+    act(&store, put_network(&store, "net", "10.0.0.0/24")).await;
+    act(&store, put_nic(&store, "one", "net")).await;
+    act(&store, put_nic(&store, "two", "net")).await;
+    (place, clock)
+}
+
 fn raw(path: &Path) -> Connection {
     let db = Connection::open(path).unwrap();
     db.pragma_update(None, "foreign_keys", true).unwrap();
@@ -35,7 +46,7 @@ fn raw(path: &Path) -> Connection {
 
 #[tokio::test]
 async fn rows_that_break_a_rule_are_refused_by_the_database() {
-    let (place, _) = written().await;
+    let (place, _) = networked().await;
     let db = raw(&place.path());
     let bad = [
         (
@@ -78,6 +89,16 @@ async fn rows_that_break_a_rule_are_refused_by_the_database() {
         ),
         ("personal data rewritten", "UPDATE personal SET text = 'somebody else'"),
         ("no head", "DELETE FROM head"),
+        ("a network in use deleted", "DELETE FROM document WHERE kind = 'virtualNetworks'"),
+        ("a subnet in use deleted", "DELETE FROM document_part WHERE key LIKE '%/subnets/a'"),
+        ("an address of two interfaces", "UPDATE document_address SET address = '10.0.0.4'"),
+        (
+            "a reference to nothing",
+            "INSERT INTO document_reference SELECT key, 'none' FROM document LIMIT 1",
+        ),
+        ("a version back", "UPDATE document SET version = version - 1"),
+        ("another version than its text", "UPDATE document SET version = version + 1"),
+        ("no JSON", "UPDATE document SET body = '{'"),
     ];
     for (what, sql) in bad {
         let done = db.execute(sql, []);
@@ -93,7 +114,7 @@ fn tamper(place: &Sqlite, sql: &str) {
         "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;
          DROP TRIGGER log_is_not_rewritten; DROP TRIGGER log_is_not_cut; DROP TRIGGER log_has_no_gap;
          DROP TRIGGER personal_is_not_rewritten; DROP TRIGGER access_stays_ended;
-         DROP TRIGGER access_stays_itself; DROP TRIGGER access_stays_until_settled;",
+         DROP TRIGGER access_stays_itself; DROP TRIGGER document_goes_on; DROP TRIGGER access_stays_until_settled;",
     )
     .unwrap();
     db.execute_batch(sql).unwrap();
@@ -174,6 +195,11 @@ async fn rows_without_their_event_open_nothing() {
         ("a port forgotten", "DELETE FROM rule WHERE port = 443"),
         ("another source allowed", "UPDATE rule SET sources = '*'"),
         ("a VM moved", "UPDATE vm_address SET address = '10.0.0.99' WHERE address = '10.0.0.5'"),
+        (
+            "a wider subnet",
+            "UPDATE document SET body = replace(body, '10.0.0.0/24', '10.0.0.0/23')",
+        ),
+        ("an interface forgotten", "DELETE FROM document WHERE kind = 'networkInterfaces'"),
         ("a clock set back", "UPDATE head SET highest = highest - 1"),
         ("a secret replaced", "UPDATE principal SET secret_digest = zeroblob(32)"),
         (
@@ -186,7 +212,7 @@ async fn rows_without_their_event_open_nothing() {
         ),
     ];
     for (what, sql) in forgeries {
-        let (place, clock) = written().await;
+        let (place, clock) = networked().await;
         let store = place.open(&clock);
         let client = Uuid::from_u128(77);
         let admin = Principal {
@@ -233,10 +259,10 @@ async fn opening_says_clearly_why_not() {
     assert!(matches!(other_key.map(|_| ()), Err(OpenError::Damaged(_))));
 
     raw(&place.path())
-        .execute("INSERT INTO migration (number, checksum) VALUES (2, zeroblob(32))", [])
+        .execute("INSERT INTO migration (number, checksum) VALUES (3, zeroblob(32))", [])
         .unwrap();
     let newer = open(&place.path(), &clock).map(|_| ());
-    assert!(matches!(newer, Err(OpenError::TooNew { found: 2, known: 1 })), "{newer:?}");
+    assert!(matches!(newer, Err(OpenError::TooNew { found: 3, known: 2 })), "{newer:?}");
 
     let nowhere = open(Path::new("/proc/hourgate/store.db"), &clock).map(|_| ());
     assert!(matches!(nowhere, Err(OpenError::NotWritable { .. })), "{nowhere:?}");

@@ -1,0 +1,423 @@
+//! Why a resource of the network cannot be set or removed, in words.
+//!
+//! Codes and sentences are Azure's where reports of its users show them; ours say the value and what would be
+//! accepted. Azure answers all of these with 400, conflicts too.
+
+use std::fmt::Display;
+
+use hourgate_core::{
+    nsg::{
+        fault::{GroupFault, RuleFault},
+        place::PlaceProblem,
+        port::PortProblem,
+        word::Side,
+    },
+    resource::{Kind, ResourceFault, ResourceId, Target, fault::Part},
+};
+
+use super::{ArmError, Code};
+use crate::text::{listed, quoted};
+
+/// How many resources or prefixes one sentence names.
+const LISTED_MAX: usize = 20;
+
+/// 404.
+pub fn resource_not_found(id: &ResourceId) -> ArmError {
+    let ResourceId { group, kind, name, .. } = id;
+    child_not_found(&format!("{}/{name}", kind.type_name()), group)
+}
+
+/// 404: `what` is a type and name below a resource group.
+pub fn child_not_found(what: &str, group: &impl Display) -> ArmError {
+    let message = format!(
+        "The Resource '{what}' under resource group '{group}' was not found. For more details please go to \
+         https://aka.ms/ARMResourceNotFoundFix"
+    );
+    ArmError::new(Code::ResourceNotFound, message)
+}
+
+/// Code and sentence of each fault.
+#[expect(clippy::too_many_lines, reason = "one arm for each fault")]
+pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
+    let name = &id.name;
+    match fault {
+        ResourceFault::NotFound => {
+            let error = resource_not_found(id);
+            (error.code, error.message)
+        }
+        ResourceFault::InUse { target, by } => in_use(target, by),
+        ResourceFault::Rule { rule, problem } => rule_words(rule, problem),
+        ResourceFault::Rules { problem } => rules_words(id, problem),
+        ResourceFault::ReferenceNotFound { target } => (
+            Code::InvalidResourceReference,
+            format!(
+                "Resource {target} referenced by resource {id} was not found. Please make sure that the referenced \
+                 resource exists, and that both resources are in the same region."
+            ),
+        ),
+        ResourceFault::OtherSubscription { target } => (
+            Code::InvalidResourceReference,
+            format!(
+                "Resource {target} referenced by resource {id} is in another subscription; one of subscription \
+                 '{}' is accepted.",
+                id.subscription
+            ),
+        ),
+        ResourceFault::WrongKind { target, needed } => (
+            Code::InvalidResourceReference,
+            format!("Resource {target} referenced by resource {id} is no {}.", needed.type_name()),
+        ),
+        ResourceFault::TooManyResources { most } => (
+            Code::TooManyRequests,
+            format!("There are {most} resources, the most there may be. Delete some first."),
+        ),
+        ResourceFault::TooManyTags { most } => {
+            (Code::InvalidParameter, format!("A resource has at most {most} tags."))
+        }
+        ResourceFault::TagName { name, most } => (
+            Code::InvalidParameter,
+            format!("{} is no tag's name: 1 to {most} characters are accepted.", quoted(name)),
+        ),
+        ResourceFault::TagValue { name, most } => (
+            Code::InvalidParameter,
+            format!("The value of the tag {} has more than {most} characters.", quoted(name)),
+        ),
+        ResourceFault::NameTwice { name } => twice(id, name),
+        ResourceFault::TooManyParts { part, most } => (
+            Code::InvalidRequestFormat,
+            format!("Resource {id} has more than {most} {}.", noun(*part)),
+        ),
+        ResourceFault::NoPart { part } => (
+            Code::InvalidRequestFormat,
+            format!("Resource {id} needs {}: none was sent.", noun(*part)),
+        ),
+        ResourceFault::HostBits { prefix, meant } => (
+            Code::InvalidCIDRNotation,
+            format!(
+                "The address prefix {prefix} in resource {id} has an invalid CIDR notation. For the given prefix \
+                 length, the address prefix should be {meant}."
+            ),
+        ),
+        ResourceFault::PrefixLength { prefix, least, most } => (
+            Code::InvalidCIDRNotation,
+            format!(
+                "The address prefix {prefix} in resource {id} has an invalid length: /{least} to /{most} is \
+                 accepted."
+            ),
+        ),
+        ResourceFault::AddressSpacesOverlap { one, other } => (
+            Code::VnetAddressSpacesOverlap,
+            format!("The address spaces {one} and {other} of virtual network '{name}' overlap."),
+        ),
+        ResourceFault::SubnetOutside { subnet, prefix, space } => (
+            Code::NetcfgInvalidSubnet,
+            format!(
+                "Subnet '{subnet}' is not valid in virtual network '{name}'. Its address prefix {prefix} lies \
+                 outside the address space {}.",
+                listed(space, LISTED_MAX)
+            ),
+        ),
+        ResourceFault::SubnetsOverlap { subnet, prefix, other, other_prefix } => (
+            Code::NetcfgInvalidSubnet,
+            format!(
+                "Subnet '{subnet}' is not valid in virtual network '{name}'. Its address prefix {prefix} overlaps \
+                 {other_prefix} of subnet '{other}'."
+            ),
+        ),
+        ResourceFault::AddressLeft { subnet, by, address } => (
+            Code::InUsePrefixCannotBeDeleted,
+            format!("Subnet '{subnet}' cannot lose the address {address}: {by} has it."),
+        ),
+        ResourceFault::PeerOfItself => (
+            Code::InvalidResourceReference,
+            format!("The virtual network '{name}' cannot be peered with itself."),
+        ),
+        ResourceFault::PeersOverlap { peer, prefix, other } => (
+            Code::VnetAddressSpacesOverlap,
+            format!(
+                "Virtual network {id} cannot be peered with {peer} because their address spaces overlap: {prefix} \
+                 and {other}."
+            ),
+        ),
+        ResourceFault::AddressOutside { address, prefixes, .. } => (
+            Code::PrivateIPAddressNotInSubnet,
+            format!(
+                "Private static IP address {address} does not belong to the range of subnet prefix {}.",
+                listed(prefixes, LISTED_MAX)
+            ),
+        ),
+        ResourceFault::AddressReserved { address, prefix, .. } => (
+            Code::PrivateIPAddressInReservedRange,
+            format!(
+                "Private static IP address {address} falls within reserved IP range of subnet prefix {prefix}."
+            ),
+        ),
+        ResourceFault::AddressInUse { configuration: Some(name), address, by } => (
+            Code::PrivateIPAddressIsAllocated,
+            format!(
+                "IP configuration {id}/ipConfigurations/{name} is using the private IP address {address} which is \
+                 already allocated to resource {by}."
+            ),
+        ),
+        ResourceFault::AddressInUse { configuration: None, address, by } => (
+            Code::PublicIPAddressInUse,
+            format!("The address {address} is already allocated to resource {by}."),
+        ),
+        ResourceFault::AddressUnfit { address } => (
+            Code::InvalidParameter,
+            format!("{address} is no address of a machine; a unicast address is accepted."),
+        ),
+        ResourceFault::AddressFamily { address, family } => {
+            (Code::InvalidParameter, format!("{address} is no {family} address."))
+        }
+        ResourceFault::SubnetFull { subnet, family, .. } => {
+            (Code::SubnetIsFull, format!("Subnet {} has no free {family} address.", subnet.name))
+        }
+        ResourceFault::NoSubnet { configuration } => (
+            Code::InvalidRequestFormat,
+            format!(
+                "IP configuration '{configuration}' names no subnet to pick an address from. Name one, or a \
+                 static address."
+            ),
+        ),
+        ResourceFault::TwoNetworks { configuration } => (
+            Code::InvalidRequestFormat,
+            format!(
+                "IP configuration '{configuration}' is in another virtual network than the first of the interface; \
+                 all are in one."
+            ),
+        ),
+        ResourceFault::TwoPrimaries { configuration } => (
+            Code::InvalidRequestFormat,
+            format!(
+                "IP configuration '{configuration}' is a second primary one; an interface has one."
+            ),
+        ),
+        ResourceFault::PublicAddressInUse { configuration, target, by } => (
+            Code::PublicIPAddressInUse,
+            format!(
+                "Resource {id}/ipConfigurations/{configuration} is referencing public IP address {target} that is \
+                 already allocated to resource {by}."
+            ),
+        ),
+    }
+}
+
+fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
+    let users = listed(by, LISTED_MAX);
+    let kind = match target {
+        Target::Subnet(subnet) => {
+            return (
+                Code::InUseSubnetCannotBeDeleted,
+                format!(
+                    "Subnet {} is in use by {users} and cannot be deleted. In order to delete the subnet, delete \
+                     all the resources within the subnet.",
+                    subnet.name
+                ),
+            );
+        }
+        Target::Resource(id) => id.kind,
+    };
+    let cure = "In order to delete it, remove the association with the resource(s).";
+    let (code, noun) = match kind {
+        Kind::NetworkSecurityGroups => {
+            (Code::InUseNetworkSecurityGroupCannotBeDeleted, "Network security group")
+        }
+        Kind::PublicIpAddresses => {
+            return (
+                Code::PublicIPAddressCannotBeDeleted,
+                format!(
+                    "Public IP address {target} can not be deleted since it is still allocated to resource \
+                     {users}. In order to delete the public IP, disassociate it from the resource."
+                ),
+            );
+        }
+        // The three codes below are ours in Azure's manner: what Azure says there is not known.
+        Kind::ApplicationSecurityGroups => {
+            (Code::InUseApplicationSecurityGroupCannotBeDeleted, "Application security group")
+        }
+        Kind::VirtualNetworks => (Code::InUseVirtualNetworkCannotBeDeleted, "Virtual network"),
+        Kind::NetworkInterfaces => {
+            (Code::InUseNetworkInterfaceCannotBeDeleted, "Network interface")
+        }
+    };
+    let message = format!(
+        "{noun} {target} cannot be deleted because it is in use by the following resources: {users}. {cure}"
+    );
+    (code, message)
+}
+
+fn rule_words(rule: &str, problem: &RuleFault) -> (Code, String) {
+    let of = format!(" (rule {})", quoted(rule));
+    let unsupported = |what: &str, value: &str, accepted: &str| {
+        let message = format!(
+            "Security rule has invalid {what}. Value provided: {}. {accepted}{of}",
+            quoted(value)
+        );
+        (Code::SecurityRuleParameterContainsUnsupportedValue, message)
+    };
+    let port = |message: String| (Code::SecurityRuleInvalidPortRange, format!("{message}{of}"));
+    let place =
+        |message: String| (Code::SecurityRuleInvalidAddressPrefix, format!("{message}{of}"));
+    match problem {
+        RuleFault::Name { value } => (
+            Code::InvalidResourceName,
+            format!(
+                "Resource name {} is invalid. The name can be up to 80 characters long. It must begin with a \
+                 word character, and it must end with a word character or with '_'. The name may contain word \
+                 characters or '.', '-', '_'.",
+                quoted(value)
+            ),
+        ),
+        RuleFault::Description { units, most } => (
+            Code::SecurityRuleParameterContainsUnsupportedValue,
+            format!("The description has {units} characters; at most {most} are accepted.{of}"),
+        ),
+        RuleFault::Priority { value, least, most } => (
+            Code::SecurityRuleInvalidPriority,
+            format!(
+                "Security rule has invalid Priority. Value provided: {value} Allowed range {least}-{most}.{of}"
+            ),
+        ),
+        RuleFault::Access { value } => (
+            Code::SecurityRuleInvalidAccessType,
+            format!(
+                "Security rule has invalid Access. Value provided: {}. Value should be Allow or Deny.{of}",
+                quoted(value)
+            ),
+        ),
+        RuleFault::Direction { value } => {
+            unsupported("Direction", value, "Value should be Inbound or Outbound.")
+        }
+        RuleFault::Protocol { value } => {
+            unsupported("Protocol", value, "Value should be Tcp, Udp, Icmp, Esp, Ah or *.")
+        }
+        RuleFault::NoPort { side } => {
+            port(format!("Security rule names no {} port; '*' says every port.", end(*side)))
+        }
+        RuleFault::Port { side, value, problem } => {
+            let sent = format!(
+                "Security rule has invalid Port range. Value provided: {}. Value should be an integer OR integer \
+                 range with '-' delimiter. Valid range 0-65535.",
+                crate::text::escaped(value, 100)
+            );
+            port(match problem {
+                PortProblem::NotAPort => sent,
+                PortProblem::TurnedRound { meant } => {
+                    format!(
+                        "{sent} The {} range is turned round: did you mean {meant}?",
+                        end(*side)
+                    )
+                }
+            })
+        }
+        RuleFault::PortTwice { side, value } => {
+            port(format!("The {} port {} is named twice.", end(*side), quoted(value)))
+        }
+        RuleFault::PortNotAlone { side } => port(format!(
+            "'*' stands beside other {} ports; it says every port, and stands alone.",
+            end(*side)
+        )),
+        RuleFault::NoPlace { side } => {
+            place(format!("Security rule names no {} address; '*' says every address.", end(*side)))
+        }
+        RuleFault::Place { side, value, problem } => {
+            let sent = format!(
+                "Security rule has invalid {} Address prefix. Value provided: {}.",
+                end(*side),
+                quoted(value)
+            );
+            place(match problem {
+                PlaceProblem::NotAPlace => format!(
+                    "{sent} An address, a prefix, '*' or one of the tags VirtualNetwork, Internet and \
+                     AzureLoadBalancer is accepted."
+                ),
+                PlaceProblem::HostBits { meant } => {
+                    format!("{sent} Bits behind the prefix length are set: did you mean {meant}?")
+                }
+                PlaceProblem::Mapped => {
+                    format!("{sent} It is an IPv4 address written as IPv6; write it as IPv4.")
+                }
+            })
+        }
+        RuleFault::PlaceTwice { side, value } => {
+            place(format!("The {} address {} is named twice.", end(*side), quoted(value)))
+        }
+        RuleFault::PlaceNotAlone { side, value } => place(format!(
+            "{} stands beside other {} addresses; '*' and tags stand alone.",
+            quoted(value),
+            end(*side)
+        )),
+        RuleFault::AsgBesidePrefix { side } => place(format!(
+            "Application security groups stand beside {} address prefixes; a side names one or the other.",
+            end(*side)
+        )),
+        RuleFault::TooManyAsgs { side, count, most } => place(format!(
+            "The {} names {count} application security groups; at most {most} are accepted.",
+            end(*side)
+        )),
+        RuleFault::FamiliesMixed { ipv4, ipv6 } => place(format!(
+            "Security rule mixes IPv4 ({ipv4}) and IPv6 ({ipv6}); a rule speaks of one."
+        )),
+    }
+}
+
+fn rules_words(id: &ResourceId, problem: &GroupFault) -> (Code, String) {
+    let too_many = |what: &str, count: usize, most: usize| {
+        (
+            Code::SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached,
+            format!(
+                "Network security group {id} has {count} {what}. A security group cannot have more than {most} \
+                 {what} as per the limit MaxSecurityRuleAddressesOrPortsPerSecurityGroup."
+            ),
+        )
+    };
+    match problem {
+        GroupFault::PriorityTwice { existing, new, .. } => (
+            Code::SecurityRuleConflict,
+            format!(
+                "Security rule {existing} conflicts with rule {new}. Rules cannot have the same Priority and \
+                 Direction. To learn more, see aka.ms/nsgrules."
+            ),
+        ),
+        GroupFault::NameTwice { name } => twice(id, name),
+        GroupFault::TooManyRules { most, .. } => (
+            Code::SecurityRuleCountLimitReached,
+            format!("A security group cannot have more than {most} security rules."),
+        ),
+        GroupFault::TooManyPlaces { side: Side::Source, count, most } => {
+            too_many("SourceAddressPrefixes", *count, *most)
+        }
+        GroupFault::TooManyPlaces { side: Side::Destination, count, most } => {
+            too_many("DestinationAddressPrefixes", *count, *most)
+        }
+        GroupFault::TooManyPorts { side: Side::Source, count, most } => {
+            too_many("SourcePortRanges", *count, *most)
+        }
+        GroupFault::TooManyPorts { side: Side::Destination, count, most } => {
+            too_many("DestinationPortRanges", *count, *most)
+        }
+    }
+}
+
+fn twice(id: &ResourceId, name: &impl Display) -> (Code, String) {
+    let message = format!("Resource {id} has two child resources with the same name ({name}).");
+    (Code::DuplicateResourceName, message)
+}
+
+fn end(side: Side) -> &'static str {
+    match side {
+        Side::Source => "source",
+        Side::Destination => "destination",
+    }
+}
+
+fn noun(part: Part) -> &'static str {
+    match part {
+        Part::Prefixes => "address prefixes",
+        Part::Subnets => "subnets",
+        Part::Peers => "peerings",
+        Part::IpConfigurations => "IP configurations",
+        Part::Asgs => "application security groups",
+    }
+}

@@ -1,0 +1,230 @@
+//! What resources of the network are called: ids compared without case, kept as they were written.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{Name, NotAResourceId, SubscriptionId, wildcards},
+    nsg::id::{AsgId, GroupId},
+};
+
+/// The kinds of resources that are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// A virtual network with its subnets.
+    VirtualNetworks,
+    /// A security group with its rules.
+    NetworkSecurityGroups,
+    /// Machines that share a role.
+    ApplicationSecurityGroups,
+    /// An address that is reached from outside.
+    PublicIpAddresses,
+    /// What joins a machine to a network.
+    NetworkInterfaces,
+}
+
+impl Kind {
+    /// Every one.
+    pub const ALL: [Kind; 5] = [
+        Kind::VirtualNetworks,
+        Kind::NetworkSecurityGroups,
+        Kind::ApplicationSecurityGroups,
+        Kind::PublicIpAddresses,
+        Kind::NetworkInterfaces,
+    ];
+
+    /// Its segment of a path, as Azure writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::VirtualNetworks => "virtualNetworks",
+            Kind::NetworkSecurityGroups => "networkSecurityGroups",
+            Kind::ApplicationSecurityGroups => "applicationSecurityGroups",
+            Kind::PublicIpAddresses => "publicIPAddresses",
+            Kind::NetworkInterfaces => "networkInterfaces",
+        }
+    }
+
+    /// Its whole name, as Azure writes it.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Kind::VirtualNetworks => "Microsoft.Network/virtualNetworks",
+            Kind::NetworkSecurityGroups => "Microsoft.Network/networkSecurityGroups",
+            Kind::ApplicationSecurityGroups => "Microsoft.Network/applicationSecurityGroups",
+            Kind::PublicIpAddresses => "Microsoft.Network/publicIPAddresses",
+            Kind::NetworkInterfaces => "Microsoft.Network/networkInterfaces",
+        }
+    }
+
+    /// The kind of that segment, compared without case.
+    pub fn of(segment: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(segment))
+    }
+}
+
+/// A resource's id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceId {
+    /// Its subscription.
+    pub subscription: SubscriptionId,
+    /// Its resource group.
+    pub group: Name,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+}
+
+/// A subnet's id: it is part of its network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SubnetId {
+    /// The network.
+    // INVARIANT: of the kind of virtual networks, where it was read from a text.
+    pub network: ResourceId,
+    /// Its name.
+    pub name: Name,
+}
+
+/// What a resource can refer to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Target {
+    /// A resource.
+    Resource(ResourceId),
+    /// A subnet of a network.
+    Subnet(SubnetId),
+}
+
+impl Target {
+    /// The resource that is, or holds, the target.
+    pub fn resource(&self) -> &ResourceId {
+        match self {
+            Target::Resource(id) => id,
+            Target::Subnet(subnet) => &subnet.network,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Resource(id) => id.fmt(f),
+            Target::Subnet(id) => id.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ResourceId { subscription, group, kind, name } = self;
+        write!(
+            f,
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/{}/{name}",
+            kind.type_name()
+        )
+    }
+}
+
+impl fmt::Display for SubnetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/subnets/{}", self.network, self.name)
+    }
+}
+
+impl FromStr for ResourceId {
+    type Err = NotAResourceId;
+
+    fn from_str(text: &str) -> Result<ResourceId, NotAResourceId> {
+        let segments =
+            ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
+        let [subscription, group, kind, name] =
+            wildcards(text, segments.into_iter().chain(["*", "*"]))?;
+        id(subscription, group, Kind::of(kind), name)
+    }
+}
+
+impl FromStr for SubnetId {
+    type Err = NotAResourceId;
+
+    fn from_str(text: &str) -> Result<SubnetId, NotAResourceId> {
+        let segments =
+            ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
+        let [subscription, group, network, name] =
+            wildcards(text, segments.into_iter().chain(["virtualNetworks", "*", "subnets", "*"]))?;
+        let network = id(subscription, group, Some(Kind::VirtualNetworks), network)?;
+        Ok(SubnetId { network, name: name.parse().map_err(|_| NotAResourceId)? })
+    }
+}
+
+fn id(
+    subscription: &str,
+    group: &str,
+    kind: Option<Kind>,
+    name: &str,
+) -> Result<ResourceId, NotAResourceId> {
+    Ok(ResourceId {
+        subscription: subscription.parse().map_err(|_| NotAResourceId)?,
+        group: group.parse().map_err(|_| NotAResourceId)?,
+        kind: kind.ok_or(NotAResourceId)?,
+        name: name.parse().map_err(|_| NotAResourceId)?,
+    })
+}
+
+impl TryFrom<String> for ResourceId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<ResourceId, &'static str> {
+        text.parse().map_err(|NotAResourceId| "not a resource id of the network")
+    }
+}
+
+impl From<ResourceId> for String {
+    fn from(id: ResourceId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for SubnetId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<SubnetId, &'static str> {
+        text.parse().map_err(|NotAResourceId| "not a subnet's id")
+    }
+}
+
+impl From<SubnetId> for String {
+    fn from(id: SubnetId) -> String {
+        id.to_string()
+    }
+}
+
+impl From<&GroupId> for ResourceId {
+    fn from(id: &GroupId) -> ResourceId {
+        let (subscription, group, name) = id.parts();
+        ResourceId { subscription, group, kind: Kind::NetworkSecurityGroups, name }
+    }
+}
+
+impl From<&AsgId> for ResourceId {
+    fn from(id: &AsgId) -> ResourceId {
+        let (subscription, group, name) = id.parts();
+        ResourceId { subscription, group, kind: Kind::ApplicationSecurityGroups, name }
+    }
+}
+
+impl ResourceId {
+    /// As the id of a security group, if it is one's.
+    pub fn security_group(&self) -> Option<GroupId> {
+        let ResourceId { subscription, group, kind, name } = self;
+        (*kind == Kind::NetworkSecurityGroups)
+            .then(|| GroupId::of_parts(*subscription, group.clone(), name.clone()))
+    }
+
+    /// As the id of an application security group, if it is one's.
+    pub fn asg(&self) -> Option<AsgId> {
+        let ResourceId { subscription, group, kind, name } = self;
+        (*kind == Kind::ApplicationSecurityGroups)
+            .then(|| AsgId::of_parts(*subscription, group.clone(), name.clone()))
+    }
+}

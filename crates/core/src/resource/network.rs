@@ -1,0 +1,219 @@
+//! All resources together: who refers to what, which addresses are in use, and what a flow meets.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use super::{
+    id::{Kind, ResourceId, SubnetId, Target},
+    network_interface::IpConfiguration,
+    view::{Resource, asgs_of},
+    virtual_network::{Subnet, VirtualNetwork},
+};
+use crate::{
+    id::Name,
+    nsg::{group::SecurityGroup, judge::Layers, surroundings::Surroundings},
+};
+
+/// How many resources there may be: all of them are in memory.
+pub const RESOURCES_MAX: usize = 100_000;
+
+/// Every resource there is. Shared by whoever looks at it: changes are rare, and make a copy of the maps, not
+/// of the resources.
+///
+/// What is kept beside the resources follows from them alone, so two that hold the same are the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    resources: BTreeMap<ResourceId, Arc<Resource>>,
+    referrers: BTreeMap<Target, BTreeSet<ResourceId>>,
+    /// The interfaces' addresses. An address is unique in its network; those of no network share one space.
+    addresses: BTreeMap<Space, BTreeMap<IpAddr, ResourceId>>,
+}
+
+/// Where an address is unique: in a network, or among those of none.
+type Space = Option<ResourceId>;
+
+impl Network {
+    /// Sets a resource.
+    pub fn put(&mut self, resource: Arc<Resource>) {
+        self.remove(&resource.id);
+        for target in resource.view.references() {
+            self.referrers.entry(target).or_default().insert(resource.id.clone());
+        }
+        for (space, address) in addresses(&resource) {
+            self.addresses.entry(space).or_default().insert(address, resource.id.clone());
+        }
+        self.resources.insert(resource.id.clone(), resource);
+    }
+
+    /// Takes a resource away.
+    pub fn remove(&mut self, id: &ResourceId) -> Option<Arc<Resource>> {
+        let gone = self.resources.remove(id)?;
+        for target in gone.view.references() {
+            if let Some(referrers) = self.referrers.get_mut(&target) {
+                referrers.remove(id);
+                if referrers.is_empty() {
+                    self.referrers.remove(&target);
+                }
+            }
+        }
+        for (space, address) in addresses(&gone) {
+            if let Some(taken) = self.addresses.get_mut(&space) {
+                taken.remove(&address);
+                if taken.is_empty() {
+                    self.addresses.remove(&space);
+                }
+            }
+        }
+        Some(gone)
+    }
+
+    /// A resource.
+    pub fn get(&self, id: &ResourceId) -> Option<&Arc<Resource>> {
+        self.resources.get(id)
+    }
+
+    /// All resources, by their ids.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+
+    /// The resources of a kind, of one group or of all.
+    pub fn of_kind<'a>(
+        &'a self,
+        kind: Kind,
+        group: Option<&'a Name>,
+    ) -> impl Iterator<Item = &'a Arc<Resource>> {
+        self.all().filter(move |resource| {
+            resource.id.kind == kind && group.is_none_or(|group| resource.id.group == *group)
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+
+    /// Who refers to it.
+    pub fn referrers(&self, target: &Target) -> impl Iterator<Item = &Arc<Resource>> {
+        self.referrers.get(target).into_iter().flatten().filter_map(|id| self.get(id))
+    }
+
+    /// A virtual network.
+    pub fn virtual_network(&self, id: &ResourceId) -> Option<&VirtualNetwork> {
+        self.get(id)?.virtual_network()
+    }
+
+    /// A subnet.
+    pub fn subnet(&self, id: &SubnetId) -> Option<&Subnet> {
+        self.virtual_network(&id.network)?.subnets.get(&id.name)
+    }
+
+    /// Whether what is referred to exists.
+    pub fn holds(&self, target: &Target) -> bool {
+        match target {
+            Target::Resource(id) => self.resources.contains_key(id),
+            Target::Subnet(id) => self.subnet(id).is_some(),
+        }
+    }
+
+    /// The addresses that interfaces have in a subnet, each with its interface.
+    pub fn in_subnet<'a>(
+        &'a self,
+        id: &'a SubnetId,
+    ) -> impl Iterator<Item = (&'a Arc<Resource>, &'a IpConfiguration)> {
+        // By value: the target is made here.
+        let referrers = self.referrers.get(&Target::Subnet(id.clone()));
+        referrers.into_iter().flatten().filter_map(|nic| self.get(nic)).flat_map(move |nic| {
+            let configurations = nic.network_interface().map(|n| n.configurations.iter());
+            configurations
+                .into_iter()
+                .flatten()
+                .filter(|configuration| configuration.subnet.as_ref() == Some(id))
+                .map(move |configuration| (nic, configuration))
+        })
+    }
+
+    /// The interface that has an address, in a network or among those of none.
+    pub fn owner(&self, space: Option<&ResourceId>, address: IpAddr) -> Option<&ResourceId> {
+        self.addresses.get(&space.cloned())?.get(&address)
+    }
+
+    /// The addresses that interfaces have.
+    pub fn interface_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.values().flat_map(|of_space| of_space.keys().copied())
+    }
+
+    /// What the flows of an address meet: the groups, and what names in their rules stand for. None where no
+    /// interface has it: then nothing is known of its network, and no group stands before it.
+    pub fn around(&self, address: IpAddr) -> Option<(Layers<'_>, Surroundings)> {
+        let nic = self.addresses.values().find_map(|of_space| of_space.get(&address))?;
+        let mut configurations = self.get(nic)?.network_interface()?.configurations.iter();
+        let configuration = configurations.find(|its| its.address == address)?;
+        self.layers(nic, &configuration.name)
+    }
+
+    /// The addresses of a network and of those joined to it: where both say so.
+    pub fn joined_space(&self, id: &ResourceId) -> Vec<IpNet> {
+        let Some(network) = self.virtual_network(id) else { return Vec::new() };
+        let peers = network
+            .peers
+            .iter()
+            .filter_map(|peer| self.virtual_network(peer))
+            .filter(|peer| peer.peers.contains(id));
+        [network].into_iter().chain(peers).flat_map(|n| n.address_space.iter().copied()).collect()
+    }
+
+    /// What the flows of an interface's address meet: the groups, and what names in their rules stand for.
+    /// None where there is no such interface or configuration.
+    pub fn layers(
+        &self,
+        nic: &ResourceId,
+        configuration: &Name,
+    ) -> Option<(Layers<'_>, Surroundings)> {
+        let nic = self.get(nic)?.network_interface()?;
+        let configuration = nic.configuration(configuration)?;
+        let group = |id| self.get(&ResourceId::from(id))?.security_group();
+        let subnet = configuration.subnet.as_ref();
+        let of_subnet = subnet.and_then(|id| self.subnet(id)?.security_group.as_ref());
+        let layers = Layers {
+            subnet: of_subnet.and_then(group),
+            nic: nic.security_group.as_ref().and_then(group),
+        };
+        let space = subnet.map(|id| self.joined_space(&id.network)).unwrap_or_default();
+        let named =
+            [layers.subnet, layers.nic].into_iter().flatten().flat_map(SecurityGroup::rules);
+        let named: BTreeSet<Target> = named.flat_map(asgs_of).collect();
+        let asgs = named
+            .iter()
+            .filter_map(|target| Some((target.resource().asg()?, self.members(target))));
+        Some((layers, Surroundings::new(space, [], asgs)))
+    }
+
+    /// The addresses that are in an application security group.
+    fn members(&self, asg: &Target) -> Vec<IpAddr> {
+        let Some(id) = asg.resource().asg() else { return Vec::new() };
+        self.referrers(asg)
+            .filter_map(|resource| resource.network_interface())
+            .flat_map(|nic| &nic.configurations)
+            .filter(|configuration| configuration.asgs.contains(&id))
+            .map(|configuration| configuration.address)
+            .collect()
+    }
+}
+
+/// The addresses that a resource takes, and where.
+fn addresses(resource: &Resource) -> Vec<(Space, IpAddr)> {
+    let configurations = resource.network_interface().map(|nic| nic.configurations.as_slice());
+    let space = |c: &IpConfiguration| c.subnet.as_ref().map(|subnet| subnet.network.clone());
+    configurations.unwrap_or_default().iter().map(|c| (space(c), c.address)).collect()
+}

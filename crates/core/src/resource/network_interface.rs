@@ -1,0 +1,95 @@
+//! What is understood of a network interface: the addresses it gives a machine, and the groups it is in.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::{ResourceId, SubnetId},
+    public_ip::Allocation,
+};
+use crate::{
+    id::Name,
+    network::Family,
+    nsg::id::{AsgId, GroupId},
+};
+
+/// How many addresses an interface may have (Azure's).
+pub const CONFIGURATIONS_MAX: usize = 256;
+/// How many application security groups one address may be in (Azure's).
+pub const ASGS_PER_CONFIGURATION_MAX: usize = 20;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInterface {
+    /// The group through which its flows go, beside its subnet's.
+    pub security_group: Option<GroupId>,
+    /// Its addresses, in the order sent; at least one, and one of them primary.
+    pub configurations: Vec<IpConfiguration>,
+}
+
+/// One address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpConfiguration {
+    /// Its name, unique in the interface.
+    pub name: Name,
+    /// The address.
+    pub address: IpAddr,
+    /// How it was given.
+    pub allocation: Allocation,
+    /// Where it is; none for a machine that is known by its address alone.
+    pub subnet: Option<SubnetId>,
+    /// The public address through which it is reached.
+    pub public_address: Option<ResourceId>,
+    /// The application security groups that it is in.
+    pub asgs: Vec<AsgId>,
+    /// Whether it is the one that the interface speaks with.
+    pub primary: bool,
+}
+
+/// A network interface as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkInterfaceDraft {
+    /// The group through which its flows shall go.
+    pub security_group: Option<GroupId>,
+    /// Its addresses.
+    pub configurations: Vec<IpConfigurationDraft>,
+}
+
+/// One address of an interface as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpConfigurationDraft {
+    /// Its name.
+    pub name: Name,
+    /// Which address.
+    pub wanted: Wanted,
+    /// Where it is.
+    pub subnet: Option<SubnetId>,
+    /// The public address through which it is reached.
+    pub public_address: Option<ResourceId>,
+    /// The application security groups that it is in.
+    pub asgs: Vec<AsgId>,
+    /// Whether it shall be the one that the interface speaks with.
+    pub primary: bool,
+}
+
+/// Which address a configuration shall have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// This one.
+    Static(IpAddr),
+    /// Any of that family: the one it has while it stays in its subnet, else the first that is free.
+    Dynamic(Family),
+}
+
+impl NetworkInterface {
+    /// The configuration of a name.
+    pub fn configuration(&self, name: &Name) -> Option<&IpConfiguration> {
+        self.configurations.iter().find(|configuration| configuration.name == *name)
+    }
+
+    /// The configuration that the interface speaks with.
+    pub fn primary(&self) -> Option<&IpConfiguration> {
+        self.configurations.iter().find(|configuration| configuration.primary)
+    }
+}

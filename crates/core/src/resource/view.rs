@@ -1,0 +1,198 @@
+//! A resource: what is understood of it, and the rest as it was sent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    id::{Kind, ResourceId, Target},
+    network_interface::{NetworkInterface, NetworkInterfaceDraft},
+    public_ip::PublicIpAddress,
+    virtual_network::{VirtualNetwork, VirtualNetworkDraft},
+};
+use crate::{
+    id::Location,
+    nsg::{
+        group::SecurityGroup,
+        place::Places,
+        rule::{RuleDraft, SecurityRule},
+        word::Side,
+    },
+};
+
+/// How many tags a resource may have (Azure's).
+pub const TAGS_MAX: usize = 50;
+/// Longest name of a tag, in characters (Azure's).
+pub const TAG_NAME_CHARS_MAX: usize = 512;
+/// Longest value of a tag, in characters (Azure's).
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// Somebody's words about a resource: texts from others, which whoever shows them escapes.
+pub type Tags = BTreeMap<String, String>;
+
+/// A resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its id, as it was first written.
+    pub id: ResourceId,
+    /// Which making of that name; Azure's `resourceGuid`.
+    pub instance: Uuid,
+    /// How often it was set: its ETag.
+    pub version: u64,
+    /// Where it is.
+    pub location: Location,
+    /// Words about it.
+    // As pairs: an object whose one key is `personal` would be taken for somebody's personal text in the log.
+    #[serde(with = "crate::pairs")]
+    pub tags: Tags,
+    /// What is understood of it.
+    pub view: View,
+    /// What else was sent, as JSON that is only given back.
+    pub document: String,
+}
+
+/// What is understood of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum View {
+    /// A virtual network.
+    VirtualNetwork(VirtualNetwork),
+    /// A security group.
+    SecurityGroup(SecurityGroup),
+    /// Machines that share a role; who they are, their interfaces say.
+    ApplicationSecurityGroup,
+    /// A public address.
+    PublicIpAddress(PublicIpAddress),
+    /// A network interface.
+    NetworkInterface(NetworkInterface),
+}
+
+/// A resource as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceDraft {
+    /// Which.
+    pub id: ResourceId,
+    /// Where it is.
+    pub location: Location,
+    /// Words about it.
+    pub tags: Tags,
+    /// What is understood of it.
+    // INVARIANT: of the kind of `id`.
+    pub view: ViewDraft,
+    /// What else was sent.
+    pub document: String,
+}
+
+/// What is understood of a resource that was sent; any of it may be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewDraft {
+    /// A virtual network.
+    VirtualNetwork(VirtualNetworkDraft),
+    /// A security group's rules.
+    SecurityGroup(Vec<RuleDraft>),
+    /// An application security group.
+    ApplicationSecurityGroup,
+    /// A public address.
+    PublicIpAddress(PublicIpAddress),
+    /// A network interface.
+    NetworkInterface(NetworkInterfaceDraft),
+}
+
+impl View {
+    /// Of which kind of resource.
+    pub fn kind(&self) -> Kind {
+        match self {
+            View::VirtualNetwork(_) => Kind::VirtualNetworks,
+            View::SecurityGroup(_) => Kind::NetworkSecurityGroups,
+            View::ApplicationSecurityGroup => Kind::ApplicationSecurityGroups,
+            View::PublicIpAddress(_) => Kind::PublicIpAddresses,
+            View::NetworkInterface(_) => Kind::NetworkInterfaces,
+        }
+    }
+
+    /// Everything it refers to.
+    ///
+    /// No cycle can be told but that of networks which are joined to each other, and that one is meant: an
+    /// interface refers to subnets, groups and public addresses, a subnet and a rule to groups, and nothing
+    /// else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
+    pub fn references(&self) -> Vec<Target> {
+        match self {
+            View::VirtualNetwork(network) => {
+                let groups = network.subnets.values().filter_map(|s| s.security_group.as_ref());
+                let groups = groups.map(ResourceId::from);
+                groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
+            }
+            View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
+            View::ApplicationSecurityGroup | View::PublicIpAddress(_) => Vec::new(),
+            View::NetworkInterface(nic) => {
+                let group = nic.security_group.iter().map(ResourceId::from).map(Target::Resource);
+                let of_each = nic.configurations.iter().flat_map(|configuration| {
+                    let subnet = configuration.subnet.iter().cloned().map(Target::Subnet);
+                    let public = configuration.public_address.iter().cloned();
+                    let asgs = configuration.asgs.iter().map(ResourceId::from);
+                    subnet.chain(public.chain(asgs).map(Target::Resource))
+                });
+                group.chain(of_each).collect()
+            }
+        }
+    }
+}
+
+/// The application security groups that a rule names.
+pub(crate) fn asgs_of(rule: &SecurityRule) -> Vec<Target> {
+    [Side::Source, Side::Destination]
+        .into_iter()
+        .filter_map(|side| match rule.places(side) {
+            Places::Asgs(asgs) => Some(asgs.as_slice()),
+            Places::Any | Places::Tag(_) | Places::Prefixes(_) => None,
+        })
+        .flatten()
+        .map(|asg| Target::Resource(asg.into()))
+        .collect()
+}
+
+impl Resource {
+    /// As a virtual network.
+    pub fn virtual_network(&self) -> Option<&VirtualNetwork> {
+        match &self.view {
+            View::VirtualNetwork(network) => Some(network),
+            View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_) => None,
+        }
+    }
+
+    /// As a security group.
+    pub fn security_group(&self) -> Option<&SecurityGroup> {
+        match &self.view {
+            View::SecurityGroup(group) => Some(group),
+            View::VirtualNetwork(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_) => None,
+        }
+    }
+
+    /// As a public address.
+    pub fn public_ip(&self) -> Option<&PublicIpAddress> {
+        match &self.view {
+            View::PublicIpAddress(public) => Some(public),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::NetworkInterface(_) => None,
+        }
+    }
+
+    /// As a network interface.
+    pub fn network_interface(&self) -> Option<&NetworkInterface> {
+        match &self.view {
+            View::NetworkInterface(nic) => Some(nic),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_) => None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Random lives of resources against a naive oracle, which knows neither indexes nor the order of checks: it
+//! looks at everything there is after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hourgate_core::{
+    command::Command,
+    resource::{Network, ResourceId, Target, View, ViewDraft},
+};
+
+use crate::{network::*, scene::*};
+
+/// SplitMix64: the same seed, the same life.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+}
+
+fn command(random: &mut Random) -> Command {
+    let (net, group) = (random.of(&["v", "w"]), random.of(&["g", "h"]));
+    match random.below(12) {
+        0 => delete(vnet(net)),
+        1 => delete(nsg(group)),
+        2 => delete(random.of(&[asg("x"), public("p"), public("q")])),
+        3 => delete(nic(random.of(&["k", "l", "m"]))),
+        4 | 5 => {
+            let space = random.of(&["10.0.0.0/16", "10.1.0.0/16"]);
+            let (a, b) = (
+                random.of(&["10.0.0.0/29", "10.0.0.0/28", "10.1.0.0/29"]),
+                random.of(&["10.0.0.8/29", "10.1.0.0/28"]),
+            );
+            let subnets = [("a", a, (random.below(2) == 0).then_some(group)), ("b", b, None)];
+            let mut sent = network(&[space], &subnets[..=random.below(2)]);
+            if random.below(4) == 0 {
+                sent.peers.push(vnet(random.of(&["v", "w"])));
+            }
+            put(vnet(net), ViewDraft::VirtualNetwork(sent))
+        }
+        6 => {
+            let from = random.of(&["*".to_owned(), asg("x").to_string()]);
+            put(nsg(group), nsg_of(vec![security_rule("r", 100, &from)]))
+        }
+        7 => put(asg("x"), ViewDraft::ApplicationSecurityGroup),
+        8 => {
+            let address = random.of(&[None, Some("203.0.113.1"), Some("203.0.113.2")]);
+            put(random.of(&[public("p"), public("q")]), public_of(address))
+        }
+        _ => {
+            let within = subnet(net, random.of(&["a", "b"]));
+            let wanted = random.of(&[any(), at_address("10.0.0.5"), at_address("10.1.0.4"), any()]);
+            let mut sent = configuration("ip", Some(within.clone()), wanted);
+            sent.public_address = (random.below(2) == 0).then(|| public(random.of(&["p", "q"])));
+            if random.below(3) == 0 {
+                sent.asgs = asg("x").asg().into_iter().collect();
+            }
+            let mut all = vec![sent];
+            if random.below(4) == 0 {
+                all.push(configuration("ip2", Some(within), any()));
+            }
+            put(nic(random.of(&["k", "l", "m"])), nic_of(all))
+        }
+    }
+}
+
+/// What is wrong with the whole, by looking at all of it.
+fn wrong(network: &Network) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (mut addresses, mut publics) = (BTreeMap::new(), BTreeSet::new());
+    for resource in network.all() {
+        for target in resource.view.references() {
+            let there = network.all().any(|other| match &target {
+                Target::Resource(id) => other.id == *id,
+                Target::Subnet(subnet) => {
+                    other.id == subnet.network
+                        && matches!(&other.view, View::VirtualNetwork(n)
+                            if n.subnets.contains_key(&subnet.name))
+                }
+            });
+            if !there {
+                wrong.push(format!("{} refers to {target}", resource.id));
+            }
+        }
+        let View::NetworkInterface(nic) = &resource.view else { continue };
+        for has in &nic.configurations {
+            let within = has.subnet.clone().map(|subnet| subnet.network);
+            if let Some(other) = addresses.insert((within, has.address), &resource.id) {
+                wrong.push(format!("{} is {}'s and {other}'s", has.address, resource.id));
+            }
+            if has.public_address.as_ref().is_some_and(|public| !publics.insert(public.clone())) {
+                wrong.push(format!("{} has another's public address", resource.id));
+            }
+            let subnet = has.subnet.as_ref().and_then(|id| network.subnet(id));
+            if !subnet.is_some_and(|s| s.prefixes.iter().any(|p| p.contains(&has.address))) {
+                wrong.push(format!("{} of {} lies outside", has.address, resource.id));
+            }
+        }
+    }
+    wrong
+}
+
+fn users(network: &Network, id: &ResourceId) -> usize {
+    let uses = |other: &View| other.references().iter().any(|target| target.resource() == id);
+    network.all().filter(|other| other.id != *id && uses(&other.view)).count()
+}
+
+#[test]
+fn nothing_dangles_nothing_is_had_twice_and_what_is_in_use_stays() {
+    let (mut done, mut refused) = (0, 0);
+    for seed in 0..60 {
+        let (mut random, mut scene) = (Random(seed), scene());
+        for step in 0..250 {
+            let command = command(&mut random);
+            let before = scene.state.network.clone();
+            match scene.hears(&command) {
+                Ok(_) => {
+                    done += 1;
+                    if let Command::DeleteResource { id, .. } = &command {
+                        assert_eq!(users(&before, id), 0, "seed {seed}, step {step}: {id}");
+                    }
+                }
+                Err(_) => refused += 1,
+            }
+            let wrong = wrong(&scene.state.network);
+            assert!(wrong.is_empty(), "seed {seed}, step {step}, {command:?}: {wrong:?}");
+            let mut anew = Network::default();
+            scene.state.network.all().for_each(|resource| anew.put(resource.clone()));
+            assert_eq!(anew, *scene.state.network, "seed {seed}, step {step}: the indexes drifted");
+        }
+    }
+    assert!(done > 3_000 && refused > 3_000, "{done} done, {refused} refused: too tame a life");
+}

@@ -5,11 +5,7 @@
 //! A standing exception lets through what a lock would stop, so one is taken up only where the kernel has
 //! just that one; after a boot there is none until the server speaks, and closed is safe.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-};
+use std::{collections::BTreeMap, io, path::Path};
 
 use hourgate_api::guard::{decode, encode};
 use hourgate_core::{
@@ -48,9 +44,10 @@ impl Remembered {
             (MapOf::Standing(_), Key::Lock(lock), ChainOf::Standing(number)) => {
                 Some((lock, number))
             }
-            (MapOf::Standing(_) | MapOf::Answers(_) | MapOf::Screen(..) | MapOf::Granted(..), ..) => {
-                None
-            }
+            (
+                MapOf::Standing(_) | MapOf::Answers(_) | MapOf::Screen(..) | MapOf::Granted(..),
+                ..,
+            ) => None,
         };
         Remembered {
             version: VERSION,
@@ -76,7 +73,10 @@ impl Remembered {
         match decode(bytes.get(LENGTH_BYTES..).unwrap_or_default()) {
             Ok(remembered @ Remembered { version: VERSION, .. }) => Ok(Some(remembered)),
             Ok(Remembered { version, .. }) => {
-                tracing::error!(version, "the rules of before are of another version: until the server speaks only locks hold");
+                tracing::error!(
+                    version,
+                    "the rules of before are of another version: until the server speaks only locks hold"
+                );
                 Ok(None)
             }
             Err(error) => {

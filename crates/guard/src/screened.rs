@@ -4,11 +4,7 @@
 //! A chain's number is this guard's own and names it on the kernel; what it says tells it from others, so no
 //! two can be mixed up. Numbers are not used again while the table stands.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use hourgate_core::{
     network::{Family, Lock},
@@ -153,7 +149,8 @@ impl Screened {
             change.moved(before, self.points_of_address(*address));
         }
         // Only now: what one address no longer meets another may meet from now on.
-        change.gone.chains = old_chains.iter().filter_map(|chain| self.chains.give(chain)).collect();
+        change.gone.chains =
+            old_chains.iter().filter_map(|chain| self.chains.give(chain)).collect();
         change.gone.passes = old_passes.iter().filter_map(|one| self.passes.give(one)).collect();
         change
     }

@@ -98,9 +98,8 @@ pub(super) fn openings((family, length): Slot, size: u32) -> Set {
 }
 
 /// The chains of one family, beside `judge`.
-const PER_FAMILY: [&str; 9] = [
-    "judge", "going", "ending", "replies", "opened", "answered", "rest", "screens", "granted",
-];
+const PER_FAMILY: [&str; 9] =
+    ["judge", "going", "ending", "replies", "opened", "answered", "rest", "screens", "granted"];
 
 pub(super) fn name(chain: &str, family: Family) -> String {
     format!("{chain}{}", digit(family))
@@ -169,8 +168,7 @@ fn family_rules(family: Family) -> Result<Vec<Rule>, WireError> {
         |rule: Rule| established(rule).match_ct_direction(CtDirection::Original).accept();
     let l4proto = Expr::Meta { dreg: Register::R0, key: MetaKey::L4Proto };
     let no_ports = Expr::Lookup(LookupExpr::new(TRANSPORTS, Register::R0).invert());
-    let passes =
-        |rule, way, map: MapOf| lock_lookup(rule, family, way, vmap(map));
+    let passes = |rule, way, map: MapOf| lock_lookup(rule, family, way, vmap(map));
     Ok(vec![
         at("judge").then(l4proto).then(no_ports).then(to("rest")?),
         lock_lookup(at("judge"), family, Way::Towards, within(ending)).then(to("ending")?),

@@ -6,8 +6,7 @@ use hourgate_core::{
     screen::Place,
 };
 use nlink::netlink::nftables::{
-    CmpOp, CtDirection, CtState, MetaKey, Register, Rule, TcpFlags, Verdict,
-    expr::Expr,
+    CmpOp, CtDirection, CtState, MetaKey, Register, Rule, TcpFlags, Verdict, expr::Expr,
 };
 
 use super::{
@@ -68,7 +67,8 @@ fn established(chain: &str) -> Vec<Rule> {
 /// its neighbours, and word of packets that were too big.
 fn always(chain: &str, family: Family) -> Vec<Rule> {
     let mut rules = always_here(chain);
-    let kind = |rule: Rule, number: u8, bytes: u32| rule.match_l4proto(number).then(transport(0, bytes));
+    let kind =
+        |rule: Rule, number: u8, bytes: u32| rule.match_l4proto(number).then(transport(0, bytes));
     match family {
         Family::V4 => {
             rules.push(equals(kind(rule(chain), ICMP, 2), &FRAGMENTATION_NEEDED).accept());

@@ -211,7 +211,9 @@ fn packets(chance: &mut Chance, world: &World) -> Vec<(usize, Packet)> {
         let locks: Vec<_> = world.locks.keys().copied().collect();
         if ports.1 > 0 && !locks.is_empty() && chance.percent(30) {
             let lock = chance.one(&locks);
-            let across = if side == 0 { FAR.map(ip).contains(&lock.address) } else {
+            let across = if side == 0 {
+                FAR.map(ip).contains(&lock.address)
+            } else {
                 NEAR.map(ip).contains(&lock.address)
             };
             if across && lock.address.is_ipv4() == from.is_ipv4() {

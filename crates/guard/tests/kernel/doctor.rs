@@ -60,13 +60,7 @@ fn the_gate_has_the_shape_that_was_designed() {
     guard.set(&[(lock(VM, 22), Sessions::GoOn)], &open);
     for (name, rules) in [
         ("forward", vec!["type filter hook forward priority -10; policy accept;", "jump judge"]),
-        (
-            "judge",
-            vec![
-                "meta nfproto 2 goto judge4",
-                "meta nfproto 10 goto judge6",
-            ],
-        ),
+        ("judge", vec!["meta nfproto 2 goto judge4", "meta nfproto 10 goto judge6"]),
         (
             "judge4",
             vec![

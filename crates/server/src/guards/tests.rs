@@ -81,15 +81,14 @@ impl Lab {
                 openings.insert(Opening::new(source.into(), address, port).unwrap(), until);
             }
         }
-        let desired =
-            Desired {
-                coverage: Coverage::All,
-                locks,
-                released: BTreeSet::new(),
-                openings,
-                standing: Default::default(),
-                screens: Default::default(),
-            };
+        let desired = Desired {
+            coverage: Coverage::All,
+            locks,
+            released: BTreeSet::new(),
+            openings,
+            standing: Default::default(),
+            screens: Default::default(),
+        };
         Arc::new(desired)
     }
 }

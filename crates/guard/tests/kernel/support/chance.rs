@@ -63,13 +63,37 @@ pub const PORTS: [u16; 8] = [22, 80, 443, 1500, 1, 65_535, 21, 2001];
 const LOCKED: [u16; 3] = [22, 80, 1500];
 
 const V4: &[&str] = &[
-    "10.1.0.2", "10.1.0.3", "10.1.0.2/31", "10.1.0.0/24", "10.2.0.4", "10.2.0.5", "10.2.0.4/31",
-    "10.2.0.6", "10.2.0.0/24", "10.0.0.0/8", "203.0.113.7", "203.0.113.0/24", "203.0.113.8/29",
-    "0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "192.0.2.0/24",
+    "10.1.0.2",
+    "10.1.0.3",
+    "10.1.0.2/31",
+    "10.1.0.0/24",
+    "10.2.0.4",
+    "10.2.0.5",
+    "10.2.0.4/31",
+    "10.2.0.6",
+    "10.2.0.0/24",
+    "10.0.0.0/8",
+    "203.0.113.7",
+    "203.0.113.0/24",
+    "203.0.113.8/29",
+    "0.0.0.0/0",
+    "0.0.0.0/1",
+    "128.0.0.0/1",
+    "192.0.2.0/24",
 ];
 const V6: &[&str] = &[
-    "fd01::2", "fd01::/64", "fd02::4", "fd02::5", "fd02::4/127", "fd02::/64", "fd00::/8",
-    "2001:db8:1::7", "2001:db8::/32", "::/0", "::/1", "8000::/1",
+    "fd01::2",
+    "fd01::/64",
+    "fd02::4",
+    "fd02::5",
+    "fd02::4/127",
+    "fd02::/64",
+    "fd00::/8",
+    "2001:db8:1::7",
+    "2001:db8::/32",
+    "::/0",
+    "::/1",
+    "8000::/1",
 ];
 const RANGES: &[&str] =
     &["22", "80", "443", "20-25", "1-79", "1000-2000", "23-65535", "0-21", "0-65535", "1500"];
@@ -138,19 +162,23 @@ impl Chance {
     }
 
     pub fn surroundings(&mut self) -> Surroundings {
-        let network: Vec<IpNet> =
-            self.some(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64", "fd02::/64", "10.0.0.0/8"], 0, 4)
-                .into_iter()
-                .map(|net| net.parse().unwrap())
-                .collect();
+        let network: Vec<IpNet> = self
+            .some(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64", "fd02::/64", "10.0.0.0/8"], 0, 4)
+            .into_iter()
+            .map(|net| net.parse().unwrap())
+            .collect();
         let balancers = self.some(&["10.1.0.3", "fd01::2"], 0, 1);
         let members = |all: Vec<&str>| all.into_iter().map(ip).collect();
         let web = self.some(&["10.2.0.4", "10.2.0.6", "fd02::4", "10.1.0.2"], 1, 4);
         let jump = self.some(&["10.1.0.2", "203.0.113.7", "fd01::2"], 0, 2);
-        Surroundings::new(network, balancers.into_iter().map(ip), [
-            (asg("web").parse().unwrap(), members(web)),
-            (asg("jump").parse().unwrap(), members(jump)),
-        ])
+        Surroundings::new(
+            network,
+            balancers.into_iter().map(ip),
+            [
+                (asg("web").parse().unwrap(), members(web)),
+                (asg("jump").parse().unwrap(), members(jump)),
+            ],
+        )
     }
 
     pub fn band(&mut self) -> Option<Band> {
@@ -160,10 +188,8 @@ impl Chance {
 
     pub fn lock(&mut self) -> (Lock, Sessions) {
         let all = [&NEAR[..], &FAR, &FAR].concat();
-        let lock = Lock {
-            address: ip(self.one(&all)),
-            port: Port::new(self.one(&LOCKED)).unwrap(),
-        };
+        let lock =
+            Lock { address: ip(self.one(&all)), port: Port::new(self.one(&LOCKED)).unwrap() };
         (lock, self.one(&[Sessions::GoOn, Sessions::EndWithAccess]))
     }
 

@@ -54,12 +54,24 @@ impl Side {
         within(ns, || {
             let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(255))).unwrap();
             let all = i32::from(ETH_P_ALL.to_be());
-            let seen =
-                Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(all))).unwrap();
+            let seen = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(all))).unwrap();
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&seen, SEEN_BYTES);
             seen.set_nonblocking(true).unwrap();
             Side { v4: raw(Domain::IPV4), v6: raw(Domain::IPV6), seen }
         })
+    }
+
+    /// One that only sends, from a side that is silenced already.
+    pub fn new_sender(ns: &str) -> Side {
+        within(ns, || {
+            let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(255))).unwrap();
+            Side { v4: raw(Domain::IPV4), v6: raw(Domain::IPV6), seen: raw(Domain::IPV4) }
+        })
+    }
+
+    /// Sends one packet that nobody will ask about.
+    pub fn send_once(&self, packet: &Packet) {
+        self.send(packet, u32::MAX);
     }
 
     fn send(&self, packet: &Packet, number: u32) {
@@ -174,11 +186,8 @@ impl Packet {
             _ => panic!("one family"),
         };
         let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-        let tail = if self.protocol == 1 {
-            Vec::new()
-        } else {
-            [length, [0, self.protocol]].concat()
-        };
+        let tail =
+            if self.protocol == 1 { Vec::new() } else { [length, [0, self.protocol]].concat() };
         let all = [&pseudo[..], &tail, body].concat();
         let mut sum: u32 =
             all.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();

@@ -32,13 +32,13 @@ fn group(name: usize, rules: u32) -> SecurityGroup {
         let last = n + 1 == rules;
         let some = vec![address(n).to_string()];
         let several = vec![address(n).to_string(), address(n + 7).to_string()];
-        let places = if n % 4 == 0 { several } else { some };
+        let places = if n.is_multiple_of(4) { several } else { some };
         SecurityRule::new(&RuleDraft {
             name: format!("{direction}{n}"),
             description: None,
             priority: i64::from(200 + n),
             direction: direction.to_owned(),
-            access: if n % 3 == 0 { "Deny" } else { "Allow" }.to_owned(),
+            access: if n.is_multiple_of(3) { "Deny" } else { "Allow" }.to_owned(),
             protocol: if last { "*" } else { ["Tcp", "*", "Udp"][n as usize % 3] }.to_owned(),
             sources: if last { vec!["*".to_owned()] } else { places },
             source_ports: vec!["*".to_owned()],

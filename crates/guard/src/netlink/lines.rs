@@ -1,7 +1,7 @@
 //! Lines of chains as rules of the kernel: the first that a packet fits lets it go on or drops it.
 //!
-//! One prefix or range stands in the rule; several stand in a set of the chain's own, which is constant:
-//! while a rule asks it nobody, not even root, changes what is in it.
+//! One prefix or range stands in the rule, a few in as many rules; more stand in a set of the chain's own,
+//! which is constant: while a rule asks it nobody, not even root, changes what is in it.
 
 use std::net::IpAddr;
 
@@ -31,6 +31,10 @@ pub(super) const ICMP: u8 = 1;
 pub(super) const ICMP6: u8 = 58;
 const ESP: u8 = 50;
 const AH: u8 = 51;
+
+/// How many rules may say what one line says before it is given sets. The kernel looks for a set by walking
+/// over all of the table's, so thousands of small ones cost seconds to load, and a packet as much as a few rules.
+const RULES_PER_LINE_MAX: usize = 4;
 
 /// What a chain of lines is on the kernel, in the order in which it is made.
 pub(super) struct Compiled {
@@ -131,16 +135,18 @@ impl Writer {
             (Protocol::Esp, _) => Carrying::One(ESP),
             (Protocol::Ah, _) => Carrying::One(AH),
         };
-        let mut rule = carried(rule(&self.chain), &carrying);
-        for side in [Side::Source, Side::Destination] {
-            let (hosts, ports) = match side {
-                Side::Source => (&flows.sources, &flows.source_ports),
-                Side::Destination => (&flows.destinations, &flows.destination_ports),
-            };
-            rule = self.hosts(rule, side, hosts);
-            rule = self.ports(rule, side, ports);
+        for part in parts(flows) {
+            let mut rule = carried(rule(&self.chain), &carrying);
+            for side in [Side::Source, Side::Destination] {
+                let (hosts, ports) = match side {
+                    Side::Source => (&part.sources, &part.source_ports),
+                    Side::Destination => (&part.destinations, &part.destination_ports),
+                };
+                rule = self.hosts(rule, side, hosts);
+                rule = self.ports(rule, side, ports);
+            }
+            self.rules.push(rule.then(verdict.clone()));
         }
-        self.rules.push(rule.then(verdict));
     }
 
     fn hosts(&mut self, rule: Rule, side: Side, hosts: &Hosts) -> Rule {
@@ -216,6 +222,37 @@ impl Writer {
         self.sets.push((asked, set, elements));
         name
     }
+}
+
+/// A line as the few rules that say the same without a set, where they are few.
+fn parts(flows: &Flows) -> Vec<Flows> {
+    let hosts = |hosts: &Hosts| -> Vec<Hosts> {
+        hosts.nets().iter().filter_map(|net| Hosts::these(vec![*net])).collect()
+    };
+    let ports = |ports: &PortSet| -> Vec<PortSet> {
+        ports.ranges().iter().filter_map(|range| PortSet::of([*range])).collect()
+    };
+    let mut parts = vec![flows.clone()];
+    split(&mut parts, &hosts(&flows.sources), |part, sources| part.sources = sources);
+    split(&mut parts, &ports(&flows.source_ports), |part, ports| part.source_ports = ports);
+    split(&mut parts, &hosts(&flows.destinations), |part, to| part.destinations = to);
+    split(&mut parts, &ports(&flows.destination_ports), |part, ports| {
+        part.destination_ports = ports;
+    });
+    parts
+}
+
+/// Splits every part by one of its sides, unless there would be too many.
+fn split<T: Clone>(parts: &mut Vec<Flows>, by: &[T], set: impl Fn(&mut Flows, T)) {
+    if by.len() < 2 || parts.len() * by.len() > RULES_PER_LINE_MAX {
+        return;
+    }
+    let with = |part: &Flows, one: &T| {
+        let mut part = part.clone();
+        set(&mut part, one.clone());
+        part
+    };
+    *parts = parts.iter().flat_map(|part| by.iter().map(|one| with(part, one))).collect();
 }
 
 fn carried(rule: Rule, carrying: &Carrying) -> Rule {

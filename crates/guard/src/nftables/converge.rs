@@ -172,7 +172,7 @@ impl Inner {
         state.mirror.locks.extend(&plan.lock);
         state.mirror.screened = next;
         if !change.is_empty() {
-            state.rules = state.wire.rules().await?;
+            state.rules = None;
         }
         Ok(())
     }
@@ -294,7 +294,9 @@ impl State {
             for slot in new {
                 self.mirror.make_slot(slot);
             }
-            self.rules = self.wire.rules().await?;
+            if self.rules.is_some() {
+                self.rules = Some(self.wire.rules().await?);
+            }
         }
         // Read only now: making a set took its time.
         let now = clock.now();

@@ -129,7 +129,7 @@ impl Inner {
                     tracing::warn!("somebody changed table inet hourgate: restoring it");
                     self.restore().await;
                 }
-                Seen::Lost => self.compare().await,
+                Seen::Lost => self.compare(true).await,
             }
         }
     }
@@ -154,12 +154,19 @@ impl Inner {
         }
     }
 
-    /// Compares everything, and restores what differs.
-    async fn compare(&self) {
+    /// Compares everything, and restores what differs. `deaf`: news was lost since the last time.
+    async fn compare(&self, deaf: bool) {
         let differs = {
-            let state = self.state.lock().await;
+            let mut state = self.state.lock().await;
             match state.wire.survey().await {
-                Ok(survey) => state.differs(survey.as_ref(), self.clock.now()),
+                Ok(survey) => {
+                    let differs = state.differs(survey.as_ref(), self.clock.now());
+                    let unread = state.rules.is_none();
+                    if unread && !differs && !deaf {
+                        state.rules = survey.map(|survey| survey.rules);
+                    }
+                    differs || (unread && deaf)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the table could not be read");
                     return;
@@ -176,7 +183,7 @@ impl Inner {
     pub(super) async fn sweep(self: Arc<Self>) {
         loop {
             tokio::time::sleep(self.settings.sweep).await;
-            self.compare().await;
+            self.compare(false).await;
         }
     }
 }

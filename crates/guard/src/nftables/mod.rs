@@ -131,8 +131,10 @@ struct Inner {
 struct State {
     wire: Wire,
     mirror: Mirror,
-    /// Our rules as the kernel told them after our last change, to find an edited one.
-    rules: Vec<(String, Vec<u8>)>,
+    /// Our rules as the kernel told them, to find an edited one. None since we changed some: to read thousands
+    /// takes longer than to change a few, so it is done at the next comparison. Until then who edits one is
+    /// heard of by the monitor alone, and where its news was lost everything is made anew.
+    rules: Option<Vec<(String, Vec<u8>)>>,
     /// A commit failed in a way that leaves open what stands: compare before the next.
     doubtful: bool,
     /// Flows that an end close at hand will end, and the locks they were listed for.
@@ -153,7 +155,7 @@ impl Nftables {
         let mut state = State {
             wire,
             mirror: Mirror::default(),
-            rules: Vec::new(),
+            rules: None,
             doubtful: false,
             foreseen: Vec::new(),
             foreseen_for: BTreeSet::new(),

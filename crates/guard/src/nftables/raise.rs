@@ -67,7 +67,7 @@ impl State {
         // What ends in this moment may be gone on one side and not yet on the other.
         let standing = live.filter(|(_, left)| left.as_secs() > 0).map(|(opening, _)| opening);
         survey.locks != self.mirror.locks
-            || survey.rules != self.rules
+            || self.rules.as_ref().is_some_and(|rules| survey.rules != *rules)
             || survey.strange > 0
             || survey.points != self.mirror.screened.points()
             || survey.installation != self.mirror.installation
@@ -96,7 +96,7 @@ impl State {
             .put_new(&openings);
         self.wire.commit(batch).await?;
         self.doubtful = false;
-        self.rules = self.wire.rules().await?;
+        self.rules = Some(self.wire.rules().await?);
         Ok(())
     }
 }

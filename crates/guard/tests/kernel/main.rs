@@ -9,7 +9,9 @@ mod evasion;
 mod gate;
 mod life;
 mod protocol;
+mod screens;
 mod sessions;
+mod speed;
 mod support;
 
 /// The program of the guard, when this program is started as one.

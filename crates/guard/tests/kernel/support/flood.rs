@@ -61,6 +61,19 @@ impl Side {
         })
     }
 
+    /// One that only sends, from a side that is silenced already.
+    pub fn new_sender(ns: &str) -> Side {
+        within(ns, || {
+            let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(255))).unwrap();
+            Side { v4: raw(Domain::IPV4), v6: raw(Domain::IPV6), seen: raw(Domain::IPV4) }
+        })
+    }
+
+    /// Sends one packet that nobody will ask about.
+    pub fn send_once(&self, packet: &Packet) {
+        self.send(packet, u32::MAX);
+    }
+
     fn send(&self, packet: &Packet, number: u32) {
         let bytes = packet.bytes(number);
         let to = SocketAddr::new(packet.to, 0);

@@ -28,5 +28,13 @@ pub const ETAG: &str = "etag";
 pub const IF_MATCH: &str = "if-match";
 /// Only if the policy does not exist (`*`).
 pub const IF_NONE_MATCH: &str = "if-none-match";
+/// Whether a client is told when an operation is done; `Enabled`, as Azure answers.
+pub const ASYNC_NOTIFICATION: &str = "azure-asyncnotification";
+/// Where the answer of an operation is.
+pub const LOCATION: &str = "location";
+/// When to ask again, in seconds.
+pub const RETRY_AFTER: &str = "retry-after";
+/// Where the state of an operation is told.
+pub const ASYNC_OPERATION: &str = "azure-asyncoperation";
 /// `application/json; charset=utf-8`, as Azure writes it.
 pub const JSON: &str = "application/json; charset=utf-8";

@@ -10,6 +10,9 @@ pub mod jit;
 
 pub mod vm;
 
+pub mod operation;
+pub mod resource;
+
 pub mod list;
 
 pub mod error;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{id::Name, personal::Personal};
+use crate::{id::Name, personal::Personal, resource::Kind};
 
 /// Who somebody is, whatever they are called today: an object id, later issuer and subject.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,6 +122,32 @@ pub enum Action {
     VmDelete,
     /// See guards and what they report.
     GuardRead,
+    /// Do something to a resource of the network, or to a part of it.
+    Network(NetworkThing, Verb),
+}
+
+/// What in the network an action is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NetworkThing {
+    /// A resource of a kind.
+    Of(Kind),
+    /// A subnet.
+    Subnet,
+    /// A rule of a security group.
+    SecurityRule,
+}
+
+/// What is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verb {
+    /// See it.
+    Read,
+    /// Set it.
+    Write,
+    /// Remove it.
+    Delete,
+    /// Have something else refer to it.
+    Join,
 }
 
 impl Action {
@@ -139,7 +165,63 @@ impl Action {
             Action::VmWrite => "Microsoft.Compute/virtualMachines/write",
             Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
             Action::GuardRead => "Hourgate.Access/guards/read",
+            Action::Network(thing, verb) => network_action(thing, verb),
         }
+    }
+}
+
+/// Azure's names; what is joined has a verb of its own for each kind.
+const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
+    let [read, write, delete, join] = match thing {
+        NetworkThing::Of(Kind::VirtualNetworks) => [
+            "Microsoft.Network/virtualNetworks/read",
+            "Microsoft.Network/virtualNetworks/write",
+            "Microsoft.Network/virtualNetworks/delete",
+            "Microsoft.Network/virtualNetworks/peer/action",
+        ],
+        NetworkThing::Of(Kind::NetworkSecurityGroups) => [
+            "Microsoft.Network/networkSecurityGroups/read",
+            "Microsoft.Network/networkSecurityGroups/write",
+            "Microsoft.Network/networkSecurityGroups/delete",
+            "Microsoft.Network/networkSecurityGroups/join/action",
+        ],
+        NetworkThing::Of(Kind::ApplicationSecurityGroups) => [
+            "Microsoft.Network/applicationSecurityGroups/read",
+            "Microsoft.Network/applicationSecurityGroups/write",
+            "Microsoft.Network/applicationSecurityGroups/delete",
+            "Microsoft.Network/applicationSecurityGroups/joinIpConfiguration/action",
+        ],
+        NetworkThing::Of(Kind::PublicIpAddresses) => [
+            "Microsoft.Network/publicIPAddresses/read",
+            "Microsoft.Network/publicIPAddresses/write",
+            "Microsoft.Network/publicIPAddresses/delete",
+            "Microsoft.Network/publicIPAddresses/join/action",
+        ],
+        NetworkThing::Of(Kind::NetworkInterfaces) => [
+            "Microsoft.Network/networkInterfaces/read",
+            "Microsoft.Network/networkInterfaces/write",
+            "Microsoft.Network/networkInterfaces/delete",
+            "Microsoft.Network/networkInterfaces/join/action",
+        ],
+        NetworkThing::Subnet => [
+            "Microsoft.Network/virtualNetworks/subnets/read",
+            "Microsoft.Network/virtualNetworks/subnets/write",
+            "Microsoft.Network/virtualNetworks/subnets/delete",
+            "Microsoft.Network/virtualNetworks/subnets/join/action",
+        ],
+        NetworkThing::SecurityRule => [
+            "Microsoft.Network/networkSecurityGroups/securityRules/read",
+            "Microsoft.Network/networkSecurityGroups/securityRules/write",
+            "Microsoft.Network/networkSecurityGroups/securityRules/delete",
+            // Nothing refers to a rule.
+            "Microsoft.Network/networkSecurityGroups/join/action",
+        ],
+    };
+    match verb {
+        Verb::Read => read,
+        Verb::Write => write,
+        Verb::Delete => delete,
+        Verb::Join => join,
     }
 }
 

@@ -186,6 +186,7 @@ pub async fn serve_over<S: Store>(
         installation,
         places: Places::default(),
         parsers: Parsers::default(),
+        parts: tokio::sync::Mutex::default(),
         clock,
         store,
     });

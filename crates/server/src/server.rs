@@ -67,6 +67,8 @@ pub(crate) struct Server<S> {
     pub(crate) waiters: Waiters,
     pub(crate) places: Places,
     pub(crate) parsers: Parsers,
+    /// Held by whoever changes a part of a resource: two who read, change and write would race.
+    pub(crate) parts: tokio::sync::Mutex<()>,
     pub(crate) stop: watch::Receiver<bool>,
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,

@@ -18,7 +18,7 @@ const VALUES_MAX: usize = 500_000;
 
 /// A value of JSON.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Flag(bool),
     Number(Number),
@@ -41,8 +41,30 @@ impl fmt::Display for Json {
     }
 }
 
+impl serde::Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Json::Null => serializer.serialize_unit(),
+            Json::Flag(flag) => serializer.serialize_bool(*flag),
+            Json::Number(number) => number.serialize(serializer),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items),
+            Json::Object(properties) => {
+                serializer.collect_map(properties.iter().map(|(name, value)| (name, value)))
+            }
+        }
+    }
+}
+
+/// Reads what [`Json`] wrote, for documents that are kept.
+impl<'de> serde::Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        Level { depth: 0, values: &Cell::new(0) }.deserialize(deserializer)
+    }
+}
+
 /// Reads a body.
-pub(super) fn read(body: &[u8]) -> Result<Json, ArmError> {
+pub(crate) fn read(body: &[u8]) -> Result<Json, ArmError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(too_large(BODY_BYTES_MAX));
     }

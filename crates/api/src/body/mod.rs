@@ -1,14 +1,17 @@
 //! What is sent to us, read strictly: every problem at once, each with its path and what would be accepted.
 
 mod initiate;
-mod json;
+pub(crate) mod json;
 mod object;
 mod policy;
+mod resource;
 mod value;
 mod vm;
 
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
+pub(crate) use resource::{Document, Part};
+pub use resource::{PartChange, resource, resource_tags};
 pub use vm::{VmParts, vm};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.

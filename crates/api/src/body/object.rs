@@ -109,6 +109,11 @@ impl Object {
         self.left.retain(|(sent, _)| !names.iter().any(|name| sent.eq_ignore_ascii_case(name)));
     }
 
+    /// Whatever nobody took, as it was sent.
+    pub(super) fn rest(self) -> Vec<(String, Json)> {
+        self.left
+    }
+
     /// Whatever nobody took is unknown.
     pub(super) fn close(self, problems: &mut Problems) {
         let known = self.known.join("', '");

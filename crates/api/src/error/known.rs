@@ -38,12 +38,12 @@ pub fn authorization_failed(client: &str, object: &str, action: Action, scope: &
     ArmError::new(Code::AuthorizationFailed, message)
 }
 
-/// 403: the caller may do what was called, but not what it does to a VM named in the body.
+/// 403: the caller may do what was called, but not what it does to something named in the body.
 pub fn linked_authorization_failed(
     client: &str,
     object: &str,
     (action, scope): (Action, &str),
-    (linked_action, linked): (Action, &VmId),
+    (linked_action, linked): (Action, &str),
 ) -> ArmError {
     let (client, object, scope) = (quoted(client), quoted(object), quoted(scope));
     let (action, linked_action) = (action.name(), linked_action.name());

@@ -7,14 +7,20 @@ mod query;
 mod version;
 mod write;
 
-use hourgate_core::id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId};
+use hourgate_core::{
+    id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId},
+    resource::{Kind, ResourceId},
+};
+use uuid::Uuid;
 
 pub use parse::PathError;
 pub use query::{
-    PAGE_DEFAULT, PAGE_MAX, RequestQuery, StatusFilter, WAIT_SECONDS_MAX, wait_seconds,
+    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
+    wait_seconds,
 };
 pub use version::{
-    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, OWN_VERSION, RESOURCES_VERSION, check_version,
+    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,
+    RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
 
@@ -55,6 +61,25 @@ pub enum Route {
     },
     /// One VM.
     Vm(VmId),
+    /// Resources of the network of one kind: a subscription's, or those of one group.
+    Resources {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+        /// The kind.
+        kind: Kind,
+    },
+    /// One resource of the network.
+    Resource(ResourceId),
+    /// The parts of one kind that a resource has.
+    Parts(ResourceId, Parts),
+    /// One part of a resource.
+    Part(ResourceId, Parts, Name),
+    /// What has become of an operation.
+    Operation(SubscriptionId, Location, Uuid),
+    /// The answer of an operation that is done.
+    OperationResult(SubscriptionId, Location, Uuid),
     /// The subscriptions that the caller sees.
     Subscriptions,
     /// One subscription.
@@ -79,6 +104,39 @@ pub enum Route {
     Readyz,
 }
 
+/// Parts of resources that have routes of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// A virtual network's.
+    Subnets,
+    /// A security group's.
+    SecurityRules,
+    /// A security group's six.
+    DefaultSecurityRules,
+}
+
+impl Parts {
+    /// Every one.
+    pub const ALL: [Parts; 3] = [Parts::Subnets, Parts::SecurityRules, Parts::DefaultSecurityRules];
+
+    /// As a segment of a path.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Parts::Subnets => "subnets",
+            Parts::SecurityRules => "securityRules",
+            Parts::DefaultSecurityRules => "defaultSecurityRules",
+        }
+    }
+
+    /// The kind of resource that has them.
+    pub const fn of(self) -> Kind {
+        match self {
+            Parts::Subnets => Kind::VirtualNetworks,
+            Parts::SecurityRules | Parts::DefaultSecurityRules => Kind::NetworkSecurityGroups,
+        }
+    }
+}
+
 impl Route {
     /// What is served at a path (without its query). Percent-encoding is undone segment by segment, so an
     /// encoded slash never makes another path.
@@ -89,11 +147,19 @@ impl Route {
     /// The methods it is served with.
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
-            Route::Policy(_) | Route::Vm(_) => &["GET", "PUT", "DELETE"],
+            Route::Policy(_)
+            | Route::Vm(_)
+            | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
+            Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
                 &["POST"]
             }
-            Route::Policies { .. }
+            Route::Resources { .. }
+            | Route::Parts(..)
+            | Route::Part(_, Parts::DefaultSecurityRules, _)
+            | Route::Operation(..)
+            | Route::OperationResult(..)
+            | Route::Policies { .. }
             | Route::Requests(_)
             | Route::Request(..)
             | Route::Whoami(_)
@@ -138,6 +204,12 @@ impl Route {
             | Route::Guards(_)
             | Route::Vms { .. }
             | Route::Vm(_)
+            | Route::Resources { .. }
+            | Route::Resource(_)
+            | Route::Parts(..)
+            | Route::Part(..)
+            | Route::Operation(..)
+            | Route::OperationResult(..)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -155,6 +227,9 @@ impl Route {
             | Route::CloseRequest(subscription, _)
             | Route::Guards(subscription)
             | Route::Vms { subscription, .. }
+            | Route::Resources { subscription, .. }
+            | Route::Operation(subscription, ..)
+            | Route::OperationResult(subscription, ..)
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
             | Route::Group(subscription, _) => Some(*subscription),
@@ -162,6 +237,9 @@ impl Route {
                 Some(policy.subscription)
             }
             Route::Vm(vm) => Some(vm.subscription),
+            Route::Resource(id) | Route::Parts(id, _) | Route::Part(id, ..) => {
+                Some(id.subscription)
+            }
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -187,6 +265,12 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_) => Some(OWN_VERSION),
             Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
+            Route::Resources { .. }
+            | Route::Resource(_)
+            | Route::Parts(..)
+            | Route::Part(..)
+            | Route::Operation(..)
+            | Route::OperationResult(..) => Some(NETWORK_VERSION),
             Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)

@@ -1,9 +1,12 @@
 //! From a path to what is served there.
 
-use hourgate_core::id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId};
+use hourgate_core::{
+    id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId},
+    resource::{Kind, ResourceId},
+};
 use percent_encoding::percent_decode_str;
 
-use super::Route;
+use super::{Parts, Route};
 use crate::{
     error::{ArmError, Code, path_not_found},
     text::quoted,
@@ -118,7 +121,10 @@ fn below_subscription(
 
 /// Whether the provider is one of ours; only then is a bad name before it worth a word.
 fn known(rest: &[&str]) -> bool {
-    matches!(rest.first(), Some(&"microsoft.security" | &"microsoft.compute"))
+    matches!(
+        rest.first(),
+        Some(&"microsoft.security" | &"microsoft.compute" | &"microsoft.network")
+    )
 }
 
 fn of_provider(
@@ -152,6 +158,49 @@ fn of_provider(
         (["microsoft.compute", "virtualmachines", _], Some(group)) => {
             let name = name("virtual machine", &sent[2])?;
             Ok(Route::Vm(VmId { subscription, group, name }))
+        }
+        (["microsoft.network", "locations", _, what, id], None) => {
+            let location = location(&sent[2])?;
+            let id = id.parse().map_err(|_| PathError::Unknown)?;
+            match *what {
+                "operations" => Ok(Route::Operation(subscription, location, id)),
+                "operationresults" => Ok(Route::OperationResult(subscription, location, id)),
+                _ => Err(PathError::Unknown),
+            }
+        }
+        (["microsoft.network", kind, rest @ ..], group) => {
+            let kind = Kind::of(kind).ok_or(PathError::Unknown)?;
+            of_network(subscription, group, kind, rest, &sent[2..])
+        }
+        (_, _) => Err(PathError::Unknown),
+    }
+}
+
+/// What stands behind a kind of the network's resources.
+fn of_network(
+    subscription: SubscriptionId,
+    group: Option<Name>,
+    kind: Kind,
+    folded: &[&str],
+    sent: &[String],
+) -> Result<Route, PathError> {
+    let parts = |segment: &str| {
+        Parts::ALL
+            .into_iter()
+            .find(|parts| parts.of() == kind && parts.as_str().eq_ignore_ascii_case(segment))
+            .ok_or(PathError::Unknown)
+    };
+    let id = |group| {
+        let name = name("resource", &sent[0])?;
+        Ok(ResourceId { subscription, group, kind, name })
+    };
+    match (folded, group) {
+        ([], group) => Ok(Route::Resources { subscription, group, kind }),
+        ([_], Some(group)) => Ok(Route::Resource(id(group)?)),
+        ([_, segment], Some(group)) => Ok(Route::Parts(id(group)?, parts(segment)?)),
+        ([_, segment, _], Some(group)) => {
+            let parts = parts(segment)?;
+            Ok(Route::Part(id(group)?, parts, name("resource", &sent[2])?))
         }
         (_, _) => Err(PathError::Unknown),
     }

@@ -2,6 +2,7 @@
 
 use hourgate_core::{
     id::{RequestId, VmId},
+    resource::ResourceId,
     time::Timestamp,
 };
 use percent_encoding::percent_decode_str;
@@ -149,6 +150,28 @@ fn not_a_filter(sent: &str) -> ArmError {
         quoted(sent)
     );
     ArmError::new(Code::InvalidParameter, message).at("$filter")
+}
+
+/// Which page of a list of resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourcePage {
+    /// Behind this one, in the order of ids.
+    pub after: Option<ResourceId>,
+}
+
+impl ResourcePage {
+    /// Reads `$skipToken`: the path of the last resource of the page before.
+    pub fn parse(query: Option<&str>) -> Result<ResourcePage, ArmError> {
+        let Some(token) = first(query, "$skipToken") else { return Ok(ResourcePage::default()) };
+        match token.parse() {
+            Ok(after) => Ok(ResourcePage { after: Some(after) }),
+            Err(_) => {
+                let message =
+                    format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
+                Err(ArmError::new(Code::InvalidParameter, message).at("$skipToken"))
+            }
+        }
+    }
 }
 
 /// `name eq 'value'`, or what stands there instead.

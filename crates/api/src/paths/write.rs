@@ -53,6 +53,24 @@ impl fmt::Display for Route {
                 f.write_str("/providers/Microsoft.Compute/virtualMachines")
             }
             Route::Vm(vm) => write!(f, "{vm}"),
+            Route::Resources { subscription, group, kind } => {
+                write!(f, "/subscriptions/{subscription}")?;
+                if let Some(group) = group {
+                    write!(f, "/resourceGroups/{group}")?;
+                }
+                write!(f, "/providers/{}", kind.type_name())
+            }
+            Route::Resource(id) => write!(f, "{id}"),
+            Route::Parts(id, parts) => write!(f, "{id}/{}", parts.as_str()),
+            Route::Part(id, parts, name) => write!(f, "{id}/{}/{name}", parts.as_str()),
+            Route::Operation(subscription, location, id) => write!(
+                f,
+                "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations/{id}"
+            ),
+            Route::OperationResult(subscription, location, id) => write!(
+                f,
+                "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operationResults/{id}"
+            ),
             Route::Subscriptions => f.write_str("/subscriptions"),
             Route::Subscription(subscription) => write!(f, "/subscriptions/{subscription}"),
             Route::Groups(subscription) => {

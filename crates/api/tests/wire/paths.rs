@@ -2,8 +2,10 @@
 
 use hourgate_api::{
     error::Code,
-    paths::{PathError, RequestQuery, Route, StatusFilter, check_version, wait_seconds},
+    paths::{Parts, PathError, RequestQuery, Route, StatusFilter, check_version, wait_seconds},
 };
+
+use hourgate_core::resource::{Kind, ResourceId};
 
 use crate::world::{AZURE_POLICY, AZURE_VM};
 
@@ -14,6 +16,8 @@ fn every_route() -> Vec<Route> {
     let (group, location): (hourgate_core::id::Name, hourgate_core::id::Location) =
         ("my-Rg_1.(x)".parse().unwrap(), "westeurope".parse().unwrap());
     let id = "ab12cd".parse().unwrap();
+    let network =
+        |kind| ResourceId { subscription: s, group: group.clone(), kind, name: group.clone() };
     let policies = |group, location| Route::Policies { subscription: s, group, location };
     vec![
         policies(None, None),
@@ -32,6 +36,18 @@ fn every_route() -> Vec<Route> {
         Route::Vms { subscription: s, group: None },
         Route::Vms { subscription: s, group: Some(group.clone()) },
         Route::Vm(AZURE_VM.parse().unwrap()),
+        Route::Resources { subscription: s, group: None, kind: Kind::VirtualNetworks },
+        Route::Resources {
+            subscription: s,
+            group: Some(group.clone()),
+            kind: Kind::PublicIpAddresses,
+        },
+        Route::Resource(network(Kind::NetworkInterfaces)),
+        Route::Parts(network(Kind::VirtualNetworks), Parts::Subnets),
+        Route::Parts(network(Kind::NetworkSecurityGroups), Parts::DefaultSecurityRules),
+        Route::Part(network(Kind::NetworkSecurityGroups), Parts::SecurityRules, group.clone()),
+        Route::Operation(s, "local".parse().unwrap(), s),
+        Route::OperationResult(s, "local".parse().unwrap(), s),
         Route::Subscriptions,
         Route::Subscription(s),
         Route::Groups(s),
@@ -61,7 +77,7 @@ fn every_path_is_read_as_it_is_built() {
             panic!("{path} is not read in capitals");
         }
         assert!(route.methods().iter().all(|method| route.allows(method)));
-        assert!(!route.allows("PATCH"));
+        assert!(!route.allows("TRACE"));
         assert_eq!(route.uri().contains("?api-version="), route.version().is_some());
     }
 }
@@ -95,7 +111,10 @@ fn what_leads_nowhere_says_so() {
         "/nothing",
         "/metadata",
         "/%ff",
-        &format!("{provider}/Microsoft.Network/networkSecurityGroups"),
+        &format!("{provider}/Microsoft.Network/networkSecurityGroups/g"),
+        &format!("{provider}/Microsoft.Network/routeTables"),
+        &format!("{rg}/g/providers/Microsoft.Network/networkInterfaces/n/subnets"),
+        &format!("{rg}/g/providers/Microsoft.Network/virtualNetworks/v/subnets/a/b"),
         &format!("{provider}/Microsoft.Compute/virtualMachines/vm1"),
         &format!("{provider}/Microsoft.Security/locations/x/jitNetworkAccessPolicies/default"),
         &format!("{AZURE_POLICY}/revoke"),

@@ -2,10 +2,20 @@
 
 use hourgate_api::{
     body,
-    error::ArmError,
+    error::{ArmError, Positions, explain},
     jit::precondition,
     paths::{RequestQuery, Route, check_version, wait_seconds},
+    resource::show,
     token::TokenForm,
+};
+use hourgate_core::{
+    command::{Command, Precondition},
+    decide::decide,
+    id::Name,
+    policy::Settings,
+    resource::{Kind, ResourceDraft, ResourceId},
+    state::State,
+    time::{BootTime, Now},
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -13,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::world::{AZURE_POLICY, AZURE_VM};
 
 /// Every word that a reader looks for, and some that it does not.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 40] = [
     "kind",
     "properties",
     "virtualMachines",
@@ -36,6 +46,24 @@ const NAMES: [&str; 22] = [
     "privateAddresses",
     "osType",
     "NuMbEr",
+    "name",
+    "tags",
+    "securityRules",
+    "access",
+    "direction",
+    "priority",
+    "sourceAddressPrefix",
+    "sourceAddressPrefixes",
+    "sourcePortRange",
+    "destinationPortRanges",
+    "sourceApplicationSecurityGroups",
+    "addressSpace",
+    "addressPrefixes",
+    "subnets",
+    "networkSecurityGroup",
+    "ipConfigurations",
+    "privateIPAddress",
+    "virtualNetworkPeerings",
 ];
 
 fn leaf() -> impl Strategy<Value = Value> {
@@ -108,6 +136,40 @@ fn read(body: &[u8]) {
         body::vm(body).err(),
     ];
     results.iter().flatten().for_each(harmless);
+    for kind in Kind::ALL {
+        let (group, name) = ("g".parse().unwrap(), "x".parse::<Name>().unwrap());
+        let id = ResourceId { subscription: uuid::Uuid::nil(), group, kind, name: name.clone() };
+        match body::resource(body, &id) {
+            Err(error) => harmless(&error),
+            Ok(draft) => answered(draft),
+        }
+        body::PartChange::subnet(body, name.clone()).err().iter().for_each(harmless);
+        body::PartChange::rule(body, name).err().iter().for_each(harmless);
+    }
+}
+
+/// What can be read is decided; what stands is shown, read again, and changes nothing.
+fn answered(draft: ResourceDraft) {
+    let boot = BootTime { boot: uuid::Uuid::nil(), nanos: 0 };
+    let now = Now { wall: "2026-11-23T12:00:00Z".parse().unwrap(), boot };
+    let id = draft.id.clone();
+    let put = |draft: ResourceDraft| Command::PutResource {
+        draft: Box::new(draft),
+        instance: uuid::Uuid::nil(),
+        only_if: Precondition::None,
+    };
+    let mut state = State::default();
+    match decide(&state, &Settings::default(), &put(draft), now) {
+        Err(refusals) => harmless(&explain(&refusals, &Positions::none())),
+        Ok(events) => {
+            events.iter().for_each(|event| state.evolve(event));
+            let shown = show(&state.network, state.network.get(&id).unwrap()).unwrap();
+            assert!(!state.network.is_empty());
+            let again = body::resource(&serde_json::to_vec(&shown).unwrap(), &id).unwrap();
+            let events = decide(&state, &Settings::default(), &put(again), now).unwrap();
+            assert!(events.is_empty(), "{events:?}");
+        }
+    }
 }
 
 proptest! {
@@ -129,6 +191,23 @@ proptest! {
         let vms = json!([{ "id": AZURE_VM, "ports": [port] }, vm]);
         read(json!({ "properties": { "virtualMachines": vms } }).to_string().as_bytes());
         read(json!({ "virtualMachines": vms }).to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_rule_is_answered(one in bodies(), two in bodies(), tags in bodies()) {
+        let rules = json!([{ "name": "a", "properties": one }, two]);
+        let sent = json!({ "location": "local", "tags": tags, "properties": { "securityRules": rules } });
+        read(sent.to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_network_is_answered(space in bodies(), subnet in bodies(), kept in bodies()) {
+        let sent = json!({ "location": "local", "kept": kept, "properties": { "kept": kept,
+            "addressSpace": { "addressPrefixes": ["10.0.0.0/8"], "more": space },
+            "subnets": [{ "name": "a", "more": kept, "properties": { "addressPrefix": "10.0.0.0/24", "more": subnet } }],
+            "ipConfigurations": [{ "name": "a", "more": kept, "properties": {
+                "privateIPAddress": "10.0.0.4", "privateIPAllocationMethod": "Static", "more": subnet } }] } });
+        read(sent.to_string().as_bytes());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    id::{ResourceId, SubnetId},
+    id::{ResourceId, SubnetId, Target},
     public_ip::Allocation,
 };
 use crate::{
@@ -82,7 +82,40 @@ pub enum Wanted {
     Dynamic(Family),
 }
 
+impl NetworkInterfaceDraft {
+    /// Everything it would refer to.
+    pub fn references(&self) -> Vec<Target> {
+        let group = self.security_group.iter().map(ResourceId::from).map(Target::Resource);
+        let of_each = self.configurations.iter().flat_map(|configuration| {
+            let subnet = configuration.subnet.iter().cloned().map(Target::Subnet);
+            let public = configuration.public_address.iter().cloned();
+            let asgs = configuration.asgs.iter().map(ResourceId::from);
+            subnet.chain(public.chain(asgs).map(Target::Resource))
+        });
+        group.chain(of_each).collect()
+    }
+}
+
 impl NetworkInterface {
+    /// As it would be sent to stay as it is.
+    pub fn draft(&self) -> NetworkInterfaceDraft {
+        let configuration = |is: &IpConfiguration| IpConfigurationDraft {
+            name: is.name.clone(),
+            wanted: match is.allocation {
+                Allocation::Static => Wanted::Static(is.address),
+                Allocation::Dynamic => Wanted::Dynamic(Family::of(is.address)),
+            },
+            subnet: is.subnet.clone(),
+            public_address: is.public_address.clone(),
+            asgs: is.asgs.clone(),
+            primary: is.primary,
+        };
+        NetworkInterfaceDraft {
+            security_group: self.security_group.clone(),
+            configurations: self.configurations.iter().map(configuration).collect(),
+        }
+    }
+
     /// The configuration of a name.
     pub fn configuration(&self, name: &Name) -> Option<&IpConfiguration> {
         self.configurations.iter().find(|configuration| configuration.name == *name)

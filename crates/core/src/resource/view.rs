@@ -124,16 +124,29 @@ impl View {
             }
             View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
             View::ApplicationSecurityGroup | View::PublicIpAddress(_) => Vec::new(),
-            View::NetworkInterface(nic) => {
-                let group = nic.security_group.iter().map(ResourceId::from).map(Target::Resource);
-                let of_each = nic.configurations.iter().flat_map(|configuration| {
-                    let subnet = configuration.subnet.iter().cloned().map(Target::Subnet);
-                    let public = configuration.public_address.iter().cloned();
-                    let asgs = configuration.asgs.iter().map(ResourceId::from);
-                    subnet.chain(public.chain(asgs).map(Target::Resource))
-                });
-                group.chain(of_each).collect()
+            View::NetworkInterface(nic) => nic.draft().references(),
+        }
+    }
+}
+
+impl ViewDraft {
+    /// Everything it would refer to, as far as it can be read.
+    pub fn references(&self) -> Vec<Target> {
+        match self {
+            ViewDraft::VirtualNetwork(network) => {
+                let groups = network.subnets.iter().filter_map(|(_, s)| s.security_group.as_ref());
+                let groups = groups.map(ResourceId::from);
+                groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
             }
+            ViewDraft::SecurityGroup(rules) => rules
+                .iter()
+                .flat_map(|rule| rule.sources.iter().chain(&rule.destinations))
+                .filter_map(|place| place.parse().ok())
+                .filter(|id: &ResourceId| id.kind == Kind::ApplicationSecurityGroups)
+                .map(Target::Resource)
+                .collect(),
+            ViewDraft::ApplicationSecurityGroup | ViewDraft::PublicIpAddress(_) => Vec::new(),
+            ViewDraft::NetworkInterface(nic) => nic.references(),
         }
     }
 }
@@ -152,6 +165,30 @@ pub(crate) fn asgs_of(rule: &SecurityRule) -> Vec<Target> {
 }
 
 impl Resource {
+    /// As it would be sent to stay as it is, so that one part of it can be changed.
+    pub fn draft(&self) -> ResourceDraft {
+        let view = match &self.view {
+            View::VirtualNetwork(network) => ViewDraft::VirtualNetwork(VirtualNetworkDraft {
+                address_space: network.address_space.clone(),
+                subnets: network.subnets.iter().map(|(n, s)| (n.clone(), s.clone())).collect(),
+                peers: network.peers.clone(),
+            }),
+            View::SecurityGroup(group) => {
+                ViewDraft::SecurityGroup(group.rules().iter().map(SecurityRule::draft).collect())
+            }
+            View::ApplicationSecurityGroup => ViewDraft::ApplicationSecurityGroup,
+            View::PublicIpAddress(public) => ViewDraft::PublicIpAddress(public.clone()),
+            View::NetworkInterface(nic) => ViewDraft::NetworkInterface(nic.draft()),
+        };
+        ResourceDraft {
+            id: self.id.clone(),
+            location: self.location.clone(),
+            tags: self.tags.clone(),
+            view,
+            document: self.document.clone(),
+        }
+    }
+
     /// As a virtual network.
     pub fn virtual_network(&self) -> Option<&VirtualNetwork> {
         match &self.view {

@@ -30,7 +30,7 @@ use super::{
     caller,
     error::{status, told},
     exchange::{Answer, Exchange, with},
-    jit, open, own,
+    jit, network, open, own,
     per_address::Held,
     resources,
 };
@@ -217,6 +217,12 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Guards(_) => own::guards(asked).await,
         Route::Vms { group, .. } => resources::list_vms(asked, group.as_ref()).await,
         Route::Vm(id) => resources::vm(asked, id).await,
+        Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
+        Route::Resource(id) => network::resource(asked, id).await,
+        Route::Parts(id, parts) => network::parts(asked, (id, *parts)).await,
+        Route::Part(id, parts, name) => network::part(asked, (id, *parts, name)).await,
+        Route::Operation(..) => Ok(network::operation(asked)),
+        Route::OperationResult(..) => Ok(network::operation_result(asked)),
         Route::Subscriptions => Ok(resources::subscriptions(asked)),
         Route::Subscription(_) => Ok(resources::subscription(asked)),
         Route::Groups(_) => resources::groups(asked, None).await,
@@ -258,6 +264,12 @@ async fn without_token<S: Store>(
         | Route::Guards(_)
         | Route::Vms { .. }
         | Route::Vm(_)
+        | Route::Resources { .. }
+        | Route::Resource(_)
+        | Route::Parts(..)
+        | Route::Part(..)
+        | Route::Operation(..)
+        | Route::OperationResult(..)
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Groups(_)
@@ -335,7 +347,7 @@ pub(super) async fn read(
 /// What a call is counted as.
 fn name(route: &Route, method: &Method) -> &'static str {
     let verb = |read, write, delete| match *method {
-        Method::PUT => write,
+        Method::PUT | Method::PATCH => write,
         Method::DELETE => delete,
         _ => read,
     };
@@ -351,6 +363,11 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Guards(_) => "guard_list",
         Route::Vms { .. } => "vm_list",
         Route::Vm(_) => verb("vm_get", "vm_put", "vm_delete"),
+        Route::Resources { .. } => "resource_list",
+        Route::Resource(_) => verb("resource_get", "resource_put", "resource_delete"),
+        Route::Parts(..) => "resource_part_list",
+        Route::Part(..) => verb("resource_part_get", "resource_part_put", "resource_part_delete"),
+        Route::Operation(..) | Route::OperationResult(..) => "operation_get",
         Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
         Route::Groups(_) | Route::Group(..) => "group_get",
         Route::MetadataEndpoints | Route::Discovery(_) | Route::Keys(_) => "discovery",

@@ -1,8 +1,8 @@
 //! The one place that maps what went wrong to a status, and to what the caller and the log are told.
 
 use hourgate_api::error::{
-    ArmError, Code, Positions, authorization_failed, closed_not_recorded, explain, group_not_found,
-    internal_error, linked_authorization_failed, too_many_requests, unavailable,
+    ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded, explain,
+    group_not_found, internal_error, linked_authorization_failed, too_many_requests, unavailable,
 };
 use hourgate_core::role::Caller;
 use hourgate_store::StoreError;
@@ -97,12 +97,17 @@ pub(super) fn told(
         Problem::Denied { action } => {
             authorization_failed(client, object, *action, &exchange.target)
         }
-        Problem::LinkedDenied { action, linked, vm } => {
-            let (did, does) = ((*action, exchange.target.as_str()), (*linked, vm));
+        Problem::LinkedDenied { action, linked, scope } => {
+            let (did, does) = ((*action, exchange.target.as_str()), (*linked, scope.as_str()));
             linked_authorization_failed(client, object, did, does)
         }
         Problem::Refused(refusals) => explain(refusals, positions),
         Problem::NoGroup(group) => group_not_found(group),
+        Problem::NoPart { id, part, name } => child_not_found(
+            &format!("{}/{}/{}/{name}", id.kind.type_name(), id.name, part.as_str()),
+            &id.group,
+        ),
+        Problem::Unreadable(error) => error.clone(),
         Problem::Store(StoreError::Busy) => too_many_requests(),
         Problem::Store(StoreError::Unavailable(why)) => {
             tracing::error!(request = %exchange.request_id, why, "the store is not available");

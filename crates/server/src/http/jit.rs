@@ -130,7 +130,7 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }
 
-fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {
+pub(super) fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {
     let text = |name: &'static str| match asked.headers.get(name) {
         None => Ok(None),
         // A condition that cannot be read is not overlooked: the caller wanted protection.

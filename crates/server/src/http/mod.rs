@@ -7,6 +7,7 @@ mod exchange;
 mod figures;
 mod jit;
 mod listen;
+mod network;
 mod open;
 mod own;
 mod parse;

@@ -3,16 +3,19 @@
 
 mod policy;
 mod request;
+mod resource;
 mod see;
 mod vm;
 mod waiting;
 
 use std::sync::{Mutex, PoisonError};
 
+use hourgate_api::{error::ArmError, paths::Parts};
 use hourgate_core::{
     event::Note,
     id::Name,
     refusal::Refusals,
+    resource::ResourceId,
     role::{Action, Caller, Scope, may},
 };
 use hourgate_store::{Store, StoreError};
@@ -21,6 +24,10 @@ use uuid::Uuid;
 pub(crate) use self::{
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
+    resource::{
+        PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
+        put_resource, tag_resource, thing,
+    },
     see::{PolicySeen, RequestsSeen, observed, request_tag},
     vm::{get_vm, groups, list_vms, register_vm, unregister_vm},
     waiting::Waiters,
@@ -46,7 +53,11 @@ pub(crate) enum Problem {
     /// The caller lacks the right.
     Denied { action: Action },
     /// The caller lacks the right on something named in the body.
-    LinkedDenied { action: Action, linked: Action, vm: hourgate_core::id::VmId },
+    LinkedDenied { action: Action, linked: Action, scope: String },
+    /// The resource has no part of that name.
+    NoPart { id: ResourceId, part: Parts, name: Name },
+    /// What was sent cannot be read together with what stands.
+    Unreadable(ArmError),
     /// The rules say no.
     Refused(Refusals),
     /// There is no such resource group.

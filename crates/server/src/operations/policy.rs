@@ -92,7 +92,9 @@ pub(crate) async fn list_policies<S: Store>(
     let group = which.group.clone();
     let policies = server.store.policies(which).await?;
     let vms = server.store.vms(VmFilter { group: group.clone(), name: None }).await?;
-    if let Some(group) = group.filter(|_| vms.is_empty() && policies.is_empty()) {
+    if let Some(group) = group.filter(|_| vms.is_empty() && policies.is_empty())
+        && !super::resource::is_group(server, &group).await?
+    {
         return Err(Problem::NoGroup(group));
     }
     let view = server.gate.view();
@@ -104,7 +106,7 @@ async fn see<S: Store>(server: &Server<S>, id: PolicyId) -> Result<PolicySeen, P
     let which = PolicyFilter { id: Some(id.clone()), ..PolicyFilter::default() };
     let policies = server.store.policies(which).await?;
     let vms = server.store.vms(VmFilter { group: Some(group.clone()), name: None }).await?;
-    if policies.is_empty() && vms.is_empty() {
+    if policies.is_empty() && vms.is_empty() && !super::resource::is_group(server, &group).await? {
         return Err(Problem::NoGroup(group));
     }
     let found = PolicySeen::all(policies, vms, server.gate.view()).into_iter().next();
@@ -124,7 +126,7 @@ pub(super) async fn permit_linked<S: Store>(
         // A VM of another subscription is refused as not found by the rules.
         if vm.subscription == server.installation.subscription && !may(caller, linked, &scope) {
             denied(caller, server, call, linked).await;
-            return Err(Problem::LinkedDenied { action, linked, vm: vm.clone() });
+            return Err(Problem::LinkedDenied { action, linked, scope: vm.to_string() });
         }
     }
     Ok(())
@@ -141,8 +143,7 @@ pub(super) async fn in_group<S: Store, T>(
         matches!(refusal, Refusal::PolicyNotFound { .. } | Refusal::VmNotFound { .. })
     });
     if not_found {
-        let which = VmFilter { group: Some(group.clone()), name: None };
-        if server.store.vms(which).await?.is_empty() {
+        if !super::resource::is_group(server, group).await? {
             return Err(Problem::NoGroup(group.clone()));
         }
     }

@@ -45,7 +45,7 @@ pub(crate) async fn get_vm<S: Store>(
     permit(caller, server, call, Action::VmRead, Some(&id.group)).await?;
     let which = VmFilter { group: Some(id.group.clone()), name: None };
     let vms = server.store.vms(which).await?;
-    if vms.is_empty() {
+    if vms.is_empty() && !super::resource::is_group(server, &id.group).await? {
         return Err(Problem::NoGroup(id.group));
     }
     vms.into_iter().find(|vm| vm.id == id).ok_or_else(|| not_found(&id))
@@ -61,8 +61,10 @@ pub(crate) async fn list_vms<S: Store>(
     permit(caller, server, call, Action::VmRead, group.as_ref()).await?;
     let vms = server.store.vms(VmFilter { group: group.clone(), name: None }).await?;
     match group.filter(|_| vms.is_empty()) {
-        Some(group) => Err(Problem::NoGroup(group)),
-        None => Ok(vms),
+        Some(group) if !super::resource::is_group(server, &group).await? => {
+            Err(Problem::NoGroup(group))
+        }
+        Some(_) | None => Ok(vms),
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) async fn unregister_vm<S: Store>(
     }
 }
 
-/// The resource groups: those that a VM is in, with the location of its first one.
+/// The resource groups: those that a VM or a resource of the network is in, with the location of its first.
 pub(crate) async fn groups<S: Store>(
     caller: &Caller,
     server: &Server<S>,
@@ -104,6 +106,13 @@ pub(crate) async fn groups<S: Store>(
     let mut groups = BTreeMap::new();
     for vm in vms {
         groups.entry(vm.id.group).or_insert(vm.location);
+    }
+    let network = super::resource::network(server).await?;
+    for resource in network.all() {
+        let id = &resource.id;
+        if only.as_ref().is_none_or(|only| id.group == *only) && !groups.contains_key(&id.group) {
+            groups.insert(id.group.clone(), resource.location.clone());
+        }
     }
     match only.filter(|_| groups.is_empty()) {
         Some(group) => Err(Problem::NoGroup(group)),

@@ -16,6 +16,8 @@ mod framing;
 mod jit;
 mod large;
 mod life;
+mod network;
+mod network_bad_input;
 mod signin;
 mod slow;
 mod time;

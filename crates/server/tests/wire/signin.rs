@@ -1,6 +1,7 @@
 //! Who gets in, and who does not.
 
-use hourgate_api::paths::Route;
+use hourgate_api::paths::{Parts, Route};
+use hourgate_core::resource::{Kind, ResourceId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -92,6 +93,9 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
     let vm: hourgate_core::id::VmId = server.vm_id("rg1", "web-1").parse().expect("an id");
     let request: hourgate_core::id::RequestId = "abc123".parse().expect("an id");
     let group: hourgate_core::id::Name = "rg1".parse().expect("a name");
+    let location: hourgate_core::id::Location = "local".parse().expect("a location");
+    let network =
+        |kind| ResourceId { subscription: s, group: group.clone(), kind, name: group.clone() };
     let routes = [
         Route::Policies { subscription: s, group: None, location: None },
         Route::Policy(policy.clone()),
@@ -105,6 +109,18 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         Route::Guards(s),
         Route::Vms { subscription: s, group: None },
         Route::Vm(vm),
+        Route::Resources { subscription: s, group: None, kind: Kind::NetworkInterfaces },
+        Route::Resource(network(Kind::PublicIpAddresses)),
+        Route::Parts(network(Kind::VirtualNetworks), Parts::Subnets),
+        Route::Part(network(Kind::VirtualNetworks), Parts::Subnets, group.clone()),
+        Route::Part(network(Kind::NetworkSecurityGroups), Parts::SecurityRules, group.clone()),
+        Route::Part(
+            network(Kind::NetworkSecurityGroups),
+            Parts::DefaultSecurityRules,
+            group.clone(),
+        ),
+        Route::Operation(s, location.clone(), s),
+        Route::OperationResult(s, location, s),
         Route::Subscriptions,
         Route::Subscription(s),
         Route::Groups(s),

@@ -90,14 +90,7 @@ fn shape(sent: &NetworkInterfaceDraft, faults: &mut Vec<ResourceFault>) {
 
 /// What it refers to exists, and a public address is nobody else's.
 fn references(setting: &Setting<'_>, sent: &NetworkInterfaceDraft) -> Vec<ResourceFault> {
-    let group = sent.security_group.iter().map(ResourceId::from).map(Target::Resource);
-    let of_each = sent.configurations.iter().flat_map(|configuration| {
-        let subnet = configuration.subnet.iter().cloned().map(Target::Subnet);
-        let public = configuration.public_address.iter().cloned();
-        let asgs = configuration.asgs.iter().map(ResourceId::from);
-        subnet.chain(public.chain(asgs).map(Target::Resource))
-    });
-    let mut faults = setting.references(group.chain(of_each));
+    let mut faults = setting.references(sent.references());
     let mut own = BTreeSet::new();
     for configuration in &sent.configurations {
         let Some(target) = &configuration.public_address else { continue };

@@ -1,0 +1,222 @@
+//! Bodies of the network's resources. What is understood is read strictly; everything else is kept and given
+//! back as sent, and what only the server says (ids, states, back references) is overlooked.
+
+pub(crate) mod document;
+mod network_interface;
+mod public_ip;
+mod security_group;
+mod value;
+mod virtual_network;
+
+use hourgate_core::{
+    id::Name,
+    nsg::rule::RuleDraft,
+    resource::{
+        Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft, virtual_network::Subnet,
+    },
+};
+
+pub(crate) use document::{Document, Part};
+
+use super::{
+    json::{self, Json},
+    object::{Object, Problems},
+};
+use crate::{
+    error::{ArmError, internal_error},
+    text::{is_plain, quoted},
+};
+
+/// What only the server says of any resource.
+const OVERLOOKED: [&str; 5] = ["id", "name", "type", "etag", "systemData"];
+
+/// Reads a resource.
+pub fn resource(body: &[u8], id: &ResourceId) -> Result<ResourceDraft, ArmError> {
+    let json = json::read(body)?;
+    let mut problems = Problems::default();
+    let draft = draft(json, id, &mut problems);
+    problems.or(draft)
+}
+
+fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<ResourceDraft> {
+    let mut object = Object::of(json, "", problems)?;
+    let location = object
+        .required("location", "the name of a location", problems)
+        .and_then(|json| super::value::location(json, "location", problems));
+    let tags = object.optional("tags").map_or(Some(Tags::new()), |json| tags(json, problems));
+    let properties = object.optional("properties").unwrap_or(Json::Object(Vec::new()));
+    let mut properties = Object::of(properties, "properties", problems)?;
+    object.overlook(&OVERLOOKED);
+    let mut document = Document::default();
+    document.top = object.rest();
+    properties.overlook(&["provisioningState", "resourceGuid"]);
+    let view = match id.kind {
+        Kind::VirtualNetworks => virtual_network::read(&mut properties, &mut document, problems)
+            .map(ViewDraft::VirtualNetwork),
+        Kind::NetworkSecurityGroups => {
+            security_group::read(&mut properties, &mut document, problems)
+                .map(ViewDraft::SecurityGroup)
+        }
+        Kind::ApplicationSecurityGroups => Some(ViewDraft::ApplicationSecurityGroup),
+        Kind::PublicIpAddresses => {
+            public_ip::read(&mut properties, problems).map(ViewDraft::PublicIpAddress)
+        }
+        Kind::NetworkInterfaces => {
+            network_interface::read(&mut properties, &mut document, problems)
+                .map(ViewDraft::NetworkInterface)
+        }
+    };
+    document.properties.extend(properties.rest());
+    let document = document.text()?;
+    let (location, tags, view) = (location?, tags?, view?);
+    Some(ResourceDraft { id: id.clone(), location, tags, view, document })
+}
+
+/// Reads the body of a PATCH: the tags that a resource shall have.
+pub fn resource_tags(body: &[u8]) -> Result<Tags, ArmError> {
+    let json = json::read(body)?;
+    let mut problems = Problems::default();
+    let read = Object::of(json, "", &mut problems).and_then(|mut object| {
+        let sent = object.required("tags", "an object of texts", &mut problems);
+        object.close(&mut problems);
+        tags(sent?, &mut problems)
+    });
+    problems.or(read)
+}
+
+fn tags(json: Json, problems: &mut Problems) -> Option<Tags> {
+    let Json::Object(sent) = json else {
+        problems.form("tags", format!("{json} stands where an object of texts is needed."));
+        return None;
+    };
+    let mut tags = Tags::new();
+    for (name, value) in sent {
+        // Azure's list, and what a terminal or a page would be fooled by: a tag's name is a name.
+        let unfit = name.contains(['<', '>', '%', '&', '\\', '?', '/']) || !is_plain(&name);
+        if unfit {
+            let message = format!(
+                "{} is no tag's name: < > % & \\ ? / and characters that are not seen are not accepted.",
+                quoted(&name)
+            );
+            problems.value("tags", message);
+        }
+        match value {
+            Json::Text(value) => {
+                tags.insert(name, value);
+            }
+            other @ (Json::Null
+            | Json::Flag(_)
+            | Json::Number(_)
+            | Json::List(_)
+            | Json::Object(_)) => {
+                let path = format!("tags.{}", crate::text::escaped(&name, 64));
+                problems.form(&path, format!("{other} stands where a text is needed."));
+            }
+        }
+    }
+    Some(tags)
+}
+
+/// A resource with one part of it set as a body says, or taken away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartChange {
+    name: Name,
+    change: Change,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Change {
+    Subnet(Subnet, Part),
+    Rule(RuleDraft, Part),
+    Gone,
+}
+
+impl PartChange {
+    /// Reads a subnet.
+    pub fn subnet(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = virtual_network::one(json, "", &mut problems);
+        let (subnet, part) = problems.or(read)?;
+        Ok(PartChange { name, change: Change::Subnet(subnet, part) })
+    }
+
+    /// Reads a security rule.
+    pub fn rule(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = security_group::one(json, "", name.as_str(), &mut problems);
+        let (rule, part) = problems.or(read)?;
+        Ok(PartChange { name, change: Change::Rule(rule, part) })
+    }
+
+    /// The part of that name is taken away.
+    pub fn gone(name: Name) -> PartChange {
+        PartChange { name, change: Change::Gone }
+    }
+
+    /// The resource as it shall be; and whether it had such a part.
+    pub fn of(&self, resource: &Resource) -> Result<(ResourceDraft, bool), ArmError> {
+        let mut draft = resource.draft();
+        let mut document = Document::read(&resource.document)?;
+        let had = match (&mut draft.view, &self.change) {
+            (ViewDraft::VirtualNetwork(network), Change::Subnet(subnet, part)) => {
+                document.set_part(self.name.as_str(), part.clone());
+                let known = network.subnets.iter_mut().find(|(name, _)| *name == self.name);
+                match known {
+                    Some((_, old)) => {
+                        *old = subnet.clone();
+                        true
+                    }
+                    None => {
+                        network.subnets.push((self.name.clone(), subnet.clone()));
+                        false
+                    }
+                }
+            }
+            (ViewDraft::SecurityGroup(rules), Change::Rule(rule, part)) => {
+                document.set_part(self.name.as_str(), part.clone());
+                let known = rules.iter_mut().find(|old| self.is(&old.name));
+                match known {
+                    Some(old) => {
+                        // As it was first written.
+                        let name = std::mem::take(&mut old.name);
+                        *old = RuleDraft { name, ..rule.clone() };
+                        true
+                    }
+                    None => {
+                        rules.push(rule.clone());
+                        false
+                    }
+                }
+            }
+            (ViewDraft::VirtualNetwork(network), Change::Gone) => {
+                document.take_part(self.name.as_str());
+                let before = network.subnets.len();
+                network.subnets.retain(|(name, _)| *name != self.name);
+                network.subnets.len() < before
+            }
+            (ViewDraft::SecurityGroup(rules), Change::Gone) => {
+                document.take_part(self.name.as_str());
+                let before = rules.len();
+                rules.retain(|rule| !self.is(&rule.name));
+                rules.len() < before
+            }
+            // A route names a kind that has such parts.
+            (
+                ViewDraft::VirtualNetwork(_)
+                | ViewDraft::SecurityGroup(_)
+                | ViewDraft::ApplicationSecurityGroup
+                | ViewDraft::PublicIpAddress(_)
+                | ViewDraft::NetworkInterface(_),
+                Change::Subnet(..) | Change::Rule(..) | Change::Gone,
+            ) => return Err(internal_error()),
+        };
+        draft.document = document.text().ok_or_else(internal_error)?;
+        Ok((draft, had))
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case(self.name.as_str())
+    }
+}

@@ -1,0 +1,54 @@
+//! A network interface with its addresses.
+
+use hourgate_core::{
+    network::Family,
+    resource::{
+        Resource,
+        network_interface::{IpConfiguration, NetworkInterface},
+    },
+};
+
+use super::{Document, Fields, Json, SUCCEEDED};
+use crate::jit::etag;
+
+pub(super) fn fields(
+    fields: &mut Fields,
+    resource: &Resource,
+    view: &NetworkInterface,
+    document: &Document,
+) {
+    let configurations =
+        view.configurations.iter().map(|is| configuration(resource, is, document)).collect();
+    fields.push("ipConfigurations", Json::List(configurations));
+    if let Some(group) = &view.security_group {
+        fields.reference("networkSecurityGroup", group);
+    }
+}
+
+fn configuration(resource: &Resource, is: &IpConfiguration, document: &Document) -> Json {
+    let part = document.part(is.name.as_str());
+    let mut properties = Fields::default();
+    properties.text("provisioningState", SUCCEEDED);
+    properties.text("privateIPAddress", &is.address.to_string());
+    properties.text("privateIPAllocationMethod", is.allocation.as_str());
+    if let Some(subnet) = &is.subnet {
+        properties.reference("subnet", subnet);
+    }
+    if let Some(public) = &is.public_address {
+        properties.reference("publicIPAddress", public);
+    }
+    if !is.asgs.is_empty() {
+        properties.references("applicationSecurityGroups", &is.asgs);
+    }
+    properties.push("primary", Json::Flag(is.primary));
+    properties.text("privateIPAddressVersion", &Family::of(is.address).to_string());
+    properties.rest(&part.properties);
+    let mut fields = Fields::default();
+    fields.text("name", is.name.as_str());
+    fields.text("id", &format!("{}/ipConfigurations/{}", resource.id, is.name));
+    fields.text("etag", &etag(resource.version));
+    fields.text("type", "Microsoft.Network/networkInterfaces/ipConfigurations");
+    fields.push("properties", properties.object());
+    fields.rest(&part.top);
+    fields.object()
+}

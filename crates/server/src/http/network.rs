@@ -1,0 +1,248 @@
+//! Azure's routes for resources of the network.
+
+use hourgate_api::{
+    body::{self, PartChange},
+    error::{ArmError, Positions, internal_error},
+    headers,
+    jit::etag,
+    list::List,
+    operation::Operation,
+    paths::{Parts, ResourcePage, Route},
+    resource::{Shown, show, show_default_rules, show_rules, show_subnet, show_subnets},
+};
+use hourgate_core::{
+    id::{Location, Name},
+    resource::{Kind, Network, Resource, ResourceId},
+    role::NetworkThing,
+};
+use hourgate_store::Store;
+use hyper::{Method, StatusCode};
+use uuid::Uuid;
+
+use super::{
+    dispatch::Asked,
+    exchange::{Answer, with},
+    jit::condition,
+};
+use crate::{
+    mint,
+    operations::{self, PartSeen, Problem, thing},
+};
+
+/// How many resources one page of a list has at most.
+const PAGE_RESOURCES_MAX: usize = 500;
+/// How many bytes of JSON it has about at most: Azure's answers stay under 8 MB.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+/// When to ask again about what is done already, in seconds: clients that are not told wait much longer.
+const RETRY_AFTER: &str = "1";
+
+/// The resources of a kind, a page at a time.
+pub(super) async fn list<S: Store>(
+    asked: &Asked<'_, S>,
+    (kind, group): (Kind, Option<&Name>),
+) -> Result<Answer, ArmError> {
+    let page = ResourcePage::parse(asked.query.as_deref())?;
+    let (caller, call) = (&asked.caller, asked.call());
+    let (found, network) = operations::list_resources(caller, asked.server, &call, (kind, group))
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let mut rest =
+        found.iter().filter(|resource| page.after.as_ref() < Some(&resource.id)).peekable();
+    let (mut value, mut bytes, mut last) = (Vec::new(), 0, None);
+    while let Some(resource) = rest.peek() {
+        if value.len() >= PAGE_RESOURCES_MAX || bytes > PAGE_BYTES_MAX {
+            break;
+        }
+        let shown = show(&network, resource)?;
+        bytes += serde_json::to_vec(&shown).map_or(0, |json| json.len());
+        value.push(shown);
+        last = rest.next();
+    }
+    let next_link = rest.peek().and(last).map(|last| {
+        let subscription = asked.server.installation.subscription;
+        let route = Route::Resources { subscription, group: group.cloned(), kind };
+        let token = last.id.to_string();
+        format!("{}{}", asked.server.base, route.with_query(&[("$skipToken", &token)]))
+    });
+    Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
+}
+
+/// One resource: shown, set, tagged or removed.
+pub(super) async fn resource<S: Store>(
+    asked: &Asked<'_, S>,
+    id: &ResourceId,
+) -> Result<Answer, ArmError> {
+    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
+    let problem = |problem: Problem| asked.problem(&problem, &Positions::none());
+    match asked.method {
+        Method::PUT => {
+            let only_if = condition(asked)?;
+            let of = id.clone();
+            let draft = asked.parse(move |sent| body::resource(sent, &of)).await?;
+            let (resource, network, new) =
+                operations::put_resource(caller, server, &call, draft, only_if)
+                    .await
+                    .map_err(problem)?;
+            put(asked, &resource, &show(&network, &resource)?, new)
+        }
+        Method::PATCH => {
+            let only_if = condition(asked)?;
+            let tags = asked.parse(body::resource_tags).await?;
+            let (resource, network) =
+                operations::tag_resource(caller, server, &call, (id.clone(), &tags), only_if)
+                    .await
+                    .map_err(problem)?;
+            put(asked, &resource, &show(&network, &resource)?, false)
+        }
+        Method::DELETE => {
+            let only_if = condition(asked)?;
+            let known = operations::delete_resource(caller, server, &call, id.clone(), only_if)
+                .await
+                .map_err(problem)?;
+            deleted(asked, known)
+        }
+        _ => {
+            let what = (id, NetworkThing::Of(id.kind));
+            let (resource, network) =
+                operations::get_resource(caller, server, &call, what).await.map_err(problem)?;
+            let answer = asked.exchange.json(StatusCode::OK, &show(&network, &resource)?);
+            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+        }
+    }
+}
+
+/// The parts of one kind that a resource has.
+pub(super) async fn parts<S: Store>(
+    asked: &Asked<'_, S>,
+    (id, parts): (&ResourceId, Parts),
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let (resource, network) =
+        operations::get_resource(caller, asked.server, &call, (id, thing(parts)))
+            .await
+            .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let named = |rules: Vec<(String, Shown)>| rules.into_iter().map(|(_, shown)| shown).collect();
+    let value = match parts {
+        Parts::Subnets => show_subnets(&network, &resource)?,
+        Parts::SecurityRules => named(show_rules(&resource)?),
+        Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
+    };
+    Ok(asked.exchange.json(StatusCode::OK, &List::whole(value)))
+}
+
+/// One part of a resource: shown, set or taken away.
+pub(super) async fn part<S: Store>(
+    asked: &Asked<'_, S>,
+    (id, parts, name): (&ResourceId, Parts, &Name),
+) -> Result<Answer, ArmError> {
+    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
+    let problem = |problem: Problem| asked.problem(&problem, &Positions::none());
+    match asked.method {
+        Method::PUT => {
+            let only_if = condition(asked)?;
+            let of = name.clone();
+            let change = asked
+                .parse(move |sent| match parts {
+                    Parts::Subnets => PartChange::subnet(sent, of),
+                    Parts::SecurityRules => PartChange::rule(sent, of),
+                    // No method of theirs sets anything.
+                    Parts::DefaultSecurityRules => Err(internal_error()),
+                })
+                .await?;
+            let what = (id, parts, name);
+            let PartSeen { resource, network, new } =
+                operations::put_part(caller, server, &call, what, (&change, only_if))
+                    .await
+                    .map_err(problem)?;
+            let shown = one(&network, &resource, parts, name)?.ok_or_else(internal_error)?;
+            put(asked, &resource, &shown, new)
+        }
+        Method::DELETE => {
+            let only_if = condition(asked)?;
+            let what = (id, parts, name);
+            let known = operations::delete_part(caller, server, &call, what, only_if)
+                .await
+                .map_err(problem)?;
+            deleted(asked, known)
+        }
+        _ => {
+            let (resource, network) =
+                operations::get_resource(caller, server, &call, (id, thing(parts)))
+                    .await
+                    .map_err(problem)?;
+            let shown = one(&network, &resource, parts, name)?.ok_or_else(|| {
+                problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
+            })?;
+            let answer = asked.exchange.json(StatusCode::OK, &shown);
+            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+        }
+    }
+}
+
+fn one(
+    network: &Network,
+    resource: &Resource,
+    parts: Parts,
+    name: &Name,
+) -> Result<Option<Shown>, ArmError> {
+    let rules = match parts {
+        Parts::Subnets => return show_subnet(network, resource, name),
+        Parts::SecurityRules => show_rules(resource)?,
+        Parts::DefaultSecurityRules => show_default_rules(resource),
+    };
+    let found = rules.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_str()));
+    Ok(found.map(|(_, shown)| shown))
+}
+
+/// What has become of an operation: every one is done before it is answered.
+pub(super) fn operation<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    asked.exchange.json(StatusCode::OK, &Operation::done())
+}
+
+/// What an operation that is done answers: it had nothing to say.
+pub(super) fn operation_result<S: Store>(asked: &Asked<'_, S>) -> Answer {
+    asked.exchange.empty(StatusCode::NO_CONTENT)
+}
+
+/// 201 with an operation to ask about where it is new, as Azure answers; 200 where it was known.
+fn put<S: Store>(
+    asked: &Asked<'_, S>,
+    resource: &Resource,
+    shown: &Shown,
+    new: bool,
+) -> Result<Answer, ArmError> {
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = with(asked.exchange.json(status, shown), headers::ETAG, &etag(resource.version));
+    if !new {
+        return Ok(answer);
+    }
+    let (operation, _) = urls(asked)?;
+    let answer = with(answer, headers::ASYNC_OPERATION, &operation);
+    let answer = with(answer, headers::ASYNC_NOTIFICATION, "Enabled");
+    Ok(with(answer, headers::RETRY_AFTER, RETRY_AFTER))
+}
+
+/// 202 with an operation to ask about where it was there, 204 where not.
+fn deleted<S: Store>(asked: &Asked<'_, S>, known: bool) -> Result<Answer, ArmError> {
+    if !known {
+        return Ok(asked.exchange.empty(StatusCode::NO_CONTENT));
+    }
+    let (operation, result) = urls(asked)?;
+    let answer = asked.exchange.empty(StatusCode::ACCEPTED);
+    let answer = with(answer, headers::ASYNC_OPERATION, &operation);
+    let answer = with(answer, headers::LOCATION, &result);
+    Ok(with(answer, headers::RETRY_AFTER, RETRY_AFTER))
+}
+
+/// Where an operation is told of, and where its answer is. Everything is done by then, so nothing is kept.
+fn urls<S: Store>(asked: &Asked<'_, S>) -> Result<(String, String), ArmError> {
+    let subscription = asked.server.installation.subscription;
+    let id: Uuid = mint::uuid()
+        .map_err(|error| asked.problem(&Problem::NoRandomness(error), &Positions::none()))?;
+    let location: Location = "local".parse().map_err(|_| internal_error())?;
+    let url = |route: Route| format!("{}{}", asked.server.base, route.uri());
+    Ok((
+        url(Route::Operation(subscription, location.clone(), id)),
+        url(Route::OperationResult(subscription, location, id)),
+    ))
+}

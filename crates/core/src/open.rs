@@ -15,6 +15,7 @@ use crate::{
     nsg::{
         band::Band,
         judge::{Layer, Layers},
+        word::{Direction, Priority},
     },
     plan::{Coverage, Desired, Observed, OpeningFailure},
     policy::{GuardCover, Placement},
@@ -75,6 +76,14 @@ pub fn grants_in(state: &State, vm: &VmId, layers: Layers<'_>, layer: Layer) -> 
             Layer::Subnet => places.any(|placement| placement == Placement::NicAndSubnet),
             Layer::Nic => false,
         }
+}
+
+/// The number at which guards look grants up in a group: the band's first, behind a rule that has it.
+pub fn grants_at(layers: Layers<'_>, layer: Layer) -> Priority {
+    let first = Band::default().first();
+    let used = layers.group(layer).map(|group| group.used(Direction::Inbound)).unwrap_or_default();
+    let next = Priority::own(first.number() + 1).filter(|_| used.contains(&first));
+    next.unwrap_or(first)
 }
 
 /// What passes the locks without an opening: nothing, until standing exceptions are listed where a port is

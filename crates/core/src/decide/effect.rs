@@ -5,11 +5,10 @@ use crate::{
     network::{Opening, Port, Source},
     nsg::{
         band::Band,
-        judge::{Layer, Layers},
+        judge::Layer,
         takes_effect::{Blocked, GrantNumbers, takes_effect},
-        word::{Direction, Priority},
     },
-    open::grants_in,
+    open::{grants_at, grants_in},
     policy::Vm,
     refusal::{At, Refusal},
     state::State,
@@ -37,16 +36,7 @@ fn by_rules(state: &State, vm: &Vm, opening: &Opening) -> Vec<Blocked> {
     let Some((layers, surroundings)) = state.network.around(opening.address()) else {
         return Vec::new();
     };
-    let number =
-        |layer| grants_in(state, &vm.id, layers, layer).then(|| looked_up_at(layers, layer));
+    let number = |layer| grants_in(state, &vm.id, layers, layer).then(|| grants_at(layers, layer));
     let numbers = GrantNumbers { subnet: number(Layer::Subnet), nic: number(Layer::Nic) };
     takes_effect(layers, &surroundings, opening, numbers, Band::default()).err().unwrap_or_default()
-}
-
-/// The number at which guards look grants up in a group: the band's first, behind a rule that has it.
-fn looked_up_at(layers: Layers<'_>, layer: Layer) -> Priority {
-    let first = Band::default().first();
-    let used = layers.group(layer).map(|group| group.used(Direction::Inbound)).unwrap_or_default();
-    let next = Priority::own(first.number() + 1).filter(|_| used.contains(&first));
-    next.unwrap_or(first)
 }

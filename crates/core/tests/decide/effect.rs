@@ -11,12 +11,15 @@ use hourgate_core::{
 
 use crate::{network::*, scene::*};
 
-fn ssh() -> PortDraft {
+pub(crate) fn ssh() -> PortDraft {
     rule_from(22, &["203.0.113.0/24"])
 }
 
 /// The machine `web` of the scene with an interface, in a subnet and behind groups.
-fn networked(of_subnet: Option<Vec<RuleDraft>>, of_nic: Option<Vec<RuleDraft>>) -> Scene {
+pub(crate) fn networked(
+    of_subnet: Option<Vec<RuleDraft>>,
+    of_nic: Option<Vec<RuleDraft>>,
+) -> Scene {
     let mut scene = web(ssh());
     stand(&mut scene, of_subnet, of_nic);
     scene
@@ -37,11 +40,11 @@ fn stand(scene: &mut Scene, of_subnet: Option<Vec<RuleDraft>>, of_nic: Option<Ve
     scene.does(&put(nic("web"), ViewDraft::NetworkInterface(view)));
 }
 
-fn deny(name: &str, priority: i64, from: &str) -> RuleDraft {
+pub(crate) fn deny(name: &str, priority: i64, from: &str) -> RuleDraft {
     RuleDraft { access: "Deny".to_owned(), ..security_rule(name, priority, from) }
 }
 
-fn allow(name: &str, priority: i64, from: &str) -> RuleDraft {
+pub(crate) fn allow(name: &str, priority: i64, from: &str) -> RuleDraft {
     security_rule(name, priority, from)
 }
 

@@ -13,6 +13,7 @@ mod gate;
 mod machines;
 mod network;
 mod policies;
+mod reach;
 mod requests;
 mod resource_life;
 mod resources;

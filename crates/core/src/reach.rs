@@ -1,0 +1,97 @@
+//! Would a new connection reach a port of a machine, and why? Its lock, then the groups before its address.
+
+use crate::{
+    id::VmId,
+    network::{Family, Lock, Opening, Port},
+    nsg::{
+        band::Band,
+        cure::Cure,
+        explain::{Asked, explain},
+        flow::{Carried, Flow, Transport},
+        judge::{Layer, Layers},
+        word::{Access, Direction, Side},
+    },
+    open::{grants_at, grants_in, needs, until},
+    screen::Screen,
+    state::State,
+    time::{Deadline, Now},
+};
+
+/// What a new connection meets, in the order in which it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// Whether it goes through.
+    pub access: Access,
+    /// The lock of the port; none where it is not locked.
+    pub lock: Option<Locked>,
+    /// What each group says; none where no group stands before the address.
+    pub layers: Vec<Met<'a>>,
+    /// What would have to change in the groups.
+    pub cures: Vec<Cure>,
+}
+
+/// A locked port, seen from one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Until when an access lets this source through; none: it does not.
+    pub open_until: Option<Deadline>,
+}
+
+/// What one group says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met<'a> {
+    /// The group's rules, by themselves.
+    pub asked: Asked<'a>,
+    /// Whether the access decides here, before any of those rules would.
+    pub by_access: bool,
+}
+
+/// Asks for a flow towards a VM that was loaded.
+pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a> {
+    let lock = locked(state, flow, now);
+    let granted = lock.is_some_and(|lock| lock.open_until.is_some());
+    let passes_lock = lock.is_none() || granted;
+    let Some((layers, surroundings)) = state.network.around(flow.address(Side::Destination)) else {
+        let access = if passes_lock { Access::Allow } else { Access::Deny };
+        return Reach { access, lock, layers: Vec::new(), cures: Vec::new() };
+    };
+    let band = |layer| grants_in(state, vm, layers, layer).then(Band::default);
+    let family = Family::of(flow.address(Side::Destination));
+    let screen = Screen::of(layers, &surroundings, family, band);
+    let allowed = screen.allows(Direction::Inbound, flow, granted);
+    let explained = explain(layers, Direction::Inbound, flow, &surroundings);
+    let decides = |asked: &Asked<'_>| granted && decides(state, vm, layers, asked);
+    let layers: Vec<Met<'a>> = explained
+        .layers
+        .into_iter()
+        .map(|asked| Met { by_access: decides(&asked), asked })
+        .collect();
+    let access = if passes_lock && allowed { Access::Allow } else { Access::Deny };
+    let cures = if allowed { Vec::new() } else { explained.cures };
+    Reach { access, lock, layers, cures }
+}
+
+/// Whether an access decides in a group before the rule that would.
+fn decides(state: &State, vm: &VmId, layers: Layers<'_>, asked: &Asked<'_>) -> bool {
+    let layer: Layer = asked.layer;
+    grants_in(state, vm, layers, layer) && asked.decisive.priority() >= grants_at(layers, layer)
+}
+
+/// The lock of the port that a flow is for. Only TCP is ever opened; a flow without ports meets no lock.
+fn locked(state: &State, flow: &Flow, now: Now) -> Option<Locked> {
+    let address = flow.address(Side::Destination);
+    let port = Port::new(flow.port(Side::Destination)?)?;
+    let locks = state.locks();
+    locks.contains_key(&Lock { address, port }).then(|| {
+        let source = flow.address(Side::Source);
+        let covers = |opening: &Opening| {
+            opening.address() == address
+                && opening.port() == port
+                && opening.source().contains(&source)
+        };
+        let is_tcp = matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. });
+        let needs = needs(state, &locks, now);
+        let open = until(&needs, now).filter(|(opening, _)| is_tcp && covers(opening));
+        Locked { open_until: open.map(|(_, until)| until).reduce(|a, b| a.later_of(b, now)) }
+    })
+}

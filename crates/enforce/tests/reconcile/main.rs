@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod life;
+mod screens;
 mod world;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

@@ -24,7 +24,7 @@ impl State {
     pub(super) async fn adopt(
         &mut self,
         floor: Floor,
-        remembered: Option<Remembered>,
+        mut remembered: Option<Remembered>,
         clock: &dyn Clock,
     ) -> Result<(), WireError> {
         for _ in 0..ATTEMPTS_MAX {
@@ -38,6 +38,11 @@ impl State {
             }
             match self.raise(survey.as_ref(), now).await {
                 Err(WireError::Raced) => {}
+                // Locks stand without the rules of before, and a guard that does not start opens nothing.
+                Err(error @ (WireError::Refused(_) | WireError::Full)) if remembered.is_some() => {
+                    tracing::error!(%error, "the rules of before are not taken up: until the server speaks only locks hold");
+                    remembered = None;
+                }
                 result => return result,
             }
         }

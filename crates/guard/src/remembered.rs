@@ -5,7 +5,11 @@
 //! A standing exception lets through what a lock would stop, so one is taken up only where the kernel has
 //! just that one; after a boot there is none until the server speaks, and closed is safe.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use hourgate_api::guard::{decode, encode};
 use hourgate_core::{
@@ -25,6 +29,11 @@ const FILE: &str = "screens";
 const VERSION: u32 = 1;
 /// The length that a frame begins with.
 const LENGTH_BYTES: usize = 4;
+
+/// Where a guard's rules are kept.
+pub(crate) fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
 
 /// What is remembered.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +74,7 @@ impl Remembered {
 
     /// Reads what was written; nothing where nothing was, or nobody can read it any more.
     pub(crate) fn read(state_dir: &Path) -> io::Result<Option<Remembered>> {
-        let bytes = match std::fs::read(state_dir.join(FILE)) {
+        let bytes = match std::fs::read(path(state_dir)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

@@ -12,6 +12,7 @@ use crate::{
     floor::{self, Floor},
     netlink::{Features, SET_SIZE, Wire, WireError},
     process::take_place,
+    remembered,
 };
 
 /// Why nothing was taken away.
@@ -50,7 +51,7 @@ pub fn would_open(state_dir: &Path) -> Result<BTreeSet<Lock>, RemoveError> {
     Ok(names(&floor.locks).chain(names(&standing)).collect())
 }
 
-/// Takes the table and the floor away, and says which ports that opened. Refused while a guard runs.
+/// Takes the table, the floor and the rules of security groups away, and says which ports that opened. Refused while a guard runs.
 pub fn remove(state_dir: &Path) -> Result<BTreeSet<Lock>, RemoveError> {
     let place = if state_dir.exists() {
         Some(take_place(state_dir)?.ok_or(RemoveError::Running)?)
@@ -64,9 +65,11 @@ pub fn remove(state_dir: &Path) -> Result<BTreeSet<Lock>, RemoveError> {
         }
         Ok(())
     })?;
-    match std::fs::remove_file(floor::path(state_dir)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        Ok(()) | Err(_) => {}
+    for file in [floor::path(state_dir), remembered::path(state_dir)] {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
     }
     drop(place);
     Ok(opened)

@@ -3,6 +3,7 @@
 
 mod life;
 mod network;
+mod screens;
 mod world;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

@@ -166,9 +166,18 @@ impl Inner {
             .collect();
         let new: Vec<_> =
             plan.lock.iter().map(|(lock, sessions)| lock_element(lock, *sessions)).collect();
-        let batch = state.wire.batch().take(&old).put_new(&new);
-        let batch = batch.make(&change.made)?.point(&change)?.unmake(&change.gone)?;
-        state.wire.commit(batch).await?;
+        let locks = || state.wire.batch().take(&old).put_new(&new);
+        let all = locks().make(&change.made)?.point(&change)?.unmake(&change.gone)?;
+        match state.wire.commit(all).await {
+            Ok(()) => {}
+            // Whatever the kernel has against the rules, what must be closed is closed.
+            Err(error @ (WireError::Refused(_) | WireError::Full)) if !plan.lock.is_empty() => {
+                state.wire.commit(locks()).await?;
+                state.mirror.locks.extend(&plan.lock);
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
         state.mirror.locks.extend(&plan.lock);
         state.mirror.screened = next;
         if !change.is_empty() {

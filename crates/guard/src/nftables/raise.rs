@@ -25,7 +25,7 @@ impl State {
     pub(super) async fn adopt(
         &mut self,
         floor: Floor,
-        remembered: Option<Remembered>,
+        mut remembered: Option<Remembered>,
         clock: &dyn Clock,
     ) -> Result<u32, WireError> {
         for _ in 0..ATTEMPTS_MAX {
@@ -42,6 +42,11 @@ impl State {
                 // Each transaction makes one; with anybody else's beside ours there are more.
                 Ok(()) => return Ok(before.wrapping_add(1)),
                 Err(WireError::Raced) => {}
+                // Locks stand without the rules of before, and a guard that does not start opens nothing.
+                Err(error @ (WireError::Refused(_) | WireError::Full)) if remembered.is_some() => {
+                    tracing::error!(%error, "the rules of before are not taken up: until the server speaks only locks hold");
+                    remembered = None;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -209,13 +209,18 @@ impl Chance {
         let mut nets: Vec<IpNet> = (0..count).map(|_| self.source(lock.address)).collect();
         nets.sort();
         let nets = IpNet::aggregate(&nets);
-        let ranges = self.ports();
+        let ranges = if self.percent(40) { texts(&["*"]) } else { self.ports() };
         let ranges = ranges.iter().map(|text| match text.as_str() {
             "*" => PortRange::ALL,
             text => text.parse().unwrap(),
         });
         Standing {
-            transport: self.one(&Transport::ALL),
+            transport: self.one(&[
+                Transport::Tcp,
+                Transport::Tcp,
+                Transport::Udp,
+                Transport::Other,
+            ]),
             sources: Hosts::these(nets).unwrap(),
             source_ports: PortSet::of(ranges).unwrap(),
         }

@@ -142,10 +142,8 @@ pub(super) async fn in_group<S: Store, T>(
     let not_found = refusals.0.iter().any(|refusal| {
         matches!(refusal, Refusal::PolicyNotFound { .. } | Refusal::VmNotFound { .. })
     });
-    if not_found {
-        if !super::resource::is_group(server, group).await? {
-            return Err(Problem::NoGroup(group.clone()));
-        }
+    if not_found && !super::resource::is_group(server, group).await? {
+        return Err(Problem::NoGroup(group.clone()));
     }
     outcome
 }

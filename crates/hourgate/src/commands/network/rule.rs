@@ -15,7 +15,7 @@ use crate::{exit::Failure, input::network, output::Table};
 /// Rules of a group
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rule {
-    Create(Create),
+    Create(Box<Create>),
     List(List),
     Show(One),
     Delete(One),

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, completion, config, configure, demo, guard, log, policy, serve, status, vm,
+        access, admin, completion, config, configure, demo, guard, log, network, policy, serve,
+        status, vm,
     },
     input,
     output::{Format, query},
@@ -88,6 +89,8 @@ pub(crate) enum Command {
 
     #[command(subcommand)]
     Vm(vm::Vm),
+    #[command(subcommand)]
+    Network(network::Network),
     #[command(subcommand)]
     Log(log::Log),
     Configure(configure::Configure),

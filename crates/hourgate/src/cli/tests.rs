@@ -80,6 +80,15 @@ fn what_the_product_lists_can_be_typed() {
         "add web-1 10.0.0.4",
         "add web-1 10.0.0.4 fd00::4 -g prod -l westeurope --os linux",
         "vm register -g prod -n web-1 --private-ip 10.0.0.4 --private-ip fd00::4 --os-type Linux",
+        "network vnet create -g prod -n v --address-prefixes 10.0.0.0/16 fd00::/48",
+        "network vnet subnet create -g prod --vnet-name v -n a --address-prefixes 10.0.0.0/24 --nsg x",
+        "network nsg rule create -g prod --nsg-name x -n ssh --priority 100 --access Deny \
+         --source-address-prefixes Internet --destination-port-ranges 22 3389 --direction Inbound \
+         --protocol Tcp",
+        "network nsg rule list -g prod --nsg-name x --include-default",
+        "network nic create -g prod -n n --vnet-name v --subnet a --private-ip-address 10.0.0.9",
+        "network public-ip create -g prod -n p --ip-address 203.0.113.9",
+        "network asg create -g prod -n web",
         "vm list",
         "vm show web-1",
         "vm unregister -g prod -n web-1",

@@ -21,6 +21,8 @@ pub(crate) mod status;
 
 pub(crate) mod vm;
 
+pub(crate) mod network;
+
 pub(crate) mod whoami;
 
 pub(crate) mod log;
@@ -79,6 +81,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Close(args) => online(global, async |s| access::close(&s, args).await),
         Command::Whoami => online(global, async |s| whoami::run(&s).await),
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
+        Command::Network(args) => online(global, async |s| network::run(&s, args).await),
         Command::Log(args) => log::run(global, args),
         Command::Configure(args) => configure::run(global, &args),
         Command::Demo(args) => demo::run(&global, &args),

@@ -1,0 +1,120 @@
+//! `hourgate network …`: networks, groups, addresses and interfaces, in the words of az.
+
+mod asg;
+mod nic;
+mod nsg;
+mod part;
+mod public_ip;
+mod resource;
+mod rule;
+mod subnet;
+mod vnet;
+
+use clap::Subcommand;
+use hourgate_core::resource::Kind;
+
+use super::Session;
+use crate::exit::Failure;
+use resource::{Listed, Named};
+
+/// Networks, security groups, addresses and interfaces, in the words of az
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Virtual networks and their subnets
+    #[command(subcommand)]
+    Vnet(Vnet),
+    /// Network security groups and their rules
+    #[command(subcommand)]
+    Nsg(Nsg),
+    /// Application security groups: machines that share a role
+    #[command(subcommand)]
+    Asg(Asg),
+    /// Public addresses
+    #[command(subcommand)]
+    PublicIp(PublicIp),
+    /// Network interfaces
+    #[command(subcommand)]
+    Nic(Nic),
+}
+
+/// Virtual networks and their subnets
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vnet {
+    Create(vnet::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+    /// Parts of a network
+    #[command(subcommand)]
+    Subnet(subnet::Subnet),
+}
+
+/// Network security groups and their rules
+#[derive(Debug, Subcommand)]
+pub(crate) enum Nsg {
+    Create(nsg::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+    /// Rules of a group
+    #[command(subcommand)]
+    Rule(rule::Rule),
+}
+
+/// Application security groups
+#[derive(Debug, Subcommand)]
+pub(crate) enum Asg {
+    Create(asg::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+}
+
+/// Public addresses
+#[derive(Debug, Subcommand)]
+pub(crate) enum PublicIp {
+    Create(public_ip::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+}
+
+/// Network interfaces
+#[derive(Debug, Subcommand)]
+pub(crate) enum Nic {
+    Create(nic::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+}
+
+/// Does what was typed behind `network`.
+pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure> {
+    let (vnet, nsg) = (Kind::VirtualNetworks, Kind::NetworkSecurityGroups);
+    let (asg, public) = (Kind::ApplicationSecurityGroups, Kind::PublicIpAddresses);
+    let nic = Kind::NetworkInterfaces;
+    match args {
+        Network::Vnet(Vnet::Create(args)) => vnet::create(session, args).await,
+        Network::Vnet(Vnet::List(args)) => resource::list(session, vnet, args).await,
+        Network::Vnet(Vnet::Show(args)) => resource::show(session, vnet, args).await,
+        Network::Vnet(Vnet::Delete(args)) => resource::delete(session, vnet, args).await,
+        Network::Vnet(Vnet::Subnet(args)) => subnet::run(session, args).await,
+        Network::Nsg(Nsg::Create(args)) => nsg::create(session, args).await,
+        Network::Nsg(Nsg::List(args)) => resource::list(session, nsg, args).await,
+        Network::Nsg(Nsg::Show(args)) => resource::show(session, nsg, args).await,
+        Network::Nsg(Nsg::Delete(args)) => resource::delete(session, nsg, args).await,
+        Network::Nsg(Nsg::Rule(args)) => rule::run(session, args).await,
+        Network::Asg(Asg::Create(args)) => asg::create(session, args).await,
+        Network::Asg(Asg::List(args)) => resource::list(session, asg, args).await,
+        Network::Asg(Asg::Show(args)) => resource::show(session, asg, args).await,
+        Network::Asg(Asg::Delete(args)) => resource::delete(session, asg, args).await,
+        Network::PublicIp(PublicIp::Create(args)) => public_ip::create(session, args).await,
+        Network::PublicIp(PublicIp::List(args)) => resource::list(session, public, args).await,
+        Network::PublicIp(PublicIp::Show(args)) => resource::show(session, public, args).await,
+        Network::PublicIp(PublicIp::Delete(args)) => resource::delete(session, public, args).await,
+        Network::Nic(Nic::Create(args)) => nic::create(session, args).await,
+        Network::Nic(Nic::List(args)) => resource::list(session, nic, args).await,
+        Network::Nic(Nic::Show(args)) => resource::show(session, nic, args).await,
+        Network::Nic(Nic::Delete(args)) => resource::delete(session, nic, args).await,
+    }
+}

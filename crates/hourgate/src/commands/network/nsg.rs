@@ -1,0 +1,22 @@
+//! `hourgate network nsg create`.
+
+use clap::Args;
+use hourgate_core::resource::Kind;
+use serde_json::json;
+
+use super::{super::Session, resource::Made};
+use crate::exit::Failure;
+
+/// Make a security group without rules of its own; one that exists loses its rules
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hourgate network nsg create -g prod -n web")]
+pub(crate) struct Create {
+    #[command(flatten)]
+    made: Made,
+}
+
+pub(super) async fn create(session: &Session, args: Create) -> Result<(), Failure> {
+    args.made.put(session, Kind::NetworkSecurityGroups, &json!({})).await
+}

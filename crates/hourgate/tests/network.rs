@@ -1,0 +1,82 @@
+//! Networks, groups and interfaces typed in the words of az, against a server.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod served;
+
+use std::{path::Path, process::Command};
+
+use hourgate_server::Options;
+use serde_json::Value;
+
+use served::serve;
+
+fn run(home: &Path, line: &str) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hourgate"))
+        .env_clear()
+        .env("HOME", home)
+        .env("HOURGATE_PROFILE", home.join("data/admin.json"))
+        .args(line.split_whitespace())
+        .output()
+        .expect("the command runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[track_caller]
+fn done(home: &Path, line: &str) -> String {
+    let (code, out, err) = run(home, line);
+    assert_eq!(code, Some(0), "{line}\nstdout: {out}\nstderr: {err}");
+    out
+}
+
+fn typed(home: &Path) {
+    let all = "--source-address-prefixes 10.0.0.0/8 192.0.2.0/24 --destination-port-ranges 22 443";
+    done(home, "network nsg create -n web");
+    done(home, "network asg create -n role");
+    done(
+        home,
+        &format!(
+            "network nsg rule create --nsg-name web -n in --priority 100 --protocol Tcp {all}"
+        ),
+    );
+    let rules = done(home, "network nsg rule list --nsg-name web --include-default -o table");
+    for needed in ["in ", "10.0.0.0/8, 192.0.2.0/24", "22, 443", "DenyAllOutBound", "65500"] {
+        assert!(rules.contains(needed), "{needed}: {rules}");
+    }
+    done(home, "network vnet create -n main --subnet-name a --subnet-prefixes 10.0.0.0/24");
+    done(
+        home,
+        "network vnet subnet create --vnet-name main -n b --address-prefixes 10.0.1.0/24 --network-security-group web",
+    );
+    let subnets = done(home, "network vnet subnet list --vnet-name main -o table");
+    assert!(subnets.contains("10.0.1.0/24") && subnets.contains("web"), "{subnets}");
+    done(home, "network public-ip create -n front --ip-address 203.0.113.9");
+    done(
+        home,
+        "network nic create -n web-1 --vnet-name main --subnet b --public-ip-address front \
+                --network-security-group web --application-security-groups role",
+    );
+    let nics: Value = serde_json::from_str(&done(home, "network nic list")).expect("JSON");
+    let ip = &nics[0]["properties"]["ipConfigurations"][0]["properties"];
+    assert_eq!(ip["privateIPAddress"], "10.0.1.4");
+    assert!(done(home, "network public-ip show -n front -o table").contains("203.0.113.9"));
+    let (code, _, err) = run(home, "network nsg delete -n web");
+    assert!(code == Some(1) && err.contains("in use by the following resources"), "{code:?} {err}");
+    let (code, _, err) = run(home, "network nsg show -n none");
+    assert_eq!(code, Some(3), "{err}");
+    done(home, "network nic delete -n web-1");
+    done(home, "network vnet delete -n main");
+    done(home, "network nsg rule delete --nsg-name web -n in");
+    done(home, "network nsg delete -n web");
+    assert_eq!(done(home, "network nsg list").trim(), "[]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_is_typed_shown_and_taken_down() {
+    let home = tempfile::tempdir().expect("a directory");
+    let served = serve(home.path(), Options::default()).await;
+    let typing = home.path().to_owned();
+    tokio::task::spawn_blocking(move || typed(&typing)).await.expect("no panic");
+    served.stop().await;
+}

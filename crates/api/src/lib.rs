@@ -25,6 +25,8 @@ pub mod whoami;
 
 pub mod guards;
 
+pub mod explain;
+
 pub mod token;
 
 pub mod metadata;

@@ -59,7 +59,7 @@ fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
 
 /// Code and sentence of each refusal.
 /// What would get a flow past a rule.
-fn cured(cure: &Cure) -> String {
+pub(crate) fn cured(cure: &Cure) -> String {
     match cure {
         Cure::AllowBefore { group, below, free } => format!(
             "Put a rule that allows it before: priority {free}, or another below {below}, in '{group}'."

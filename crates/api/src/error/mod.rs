@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use explain::explain;
-pub(crate) use explain::no_ports;
+pub(crate) use explain::{cured, no_ports};
 pub use known::*;
 pub(crate) use positions::PortPosition;
 pub use positions::Positions;

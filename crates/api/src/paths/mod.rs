@@ -14,6 +14,7 @@ use hourgate_core::{
 use uuid::Uuid;
 
 pub use parse::PathError;
+pub(crate) use query::first;
 pub use query::{
     PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
     wait_seconds,
@@ -52,6 +53,8 @@ pub enum Route {
     Whoami(Option<SubscriptionId>),
     /// The guards, and what each reports.
     Guards(SubscriptionId),
+    /// Why a new connection would reach a machine, or not.
+    Explain(SubscriptionId),
     /// VMs of a subscription, or of one group.
     Vms {
         /// The subscription.
@@ -164,6 +167,7 @@ impl Route {
             | Route::Request(..)
             | Route::Whoami(_)
             | Route::Guards(_)
+            | Route::Explain(_)
             | Route::Vms { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
@@ -202,6 +206,7 @@ impl Route {
             | Route::CloseRequest(..)
             | Route::Whoami(_)
             | Route::Guards(_)
+            | Route::Explain(_)
             | Route::Vms { .. }
             | Route::Vm(_)
             | Route::Resources { .. }
@@ -226,6 +231,7 @@ impl Route {
             | Route::Request(subscription, _)
             | Route::CloseRequest(subscription, _)
             | Route::Guards(subscription)
+            | Route::Explain(subscription)
             | Route::Vms { subscription, .. }
             | Route::Resources { subscription, .. }
             | Route::Operation(subscription, ..)
@@ -263,7 +269,8 @@ impl Route {
             | Route::Request(..)
             | Route::CloseRequest(..)
             | Route::Whoami(_)
-            | Route::Guards(_) => Some(OWN_VERSION),
+            | Route::Guards(_)
+            | Route::Explain(_) => Some(OWN_VERSION),
             Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
             Route::Resources { .. }
             | Route::Resource(_)

@@ -213,6 +213,7 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["requests", _, "close"] => Ok(Route::CloseRequest(subscription, request(&sent[1])?)),
         ["whoami"] => Ok(Route::Whoami(Some(subscription))),
         ["guards"] => Ok(Route::Guards(subscription)),
+        ["explain"] => Ok(Route::Explain(subscription)),
         _ => Err(PathError::Unknown),
     }
 }

@@ -242,7 +242,7 @@ pub fn wait_seconds(query: Option<&str>) -> Result<Option<u64>, ArmError> {
 }
 
 /// The first parameter of that name, compared without case, decoded.
-pub(super) fn first(query: Option<&str>, name: &str) -> Option<String> {
+pub(crate) fn first(query: Option<&str>, name: &str) -> Option<String> {
     query?.split('&').find_map(|pair| {
         let (sent, value) = pair.split_once('=').unwrap_or((pair, ""));
         decoded(sent).eq_ignore_ascii_case(name).then(|| decoded(value))

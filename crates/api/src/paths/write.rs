@@ -45,6 +45,9 @@ impl fmt::Display for Route {
             Route::Guards(subscription) => {
                 write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/guards")
             }
+            Route::Explain(subscription) => {
+                write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/explain")
+            }
             Route::Vms { subscription, group } => {
                 write!(f, "/subscriptions/{subscription}")?;
                 if let Some(group) = group {

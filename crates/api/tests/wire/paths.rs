@@ -33,6 +33,7 @@ fn every_route() -> Vec<Route> {
         Route::Whoami(None),
         Route::Whoami(Some(s)),
         Route::Guards(s),
+        Route::Explain(s),
         Route::Vms { subscription: s, group: None },
         Route::Vms { subscription: s, group: Some(group.clone()) },
         Route::Vm(AZURE_VM.parse().unwrap()),

@@ -43,6 +43,15 @@ pub enum Cure {
 }
 
 impl Cure {
+    /// The group in which something would have to change.
+    pub fn group(&self) -> &GroupId {
+        match self {
+            Cure::AllowBefore { group, .. }
+            | Cure::ChangeRule { group, .. }
+            | Cure::PlaceInSubnetToo { group, .. } => group,
+        }
+    }
+
     /// What gets a flow past a rule of a group.
     pub(super) fn past(group: &SecurityGroup, deny: &SecurityRule) -> Cure {
         let below = deny.priority().number().min(PRIORITY_MAX + 1);

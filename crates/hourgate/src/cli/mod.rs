@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, completion, config, configure, demo, guard, log, network, policy, serve,
-        status, vm,
+        access, admin, completion, config, configure, demo, explain, guard, log, network, policy,
+        serve, status, vm,
     },
     input,
     output::{Format, query},
@@ -84,6 +84,7 @@ pub(crate) enum Command {
     Request(access::Ask),
     Status(status::Status),
     Close(access::Close),
+    Explain(explain::Explain),
     /// Who you are to the server, and from which address
     Whoami,
 

@@ -19,6 +19,8 @@ pub(crate) mod access;
 
 pub(crate) mod status;
 
+pub(crate) mod explain;
+
 pub(crate) mod vm;
 
 pub(crate) mod network;
@@ -79,6 +81,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Request(args) => online(global, async |s| access::ask(&s, args).await),
         Command::Status(args) => online(global, async |s| status::run(&s, &args).await),
         Command::Close(args) => online(global, async |s| access::close(&s, args).await),
+        Command::Explain(args) => online(global, async |s| explain::run(&s, args).await),
         Command::Whoami => online(global, async |s| whoami::run(&s).await),
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hourgate_api::{
     error::{ArmError, Positions},
+    explain::Question,
     guards::{DesiredObserved, GuardResource, GuardState},
     headers,
     jit::{RequestResource, View},
@@ -42,6 +43,15 @@ pub(super) async fn guards<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, Arm
     let guards = guards.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     let list = List::whole(guards.iter().map(|status| guard(asked, status)).collect());
     Ok(asked.exchange.json(StatusCode::OK, &list))
+}
+
+/// Why a new connection would reach a machine, or not.
+pub(super) async fn explain<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+    let question = Question::parse(asked.query.as_deref())?;
+    let explained =
+        operations::explain(&asked.caller, asked.server, &asked.call(), &question).await;
+    let explained = explained.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(asked.exchange.json(StatusCode::OK, &explained))
 }
 
 /// Ends a request: 200 also when it has ended.

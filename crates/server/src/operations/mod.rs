@@ -1,6 +1,7 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod explain;
 mod policy;
 mod request;
 mod resource;
@@ -22,6 +23,7 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    explain::explain,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{

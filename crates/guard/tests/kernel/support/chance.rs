@@ -182,7 +182,8 @@ impl Chance {
     }
 
     pub fn band(&mut self) -> Option<Band> {
-        let first = self.one(&[None, Some(100), Some(100), Some(102), Some(150), Some(4096)])?;
+        let first =
+            self.one(&[None, Some(100), Some(100), Some(103), Some(200), Some(4095), Some(4096)])?;
         Band::new(Priority::own(first)?, Priority::MAX)
     }
 

@@ -11,6 +11,7 @@ mod closing;
 mod confirming;
 mod crowd;
 mod doors;
+mod early;
 mod first_start;
 mod framing;
 mod jit;

@@ -30,7 +30,7 @@ use tokio::sync::SemaphorePermit;
 use super::{
     caller,
     error::{status, told},
-    exchange::{Answer, Exchange, with},
+    exchange::{Answer, Exchange, bodiless, with},
     jit, open, own,
     per_address::Held,
     resources,
@@ -96,7 +96,7 @@ pub(super) async fn answer<S: Store>(
 ) -> Answer {
     let watch = Stopwatch::start();
     let (parts, mut body) = request.into_parts();
-    let is_promised = is_promised(&parts);
+    let (is_promised, is_head) = (is_promised(&parts), parts.method == Method::HEAD);
     let Ok(exchange) = Exchange::of(&parts.method, parts.uri.path(), &parts.headers) else {
         let mut answer = Response::default();
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -136,7 +136,7 @@ pub(super) async fn answer<S: Store>(
     if !is_promised {
         pass_over(&mut body, UNREAD_WITHIN.saturating_sub(took)).await;
     }
-    answer
+    if is_head { bodiless(answer) } else { answer }
 }
 
 /// Whether the client sends its body only once it is told to go on: then nothing is on its way that an

@@ -14,6 +14,7 @@ mod doors;
 mod early;
 mod first_start;
 mod framing;
+mod head;
 mod jit;
 mod large;
 mod life;

@@ -42,7 +42,7 @@ impl Default for RequestQuery {
 /// A status that requests can be filtered by: one of their ports has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
-    /// `Live`: not `Revoked`.
+    /// `Live`: not `Revoked`, or `Revoked` and not seen closed since it was seen open.
     Live,
     /// `Initiating`.
     Initiating,

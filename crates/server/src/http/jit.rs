@@ -39,7 +39,7 @@ pub(super) async fn initiate<S: Store>(
     let view = View {
         vm: &|id: &VmId| committed.state.vms.get(id).cloned(),
         // Nothing that was granted just now was seen by anybody.
-        observed: &Observed::of,
+        observed: &|_, access: &Access| Observed::of(access),
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
@@ -68,7 +68,7 @@ async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
         operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
             .await
             .map_err(|problem| asked.problem(&problem, &positions))?;
-    let view = View { vm: &|_| None, observed: &Observed::of };
+    let view = View { vm: &|_| None, observed: &|_, access: &Access| Observed::of(access) };
     let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
     let answer = asked.exchange.json(StatusCode::OK, &answer);
     Ok(with(answer, headers::ETAG, &etag(policy.version)))
@@ -122,10 +122,12 @@ fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
 }
 
 fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource {
-    let gate = asked.server.gate.view();
+    let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
         vm: &|id: &VmId| seen.vms.get(id).cloned(),
-        observed: &|access: &Access| operations::observed(access, seen.vms.get(&access.vm), gate),
+        observed: &|id, access: &Access| {
+            operations::observed(id, access, seen.vms.get(&access.vm), gate, now)
+        },
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }

@@ -1,8 +1,9 @@
 //! A server's life: first start, restart, a second one, a stop, and what the operator got wrong.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, sync::atomic::Ordering};
 
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::harness::{Wanted, fresh_dir, read_admin, start, start_in, status_of_first_port};
 
@@ -129,4 +130,31 @@ async fn a_lost_file_of_the_administrator_costs_a_secret_and_not_the_way_in() {
     assert_eq!(again.call(Method::GET, "/whoami?api-version=2026-11-01", None).await.status(), 200);
     let clock = hourgate_server::accept_clock(&data).await.expect("an answer");
     assert_eq!(clock, hourgate_server::ClockAnswer::NotBehind);
+}
+
+#[tokio::test]
+async fn open_is_said_once_it_is_recorded_and_then_by_both_words() {
+    let server = start().await;
+    server.protect().await;
+    let guard = server.guard.clone().expect("a guard");
+    guard.lag(true);
+    let path = server.request_path(&server.ask().await);
+    // Nothing can be recorded while it opens.
+    server.full.store(true, Ordering::SeqCst);
+    guard.lag(false);
+    let said = |request: &Value| {
+        let port = &request["virtualMachines"][0]["ports"][0];
+        (port["status"].clone(), port["observed"]["state"].clone())
+    };
+    while guard.openings().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        let (_, request) = server.json(Method::GET, &path, None).await;
+        assert_eq!(said(&request).0, "Initiating");
+        assert_ne!(said(&request).1, "open", "as if it were recorded");
+    }
+    server.full.store(false, Ordering::SeqCst);
+    let open = server.until(&path, |request| said(request).1 == "open").await;
+    assert_eq!(said(&open).0, "Initiated");
 }

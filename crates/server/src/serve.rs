@@ -281,8 +281,16 @@ fn settings(config: &Config, own: &OwnAddresses) -> Settings {
 
 /// The guards as configured. The local one is started where nobody answers on its socket.
 fn guards(config: &Config, dir: &Path) -> Vec<GuardAt> {
-    let program = std::env::current_exe().ok().filter(|_| may_start_guards());
     let local = dir.join("guard.sock");
+    let may_start = may_start_guards();
+    if !may_start && config.guards.iter().any(|guard| guard.socket == local) {
+        tracing::warn!(
+            socket = %local.display(),
+            "this process lacks CAP_NET_ADMIN, so it starts no guard: nothing is closed or opened until \
+             one listens there; start the server as root, or `hourgate guard` beside it"
+        );
+    }
+    let program = std::env::current_exe().ok().filter(|_| may_start);
     let guard = |guard: &config::GuardConfig| GuardAt {
         cover: guard.cover.clone(),
         socket: guard.socket.clone(),

@@ -103,6 +103,12 @@ pub(super) async fn answer<S: Store>(
         return answer;
     };
     let (operation, answer) = match Route::parse(parts.uri.path()) {
+        // Whoever stands in front may have looked at the other one.
+        _ if parts.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() => {
+            let message = "The request has more than one Authorization header; send one.";
+            let error = ArmError::new(Code::InvalidParameter, message).at("Authorization");
+            ("none", exchange.error(error))
+        }
         Err(error) => {
             // Who is not signed in learns nothing about which paths there are.
             let (headers, proxies) = (&parts.headers, &server.trusted_proxies);

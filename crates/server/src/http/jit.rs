@@ -67,7 +67,7 @@ async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
     let policy =
         operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
             .await
-            .map_err(|problem| asked.problem(&problem, &positions))?;
+            .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
     let view = View { vm: &|_| None, observed: &|_, access: &Access| Observed::of(access) };
     let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
     let answer = asked.exchange.json(StatusCode::OK, &answer);
@@ -100,7 +100,7 @@ async fn delete_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<
     let (caller, call) = (&asked.caller, asked.call());
     let removed = operations::remove_policy(caller, asked.server, &call, id.clone(), only_if)
         .await
-        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+        .map_err(|problem| under(only_if, asked.problem(&problem, &Positions::none())))?;
     Ok(asked.exchange.empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
 }
 
@@ -132,16 +132,25 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }
 
+/// A refusal, at the header whose condition failed.
+fn under(only_if: Precondition, error: ArmError) -> ArmError {
+    match (only_if, &error.code) {
+        (Precondition::Absent, Code::PreconditionFailed) => error.at("If-None-Match"),
+        _ => error,
+    }
+}
+
 fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {
-    let text = |name: &'static str| match asked.headers.get(name) {
+    let text = |name: &'static str, shown: &'static str| match asked.headers.get(name) {
         None => Ok(None),
         // A condition that cannot be read is not overlooked: the caller wanted protection.
         Some(value) => value
             .to_str()
             .map(Some)
-            .map_err(|_| ArmError::new(Code::InvalidParameter, "The header is no text.").at(name)),
+            .map_err(|_| ArmError::new(Code::InvalidParameter, "The header is no text.").at(shown)),
     };
-    precondition(text(headers::IF_MATCH)?, text(headers::IF_NONE_MATCH)?)
+    let if_match = text(headers::IF_MATCH, "If-Match")?;
+    precondition(if_match, text(headers::IF_NONE_MATCH, "If-None-Match")?)
 }
 
 fn confirm_within<S>(asked: &Asked<'_, S>) -> Result<Option<Duration>, ArmError> {
@@ -154,7 +163,7 @@ fn confirm_within<S>(asked: &Asked<'_, S>) -> Result<Option<Duration>, ArmError>
         Err(_) => {
             let message =
                 format!("{} is no duration. ISO 8601 is accepted, such as 'PT5M'.", quoted(sent));
-            Err(ArmError::new(Code::InvalidParameter, message).at(headers::CONFIRM_WITHIN))
+            Err(ArmError::new(Code::InvalidParameter, message).at("Hourgate-Confirm-Within"))
         }
     }
 }

@@ -153,9 +153,10 @@ pub async fn serve_over<S: Store>(
         Some(clock) => clock,
         None => Arc::new(SystemClock::new().map_err(ServeError::Clock)?),
     };
+    // Before anything is written: a port that is taken leaves no half-made store behind.
+    let listeners = listen(&config.listen)?;
     let sqlite = storage::open(&dir, settings(&config, &own), clock.clone())?;
     let store = wrap(sqlite.clone());
-    let listeners = listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
     let url = url(&addresses);
     let tls = Arc::new(Tls::open(&dir, &config, &addresses, own.clone(), clock.clone())?);

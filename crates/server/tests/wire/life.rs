@@ -64,6 +64,19 @@ async fn a_second_server_on_one_directory_says_who_holds_it() {
 }
 
 #[tokio::test]
+async fn a_server_whose_port_is_taken_leaves_no_store_behind() {
+    let server = start().await;
+    let taken: &'static str = Box::leak(server.ready.addresses[0].to_string().into());
+    let dir = fresh_dir();
+    let wanted = Wanted { listen: vec![taken], ..Wanted::default() };
+    let refused = start_in(dir.clone(), wanted).await.err().expect("a refusal").to_string();
+    assert!(refused.contains(taken), "{refused}");
+    for name in ["hourgate.db", "log.key"] {
+        assert!(!dir.path().join("data").join(name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_open_to_others_or_not_writable_is_refused() {
     let dir = fresh_dir();
     let data = dir.path().join("data");
@@ -87,10 +100,24 @@ async fn a_configuration_that_is_wrong_says_where() {
         ("trusted_proxies = [\"10.0.0.1/8\"]", "10.0.0.1/8"),
         ("metrics_listen = \"0.0.0.0:9464\"", "loopback"),
         ("[[guard]]\nname = \"a\"\nsockets = \"b\"", "sockets"),
+        ("# first\n listne = 1", "line 2, column 2"),
+        ("listen = \"nowhere\"", "address with a port"),
+        ("listen = [\"a\"", "line 1, column"),
+        // What cannot work, and what would let everybody in.
+        ("shortest_access = \"PT2H\"", "shortest_policy"),
+        ("shortest_policy = \"PT1M\"", "for example PT1H"),
+        ("trusted_proxies = [\"0.0.0.0/0\"]", "every caller"),
+        ("trusted_proxies = [\"::/0\"]", "every caller"),
+        (
+            "[[guard]]\nname = \"a\"\nsocket = \"/a\"\ncovers = [\"10.0.0.0/8\"]\n\
+             [[guard]]\nname = \"b\"\nsocket = \"/b\"\ncovers = [\"10.1.0.0/16\"]",
+            "10.1.0.0/16",
+        ),
     ] {
         let wanted = Wanted::config(text);
         let refused = start_in(fresh_dir(), wanted).await.err().expect("a refusal").to_string();
         assert!(refused.contains(part) && refused.contains("hourgate.toml"), "{refused}");
+        assert!(!refused.contains(char::is_control), "one line: {refused:?}");
     }
 }
 

@@ -400,6 +400,23 @@ impl Known {
         self.addresses.get(&opening.address())?.wanted_of(opening, &self.holds, now)
     }
 
+    /// Until when other requests than that one need an opening, if any does.
+    pub(crate) fn wanted_by_others(
+        &self,
+        opening: &Opening,
+        request: RequestId,
+        now: Now,
+    ) -> Option<Deadline> {
+        let facts = self.addresses.get(&opening.address())?;
+        let others = facts.needs.iter().filter(|need| {
+            need.opening == *opening
+                && need.request != request
+                && !need.until.is_over(now)
+                && !facts.is_held(need.request, opening.port(), &self.holds)
+        });
+        others.map(|need| need.until).reduce(|one, other| one.later_of(other, now))
+    }
+
     /// What is known of a part of what a guard covers.
     pub(crate) fn snapshot(&self, part: &Part, cover: &GuardCover) -> Snapshot {
         let named: BTreeSet<IpAddr> = match part {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hourgate_core::{
     grant::Seen,
+    id::RequestId,
     network::{Lock, Opening, Sessions},
     policy::GuardCover,
     time::{Clock, Deadline},
@@ -76,6 +77,12 @@ impl View {
             }
         }
         best
+    }
+
+    /// Until when other requests than that one need an opening, if any does.
+    pub fn wanted_by_others(&self, opening: &Opening, request: RequestId) -> Option<Deadline> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.wanted_by_others(opening, request, self.clock.now())
     }
 
     /// Changes whenever a guard said something and what it said was recorded: for those who wait.

@@ -6,6 +6,7 @@ mod served;
 
 use std::{path::Path, process::Command};
 
+use hourgate_enforce::fake::FakeGuard;
 use hourgate_server::Options;
 use serde_json::Value;
 
@@ -72,5 +73,36 @@ async fn an_engineers_day() {
     let served = serve(home.path(), Options::default()).await;
     let path = home.path().to_owned();
     tokio::task::spawn_blocking(move || day(&path)).await.expect("the day goes well");
+    served.stop().await;
+}
+
+/// Somebody ends an access while the guard does not answer.
+fn late(home: &Path, guard: &FakeGuard) {
+    done(home, &["add", "web-1", "10.0.0.4", "--os", "linux"]);
+    done(home, &["protect", "web-1", "--allowed-sources", "203.0.113.0/24"]);
+    done(home, &["request", "web-1", "--source", "203.0.113.9", "-d", "1h"]);
+    guard.lag(true);
+    let (code, out, _) = run(home, &["close", "web-1", "--timeout", "1s", "-o", "table"]);
+    assert_eq!(code, Some(4), "{out}");
+    for format in ["table", "csv"] {
+        let status = done(home, &["status", "-o", format]);
+        assert!(status.contains("BUT NOT YET SEEN CLOSED"), "{status}");
+    }
+    // Typed again, it is the same access that is meant.
+    let (code, again, _) = run(home, &["close", "web-1", "--timeout", "1s", "-o", "table"]);
+    assert!(code == Some(4) && again.contains("BUT NOT YET SEEN CLOSED"), "{again}");
+    guard.lag(false);
+    let shown = || done(home, &["status", "-o", "table"]).contains("web-1");
+    assert!((0..200).any(|_| !shown()), "until it is closed");
+    let (code, _, _) = run(home, &["close", "web-1"]);
+    assert_eq!(code, Some(3), "there is nothing left to end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_access_shows_what_is_over_and_not_seen_closed() {
+    let home = tempfile::tempdir().expect("a directory");
+    let served = serve(home.path(), Options::default()).await;
+    let (path, guard) = (home.path().to_owned(), served.guards[0].clone());
+    tokio::task::spawn_blocking(move || late(&path, &guard)).await.expect("it is shown");
     served.stop().await;
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use hourgate_api::time::IsoDuration;
 use hourgate_core::{
     network::Family,
     policy::SHORTEST_ACCESS_MIN,
@@ -85,9 +86,21 @@ pub fn load(path: Option<&Path>, flags: Flags) -> Result<Config, ConfigError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError(format!("{shown} cannot be read: {error}")))?;
-    let file: File =
-        toml::from_str(&text).map_err(|error| ConfigError(format!("{shown}: {error}")))?;
+    let file: File = toml::from_str(&text)
+        .map_err(|error| ConfigError(format!("{shown}{}", in_one_line(&text, &error))))?;
     file.complete(flags).map_err(|ConfigError(why)| ConfigError(format!("{shown}: {why}")))
+}
+
+/// Where the text is no configuration, and why. TOML's own words draw a picture of several lines, which
+/// cannot be shown where lines are counted.
+fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+    let said: Vec<&str> = error.message().lines().map(str::trim).collect();
+    let said = said.join("; ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else { return format!(": {said}") };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    format!(", line {line}, column {column}: {said}")
 }
 
 /// Where the server keeps its data unless told otherwise.
@@ -119,7 +132,10 @@ struct File {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "an address with a port is expected, such as \"127.0.0.1:8443\", or a list of them"
+)]
 enum OneOrMore {
     One(SocketAddr),
     More(Vec<SocketAddr>),
@@ -151,6 +167,14 @@ impl File {
             Duration::from_hours(1),
             SHORTEST_POLICY_MIN,
         )?;
+        if shortest_access > shortest_policy {
+            return Err(ConfigError(format!(
+                "shortest_access is {} and shortest_policy {}; under a policy as short as that nobody \
+                 could ask for anything, so shortest_access must not be longer",
+                IsoDuration(shortest_access),
+                IsoDuration(shortest_policy)
+            )));
+        }
         if let Some(metrics) = self.metrics_listen.filter(|address| !address.ip().is_loopback()) {
             return Err(ConfigError(format!(
                 "metrics_listen is {metrics}; metrics are served without sign-in or TLS, so only a \
@@ -164,7 +188,7 @@ impl File {
                 .trusted_proxies
                 .unwrap_or_default()
                 .iter()
-                .map(|text| prefix("trusted_proxies", text))
+                .map(|text| proxy(text))
                 .collect::<Result<_, _>>()?,
             metrics_listen: self.metrics_listen,
             shortest_access,
@@ -225,6 +249,19 @@ fn guards(
                 socket.display()
             )));
         }
+        for (net, other) in guards.iter().flat_map(|other| {
+            let nets = other.cover.covers.iter();
+            nets.map(move |theirs| (theirs, &other.cover.name))
+        }) {
+            // Both would be told to open it, and one would be believed when the other is late to close.
+            let both = covers.iter().find(|ours| ours.contains(net) || net.contains(*ours));
+            if let Some(ours) = both {
+                return Err(ConfigError(format!(
+                    "guard {name:?} covers {ours} and guard {other:?} {net}; an address belongs to one \
+                     guard, so their prefixes must not overlap"
+                )));
+            }
+        }
         guards.push(GuardConfig { cover: GuardCover { name, covers }, socket });
     }
     Ok(guards)
@@ -243,10 +280,24 @@ fn duration(
     match parsed {
         Some(parsed) if iso && (least..=LONGEST_ACCESS_MAX).contains(&parsed) => Ok(parsed),
         Some(_) | None => Err(ConfigError(format!(
-            "{key} is {text:?}; an ISO 8601 duration from PT{}S to PT24H is accepted, for example PT1M",
-            least.as_secs()
+            "{key} is {text:?}; an ISO 8601 duration from {} to PT24H is accepted, for example {}",
+            IsoDuration(least),
+            IsoDuration(default)
         ))),
     }
+}
+
+/// Whose word is believed. Nobody can mean everybody: every caller could say then from where they call, and
+/// that decides what is opened for them.
+fn proxy(text: &str) -> Result<IpNet, ConfigError> {
+    let net = prefix("trusted_proxies", text)?;
+    if net.prefix_len() == 0 {
+        return Err(ConfigError(format!(
+            "trusted_proxies names {text:?}; then every caller could choose the address that accesses are \
+             opened for; name the proxies alone, for example 10.0.0.5"
+        )));
+    }
+    Ok(net)
 }
 
 fn prefix(key: &str, text: &str) -> Result<IpNet, ConfigError> {

@@ -153,9 +153,10 @@ pub async fn serve_over<S: Store>(
         Some(clock) => clock,
         None => Arc::new(SystemClock::new().map_err(ServeError::Clock)?),
     };
+    // Before anything is written: a port that is taken leaves no half-made store behind.
+    let listeners = listen(&config.listen)?;
     let sqlite = storage::open(&dir, settings(&config, &own), clock.clone())?;
     let store = wrap(sqlite.clone());
-    let listeners = listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
     let url = url(&addresses);
     let tls = Arc::new(Tls::open(&dir, &config, &addresses, own.clone(), clock.clone())?);
@@ -282,8 +283,16 @@ fn settings(config: &Config, own: &OwnAddresses) -> Settings {
 
 /// The guards as configured. The local one is started where nobody answers on its socket.
 fn guards(config: &Config, dir: &Path) -> Vec<GuardAt> {
-    let program = std::env::current_exe().ok().filter(|_| may_start_guards());
     let local = dir.join("guard.sock");
+    let may_start = may_start_guards();
+    if !may_start && config.guards.iter().any(|guard| guard.socket == local) {
+        tracing::warn!(
+            socket = %local.display(),
+            "this process lacks CAP_NET_ADMIN, so it starts no guard: nothing is closed or opened until \
+             one listens there; start the server as root, or `hourgate guard` beside it"
+        );
+    }
+    let program = std::env::current_exe().ok().filter(|_| may_start);
     let guard = |guard: &config::GuardConfig| GuardAt {
         cover: guard.cover.clone(),
         socket: guard.socket.clone(),

@@ -181,8 +181,9 @@ pub struct VmFilter {
 /// Which requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestFilter {
-    /// Only those with an access that waits or runs.
-    pub live_only: bool,
+    /// Only those with an access that waits, runs, or has ended and was not seen closed since it was seen
+    /// open.
+    pub standing_only: bool,
     /// Only those that name this VM.
     pub vm: Option<VmId>,
     /// Only those older than this one: the next page.

@@ -4,7 +4,6 @@ use hourgate_core::command::Precondition;
 
 use crate::{
     error::{ArmError, Code},
-    headers::{IF_MATCH, IF_NONE_MATCH},
     text::quoted,
 };
 
@@ -34,15 +33,15 @@ pub fn precondition(
                 "{} is no ETag. One ETag as a GET gave it, or '*', is accepted.",
                 quoted(tag)
             );
-            ArmError::new(Code::InvalidParameter, message).at(IF_MATCH)
+            ArmError::new(Code::InvalidParameter, message).at("If-Match")
         }),
         (None, Some(tag)) => {
             let message = format!("{} is not accepted: only '*' is.", quoted(tag));
-            Err(ArmError::new(Code::InvalidParameter, message).at(IF_NONE_MATCH))
+            Err(ArmError::new(Code::InvalidParameter, message).at("If-None-Match"))
         }
         (Some(_), Some(_)) => {
             let message = "Send either If-Match or If-None-Match, not both.";
-            Err(ArmError::new(Code::InvalidParameter, message).at(IF_MATCH))
+            Err(ArmError::new(Code::InvalidParameter, message).at("If-Match"))
         }
     }
 }

@@ -159,8 +159,8 @@ pub struct Connect {
 pub struct View<'a> {
     /// A VM, if it is still known.
     pub vm: &'a dyn Fn(&VmId) -> Option<Vm>,
-    /// What a guard last said of an access; [`Observed::of`] tells what is on record of it.
-    pub observed: &'a dyn Fn(&Access) -> Observed,
+    /// What a guard last said of an access of a request; [`Observed::of`] tells what is on record of it.
+    pub observed: &'a dyn Fn(RequestId, &Access) -> Observed,
 }
 
 impl RequestResource {
@@ -168,7 +168,7 @@ impl RequestResource {
     pub fn new(request: &Request, view: &View<'_>) -> RequestResource {
         let mut vms: Vec<RequestVm> = Vec::new();
         for access in &request.accesses {
-            let port = port(access, view);
+            let port = port(request.id, access, view);
             match vms.iter_mut().find(|vm| vm.id == access.vm) {
                 Some(vm) => vm.ports.push(port),
                 None => vms.push(RequestVm { id: access.vm.clone(), ports: vec![port] }),
@@ -203,7 +203,7 @@ impl RequestResource {
     }
 }
 
-fn port(access: &Access, view: &View<'_>) -> RequestPort {
+fn port(request: RequestId, access: &Access, view: &View<'_>) -> RequestPort {
     let (status, status_reason, status_detail) = status_of(&access.stage);
     RequestPort {
         number: access.port.number(),
@@ -212,7 +212,7 @@ fn port(access: &Access, view: &View<'_>) -> RequestPort {
         status,
         status_reason,
         status_detail,
-        observed: Some((view.observed)(access)),
+        observed: Some((view.observed)(request, access)),
         connect: connect(access, view),
     }
 }

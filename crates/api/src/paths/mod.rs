@@ -176,9 +176,9 @@ impl Route {
             | Route::Tenants
             | Route::MetadataEndpoints
             | Route::Discovery(_)
-            | Route::Keys(_)
-            | Route::Healthz
-            | Route::Readyz => &["GET"],
+            | Route::Keys(_) => &["GET"],
+            // Load balancers ask with HEAD.
+            Route::Healthz | Route::Readyz => &["GET", "HEAD"],
         }
     }
 

@@ -43,7 +43,7 @@ impl Default for RequestQuery {
 /// A status that requests can be filtered by: one of their ports has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
-    /// `Live`: not `Revoked`.
+    /// `Live`: not `Revoked`, or `Revoked` and not seen closed since it was seen open.
     Live,
     /// `Initiating`.
     Initiating,
@@ -226,12 +226,12 @@ fn word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 /// `?wait=SECONDS`: how long a call waits for a change; none where it is not to wait. More than
-/// [`WAIT_SECONDS_MAX`] waits that long.
+/// [`WAIT_SECONDS_MAX`] is refused.
 pub fn wait_seconds(query: Option<&str>) -> Result<Option<u64>, ArmError> {
     let Some(sent) = first(query, "wait") else { return Ok(None) };
     match sent.parse::<u64>() {
-        Ok(seconds) => Ok(Some(seconds.min(WAIT_SECONDS_MAX))),
-        Err(_) => {
+        Ok(seconds @ 0..=WAIT_SECONDS_MAX) => Ok(Some(seconds)),
+        Ok(_) | Err(_) => {
             let message = format!(
                 "{} is no time to wait; whole seconds up to {WAIT_SECONDS_MAX} are accepted.",
                 quoted(&sent)

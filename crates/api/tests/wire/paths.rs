@@ -226,7 +226,8 @@ fn a_query_for_requests_is_read_as_it_is_built() {
         assert_eq!(error.code, Code::InvalidParameter, "{bad}");
     }
     assert_eq!(wait_seconds(Some("wait=5")), Ok(Some(5)));
-    assert_eq!(wait_seconds(Some("wait=86400")), Ok(Some(50)));
+    assert_eq!(wait_seconds(Some("wait=50")), Ok(Some(50)));
+    assert!(wait_seconds(Some("wait=51")).is_err());
     assert_eq!(wait_seconds(Some("api-version=x")), Ok(None));
     assert!(wait_seconds(Some("wait=-1")).is_err());
 }

@@ -97,7 +97,7 @@ impl World {
 
     fn view<T>(&self, show: impl FnOnce(&View<'_>) -> T) -> T {
         let vm = |id: &VmId| -> Option<Vm> { self.state.vms.get(id).cloned() };
-        let observed = |access: &Access| Observed::of(access);
+        let observed = |_, access: &Access| Observed::of(access);
         show(&View { vm: &vm, observed: &observed })
     }
 }

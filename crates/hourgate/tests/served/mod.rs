@@ -7,6 +7,9 @@ use hourgate_server::{Options, ServeError, covers, guards::Gate, serve_over};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) struct Served {
+    /// Its guards, in the order configured.
+    #[allow(dead_code, reason = "not every test talks to them")]
+    pub(crate) guards: Vec<FakeGuard>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), ServeError>>,
 }
@@ -22,17 +25,20 @@ pub(crate) async fn serve(home: &Path, options: Options) -> Served {
         stop: Some(told_to_stop),
         ..options
     };
+    let (made, are_made) = oneshot::channel();
     let server = tokio::spawn(serve_over(
         options,
         |store| store,
         |config, _, store, clock| {
             let guard = |cover| (cover, FakeGuard::new(Arc::clone(&clock)));
-            let guards = covers(config).into_iter().map(guard).collect();
+            let guards: Vec<_> = covers(config).into_iter().map(guard).collect();
+            let sent = made.send(guards.iter().map(|(_, guard)| guard.clone()).collect());
+            assert!(sent.is_ok(), "the test waits for them");
             Gate::start_with(guards, store, Arc::clone(&clock))
         },
     ));
     is_ready.await.expect("the server answers");
-    Served { stop, server }
+    Served { guards: are_made.await.expect("guards"), stop, server }
 }
 
 impl Served {

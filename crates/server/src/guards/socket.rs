@@ -185,6 +185,7 @@ impl Wire {
 
     async fn stay_connected(self: Arc<Self>) {
         let mut pause = PAUSE_MIN;
+        let mut told: Option<Link> = None;
         loop {
             let link = match connect(&self.socket).await {
                 Ok(stream) => {
@@ -192,6 +193,7 @@ impl Wire {
                     if *self.link.borrow() == Link::Up {
                         tracing::warn!(socket = %self.socket.display(), %error, "guard lost");
                         pause = PAUSE_MIN;
+                        told = None;
                     }
                     Link::Broken(error.to_string())
                 }
@@ -200,9 +202,14 @@ impl Wire {
             *locked(&self.out) = None;
             self.link.send_if_modified(|old| {
                 let new = *old != link;
-                *old = link;
+                old.clone_from(&link);
                 new
             });
+            // Said once for each reason; not at once, because one that was just started is on its way.
+            if pause == PAUSE_MAX && told.as_ref() != Some(&link) {
+                tracing::warn!(why = self.why(), "a guard is not reached: nothing opens on it");
+                told = Some(link);
+            }
             // Whoever waits for an answer learns that none will come.
             locked(&self.waiting).clear();
             sleep(pause).await;

@@ -20,16 +20,17 @@ use hourgate_core::role::{Assignment, Caller, OwnAddress, Role, Scope};
 use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    header::{AUTHORIZATION, CONTENT_TYPE, EXPECT},
+    http::request::Parts,
 };
 use tokio::sync::SemaphorePermit;
 
 use super::{
     caller,
     error::{status, told},
-    exchange::{Answer, Exchange, with},
+    exchange::{Answer, Exchange, bodiless, with},
     jit, network, open, own,
     per_address::Held,
     resources,
@@ -44,6 +45,12 @@ use crate::{
 
 /// How long a client may take to send a body of 4 MiB.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How much of a body that nobody needs is taken in before its request is refused: a few of the largest.
+/// Whoever sends more is cut off, and may not hear why.
+const UNREAD_BYTES_MAX: u64 = 4 * BODY_BYTES_MAX as u64;
+/// How long that may take, from the request's head on. A body of 4 MiB needs 4 s at 8 Mbit/s; whoever sends
+/// it may be nobody.
+const UNREAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// A request whose caller is known and whose body has been read.
 pub(super) struct Asked<'a, S> {
@@ -88,16 +95,23 @@ pub(super) async fn answer<S: Store>(
     request: Request<Incoming>,
 ) -> Answer {
     let watch = Stopwatch::start();
-    let Ok(exchange) = Exchange::of(request.method(), request.uri().path(), request.headers())
-    else {
+    let (parts, mut body) = request.into_parts();
+    let (is_promised, is_head) = (is_promised(&parts), parts.method == Method::HEAD);
+    let Ok(exchange) = Exchange::of(&parts.method, parts.uri.path(), &parts.headers) else {
         let mut answer = Response::default();
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return answer;
     };
-    let (operation, answer) = match Route::parse(request.uri().path()) {
+    let (operation, answer) = match Route::parse(parts.uri.path()) {
+        // Whoever stands in front may have looked at the other one.
+        _ if parts.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() => {
+            let message = "The request has more than one Authorization header; send one.";
+            let error = ArmError::new(Code::InvalidParameter, message).at("Authorization");
+            ("none", exchange.error(error))
+        }
         Err(error) => {
             // Who is not signed in learns nothing about which paths there are.
-            let (headers, proxies) = (request.headers(), &server.trusted_proxies);
+            let (headers, proxies) = (&parts.headers, &server.trusted_proxies);
             let address = caller::address(peer, headers, proxies, &server.own);
             let answer = match authenticate(&server, address, headers) {
                 Ok(_) => exchange.error(error.explain(&exchange.target)),
@@ -105,8 +119,8 @@ pub(super) async fn answer<S: Store>(
             };
             ("none", answer)
         }
-        Ok(route) => (name(&route, request.method()), {
-            let answered = admit(&server, peer, request, &route, &exchange).await;
+        Ok(route) => (name(&route, &parts.method), {
+            let answered = admit(&server, peer, parts, &mut body, &route, &exchange).await;
             answered.unwrap_or_else(|error| match status(&error.code) {
                 StatusCode::UNAUTHORIZED => unauthorised(&server, &exchange, error),
                 StatusCode::METHOD_NOT_ALLOWED => {
@@ -125,39 +139,70 @@ pub(super) async fn answer<S: Store>(
         micros = took.as_micros(),
         "answered"
     );
-    answer
+    if !is_promised {
+        pass_over(&mut body, UNREAD_WITHIN.saturating_sub(took)).await;
+    }
+    if is_head { bodiless(answer) } else { answer }
+}
+
+/// Whether the client sends its body only once it is told to go on: then nothing is on its way that an
+/// early answer could cross. In HTTP/2 nobody is told.
+fn is_promised(parts: &Parts) -> bool {
+    parts.version < Version::HTTP_2 && parts.headers.contains_key(EXPECT)
+}
+
+/// Takes in what is left of a body, and keeps nothing of it. An answer before a body's end is right by the
+/// letter, but HTTP/2 has the stream reset behind it, and HTTP/1.1 the connection: many clients lose the
+/// answer then, and only see that they were cut off.
+async fn pass_over(body: &mut Incoming, within: Duration) {
+    if body.is_end_stream() || body.size_hint().lower() > UNREAD_BYTES_MAX {
+        return;
+    }
+    let to_its_end = async {
+        let mut left = UNREAD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    if tokio::time::timeout(within, to_its_end).await.is_err() {
+        tracing::debug!("a body that is not needed took too long");
+    }
 }
 
 /// Everything that is the same for all routes, in the order in which Azure looks at it.
 async fn admit<S: Store>(
     server: &Arc<Server<S>>,
     peer: SocketAddr,
-    request: Request<Incoming>,
+    parts: Parts,
+    body: &mut Incoming,
     route: &Route,
     exchange: &Exchange,
 ) -> Result<Answer, ArmError> {
-    let address = caller::address(peer, request.headers(), &server.trusted_proxies, &server.own);
+    let address = caller::address(peer, &parts.headers, &server.trusted_proxies, &server.own);
     // A place is held until the answer is made.
     let place = place(&server.places, route, address.seen())?;
     if route.is_open() {
-        if !route.allows(request.method().as_str()) {
-            return Err(method_not_allowed(request.method().as_str(), route.methods()));
+        if !route.allows(parts.method.as_str()) {
+            return Err(method_not_allowed(parts.method.as_str(), route.methods()));
         }
-        return without_token(server, exchange, request, route, address.seen()).await;
+        return without_token(server, exchange, &parts, body, route, address.seen()).await;
     }
-    let caller = authenticate(server, address, request.headers())?;
-    if !route.allows(request.method().as_str()) {
-        return Err(method_not_allowed(request.method().as_str(), route.methods()));
+    let caller = authenticate(server, address, &parts.headers)?;
+    if !route.allows(parts.method.as_str()) {
+        return Err(method_not_allowed(parts.method.as_str(), route.methods()));
     }
     if route.version().is_some() {
-        check_version(request.uri().query())?;
+        check_version(parts.uri.query())?;
     }
     if let Some(subscription) = route.subscription()
         && subscription != server.installation.subscription
     {
         return Err(subscription_not_found(subscription));
     }
-    let (parts, body) = request.into_parts();
     let body = read(body, &parts.headers, BODY_BYTES_MAX).await?;
     if own::waits(route, parts.uri.query()) {
         // Who waits for a change does no work meanwhile, and has a limit of their own.
@@ -242,13 +287,16 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
 async fn without_token<S: Store>(
     server: &Arc<Server<S>>,
     exchange: &Exchange,
-    request: Request<Incoming>,
+    parts: &Parts,
+    body: &mut Incoming,
     route: &Route,
     from: IpAddr,
 ) -> Result<Answer, ArmError> {
     match route {
         Route::MetadataEndpoints => Ok(open::endpoints(server, exchange)),
-        Route::Token(tenant) => open::sign_in(server, exchange, request, tenant, from).await,
+        Route::Token(tenant) => {
+            open::sign_in(server, exchange, &parts.headers, body, tenant, from).await
+        }
         Route::Discovery(tenant) => Ok(open::discovery(server, exchange, tenant)),
         Route::Keys(tenant) => Ok(open::keys(server, exchange, tenant)),
         Route::Healthz => Ok(open::health(exchange)),
@@ -317,7 +365,7 @@ fn unauthorised<S>(server: &Server<S>, exchange: &Exchange, error: ArmError) -> 
 
 /// The whole body, if it has no more than `most` bytes and comes soon enough.
 pub(super) async fn read(
-    body: Incoming,
+    body: &mut Incoming,
     headers: &HeaderMap,
     most: usize,
 ) -> Result<Bytes, ArmError> {

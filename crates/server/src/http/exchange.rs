@@ -8,6 +8,7 @@ use hourgate_api::{
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
+    body::Body as _,
     header::{self, HeaderName, HeaderValue},
 };
 use serde::Serialize;
@@ -90,7 +91,9 @@ impl Exchange {
 
     /// An answer without a body and without a type, as Azure answers a DELETE.
     pub(super) fn empty(&self, status: StatusCode) -> Answer {
-        self.bare(status, Bytes::new())
+        let answer = self.bare(status, Bytes::new());
+        // Said, because HTTP/2 would not say it; of 204 it is understood.
+        if status == StatusCode::NO_CONTENT { answer } else { bodiless(answer) }
     }
 
     /// An error in Azure's shape.
@@ -154,6 +157,16 @@ impl Exchange {
         }
         answer
     }
+}
+
+/// The head of an answer alone, with the length of its body, as HEAD is answered. HTTP/2 takes a body there
+/// for a fault of the whole connection.
+pub(super) fn bodiless(answer: Answer) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Full::default())
 }
 
 fn is_plain(id: &[u8]) -> bool {

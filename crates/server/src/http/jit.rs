@@ -39,7 +39,7 @@ pub(super) async fn initiate<S: Store>(
     let view = View {
         vm: &|id: &VmId| committed.state.vms.get(id).cloned(),
         // Nothing that was granted just now was seen by anybody.
-        observed: &Observed::of,
+        observed: &|_, access: &Access| Observed::of(access),
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
@@ -67,8 +67,8 @@ async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
     let policy =
         operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
             .await
-            .map_err(|problem| asked.problem(&problem, &positions))?;
-    let view = View { vm: &|_| None, observed: &Observed::of };
+            .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
+    let view = View { vm: &|_| None, observed: &|_, access: &Access| Observed::of(access) };
     let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
     let answer = asked.exchange.json(StatusCode::OK, &answer);
     Ok(with(answer, headers::ETAG, &etag(policy.version)))
@@ -100,7 +100,7 @@ async fn delete_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<
     let (caller, call) = (&asked.caller, asked.call());
     let removed = operations::remove_policy(caller, asked.server, &call, id.clone(), only_if)
         .await
-        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+        .map_err(|problem| under(only_if, asked.problem(&problem, &Positions::none())))?;
     Ok(asked.exchange.empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
 }
 
@@ -122,24 +122,35 @@ fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
 }
 
 fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource {
-    let gate = asked.server.gate.view();
+    let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
         vm: &|id: &VmId| seen.vms.get(id).cloned(),
-        observed: &|access: &Access| operations::observed(access, seen.vms.get(&access.vm), gate),
+        observed: &|id, access: &Access| {
+            operations::observed(id, access, seen.vms.get(&access.vm), gate, now)
+        },
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }
 
+/// A refusal, at the header whose condition failed.
+pub(super) fn under(only_if: Precondition, error: ArmError) -> ArmError {
+    match (only_if, &error.code) {
+        (Precondition::Absent, Code::PreconditionFailed) => error.at("If-None-Match"),
+        _ => error,
+    }
+}
+
 pub(super) fn condition<S>(asked: &Asked<'_, S>) -> Result<Precondition, ArmError> {
-    let text = |name: &'static str| match asked.headers.get(name) {
+    let text = |name: &'static str, shown: &'static str| match asked.headers.get(name) {
         None => Ok(None),
         // A condition that cannot be read is not overlooked: the caller wanted protection.
         Some(value) => value
             .to_str()
             .map(Some)
-            .map_err(|_| ArmError::new(Code::InvalidParameter, "The header is no text.").at(name)),
+            .map_err(|_| ArmError::new(Code::InvalidParameter, "The header is no text.").at(shown)),
     };
-    precondition(text(headers::IF_MATCH)?, text(headers::IF_NONE_MATCH)?)
+    let if_match = text(headers::IF_MATCH, "If-Match")?;
+    precondition(if_match, text(headers::IF_NONE_MATCH, "If-None-Match")?)
 }
 
 fn confirm_within<S>(asked: &Asked<'_, S>) -> Result<Option<Duration>, ArmError> {
@@ -152,7 +163,7 @@ fn confirm_within<S>(asked: &Asked<'_, S>) -> Result<Option<Duration>, ArmError>
         Err(_) => {
             let message =
                 format!("{} is no duration. ISO 8601 is accepted, such as 'PT5M'.", quoted(sent));
-            Err(ArmError::new(Code::InvalidParameter, message).at(headers::CONFIRM_WITHIN))
+            Err(ArmError::new(Code::InvalidParameter, message).at("Hourgate-Confirm-Within"))
         }
     }
 }

@@ -10,7 +10,7 @@ use hourgate_api::{
 };
 use hourgate_core::event::Note;
 use hourgate_store::{Origin, Principal, Store};
-use hyper::{Request, StatusCode, body::Incoming, header::AUTHORIZATION};
+use hyper::{HeaderMap, StatusCode, body::Incoming, header::AUTHORIZATION};
 use serde::Serialize;
 
 use super::{
@@ -32,18 +32,17 @@ const FORM_BYTES_MAX: usize = 64 << 10;
 pub(super) async fn sign_in<S: Store>(
     server: &Arc<Server<S>>,
     exchange: &Exchange,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
     tenant: &str,
     from: IpAddr,
 ) -> Result<Answer, ArmError> {
-    let basic = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let basic = basic.map(str::to_owned);
-    let (parts, body) = request.into_parts();
-    let form = read(body, &parts.headers, FORM_BYTES_MAX).await?;
+    let basic = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let form = read(body, headers, FORM_BYTES_MAX).await?;
     if !server.sign_in.is_tenant(tenant) {
         return Ok(no_tenant(exchange, tenant));
     }
-    Ok(token(server, exchange, &form, basic.as_deref(), from).await)
+    Ok(token(server, exchange, &form, basic, from).await)
 }
 
 /// A tenant's OpenID configuration.

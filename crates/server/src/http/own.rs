@@ -114,10 +114,12 @@ fn resource<S: Store>(
     request: &Request,
     vms: &BTreeMap<VmId, Vm>,
 ) -> RequestResource {
-    let gate = asked.server.gate.view();
+    let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
         vm: &|id: &VmId| vms.get(id).cloned(),
-        observed: &|access: &Access| operations::observed(access, vms.get(&access.vm), gate),
+        observed: &|id, access: &Access| {
+            operations::observed(id, access, vms.get(&access.vm), gate, now)
+        },
     };
     RequestResource::new(request, &view)
 }

@@ -178,7 +178,7 @@ pub(crate) async fn list_requests<S: Store>(
     let mut looked_at = 0;
     let next = loop {
         let which = RequestFilter {
-            live_only: query.status.is_some_and(is_live),
+            standing_only: query.status.is_some_and(is_standing),
             vm: query.vm.clone(),
             before,
             most: LOADED_AT_ONCE,
@@ -212,7 +212,7 @@ pub(crate) async fn list_requests<S: Store>(
     Ok(RequestsSeen { requests, vms, next })
 }
 
-fn is_live(status: StatusFilter) -> bool {
+fn is_standing(status: StatusFilter) -> bool {
     match status {
         StatusFilter::Live | StatusFilter::Initiating | StatusFilter::Initiated => true,
         StatusFilter::Revoked => false,
@@ -224,7 +224,8 @@ fn fits(request: &Request, query: &RequestQuery) -> bool {
         request.accesses.iter().any(|access| {
             let (status, _, _) = status_of(&access.stage);
             match wanted {
-                StatusFilter::Live => status != Status::Revoked,
+                // Whoever asks who has access must hear of what is over and may still be open.
+                StatusFilter::Live => !access.is_settled(),
                 StatusFilter::Initiating => status == Status::Initiating,
                 StatusFilter::Initiated => status == Status::Initiated,
                 StatusFilter::Revoked => status == Status::Revoked,

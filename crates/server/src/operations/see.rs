@@ -2,13 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hourgate_api::{
-    jit::{Observed, ObservedState, ProvisioningState},
-    time::UtcTime,
-};
+use hourgate_api::jit::{Observed, ObservedState, ProvisioningState};
 use hourgate_core::{
-    grant::{Access, Request, Stage},
+    grant::{Access, Request, Seen, Stage},
     id::{RequestId, VmId},
+    network::Opening,
     policy::{Policy, Vm},
     time::Timestamp,
 };
@@ -71,36 +69,81 @@ pub(crate) fn request_tag(request: &Request) -> String {
     format!("W/\"{}\"", hex::encode(&digest[..12]))
 }
 
-/// What guards say of an access now. What is on record says since when.
-pub(crate) fn observed(access: &Access, vm: Option<&Vm>, view: &View) -> Observed {
+/// What guards say of an access now, beside what is on record. Since when is what was recorded: a report
+/// says how it is, not since when.
+pub(crate) fn observed(
+    request: RequestId,
+    access: &Access,
+    vm: Option<&Vm>,
+    view: &View,
+    now: Timestamp,
+) -> Observed {
     let record = Observed::of(access);
-    let vm = vm.filter(|vm| vm.instance == access.instance);
-    let settled = match &access.stage {
-        Stage::Planned { .. } => true,
-        Stage::Granted { .. } => false,
-        Stage::Ended { .. } => record.state == ObservedState::Closed,
-    };
-    let Some(vm) = vm.filter(|_| !settled) else { return record };
-    let mut open = None;
+    let Some(vm) = vm.filter(|vm| vm.instance == access.instance) else { return record };
+    match &access.stage {
+        Stage::Planned { .. } => record,
+        Stage::Granted { .. } => of_granted(access, vm, view, record),
+        Stage::Ended { .. } if record.state == ObservedState::Closed => record,
+        Stage::Ended { until, .. } => of_ended((request, access), vm, view, record, *until, now),
+    }
+}
+
+/// Open only if it is on all addresses, and that was recorded: so it never says more than the status.
+fn of_granted(access: &Access, vm: &Vm, view: &View, record: Observed) -> Observed {
     for opening in access.openings(vm) {
         match view.sight(&opening) {
-            Sight::Open { seen, .. } => open = Some(seen),
-            Sight::Closed { seen } => {
-                let (since, guard) = (Some(UtcTime(seen.at)), Some(seen.guard));
-                return Observed { state: ObservedState::Closed, since, guard };
+            Sight::Open { .. } => {}
+            Sight::Closed { seen } => return closed(seen),
+            Sight::Unknown => return UNKNOWN,
+        }
+    }
+    record
+}
+
+/// Closed only if it is on all addresses. What somebody else's access keeps open is theirs. Where no guard
+/// answers, one that was seen open is open, until the end at which the kernel closes it: to say less would
+/// hide an open port.
+fn of_ended(
+    (request, access): (RequestId, &Access),
+    vm: &Vm,
+    view: &View,
+    record: Observed,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Observed {
+    let theirs = |opening: &Opening, until: Timestamp| {
+        view.wanted_by_others(opening, request).is_some_and(|theirs| theirs.wall >= until)
+    };
+    let was_open = record.state == ObservedState::Open;
+    let mut last = None;
+    let mut is_known = true;
+    for opening in access.openings(vm) {
+        match view.sight(&opening) {
+            Sight::Open { until, seen } if theirs(&opening, until.wall) => last = Some(seen),
+            Sight::Open { .. } if was_open => return record,
+            Sight::Open { seen, .. } => {
+                let guard = Some(seen.guard);
+                return Observed { state: ObservedState::Open, since: None, guard };
             }
+            Sight::Closed { seen } => last = Some(seen),
             Sight::Unknown => {
-                return Observed { state: ObservedState::Unknown, since: None, guard: None };
+                let may_stand = until.filter(|until| *until > now);
+                if was_open && may_stand.is_some_and(|until| !theirs(&opening, until)) {
+                    return record;
+                }
+                is_known = false;
             }
         }
     }
-    match open {
-        None => record,
-        Some(_) if record.state == ObservedState::Open => record,
-        Some(seen) => Observed {
-            state: ObservedState::Open,
-            since: Some(UtcTime(seen.at)),
-            guard: Some(seen.guard),
-        },
+    match last {
+        Some(seen) if is_known => closed(seen),
+        Some(_) | None if !is_known => UNKNOWN,
+        Some(_) | None => record,
     }
+}
+
+const UNKNOWN: Observed = Observed { state: ObservedState::Unknown, since: None, guard: None };
+
+fn closed(seen: Seen) -> Observed {
+    Observed { state: ObservedState::Closed, since: None, guard: Some(seen.guard) }
 }

@@ -189,3 +189,35 @@ async fn a_body_of_5_mb_is_refused_and_the_server_goes_on() {
     assert_eq!((status, code.as_str()), (413, "RequestContentTooLarge"));
     assert_eq!(server.call(Method::GET, "/healthz", None).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_condition_that_fails_names_the_header_that_said_it() {
+    let server = start().await;
+    let policy = format!("{}{V}", server.protect().await);
+    let body = server.policy_body("web-1", 22).to_string();
+    for (name, value, status, target) in [
+        ("if-none-match", "*", 412, "If-None-Match"),
+        ("if-match", "W/\"77\"", 412, "If-Match"),
+        ("if-match", "none", 400, "If-Match"),
+        ("if-none-match", "W/\"1\"", 400, "If-None-Match"),
+        ("hourgate-confirm-within", "soon", 400, "Hourgate-Confirm-Within"),
+    ] {
+        let answer = server.call_with(Method::PUT, &policy, Some(&body), &[(name, value)]).await;
+        assert_eq!(answer.status(), status, "{name}: {value}");
+        let error: Value = answer.json().await.expect("JSON");
+        assert_eq!(error["error"]["target"], target, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn two_tokens_are_nobodys() {
+    let server = start().await;
+    let token = server.token().await;
+    for path in ["/whoami?api-version=2026-11-01", "/nowhere"] {
+        let call = server.client.get(server.url(path)).bearer_auth(&token).bearer_auth("other");
+        let answer = call.send().await.expect("an answer");
+        assert_eq!(answer.status(), 400, "{path}");
+        let error: Value = answer.json().await.expect("JSON");
+        assert_eq!(error["error"]["target"], "Authorization");
+    }
+}

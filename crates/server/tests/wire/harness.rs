@@ -43,8 +43,10 @@ pub(crate) struct Running {
     pub(crate) client: reqwest::Client,
     pub(crate) guard: Option<FakeGuard>,
     pub(crate) clock: Arc<HandClock>,
-    /// While set, nothing can be written.
+    /// While set, nothing can be written or read.
     pub(crate) broken: Arc<AtomicBool>,
+    /// While set, nothing can be written.
+    pub(crate) full: Arc<AtomicBool>,
     pub(crate) notes: Arc<Mutex<Vec<Note>>>,
     token: tokio::sync::OnceCell<String>,
     stop: Option<oneshot::Sender<()>>,
@@ -150,8 +152,9 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         clock: Some(wanted.clock.clone()),
     };
     let broken = Arc::new(AtomicBool::new(false));
+    let full = Arc::new(AtomicBool::new(false));
     let notes = Arc::new(Mutex::new(Vec::new()));
-    let (held, listed) = (broken.clone(), notes.clone());
+    let (held, filled, listed) = (broken.clone(), full.clone(), notes.clone());
     let clock = wanted.clock;
     let guard = (wanted.guard && !wanted.sockets).then(|| FakeGuard::new(clock.clone()));
     let fake = guard.clone();
@@ -159,7 +162,8 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         match fake {
             None => hourgate_server::serve(options).await,
             Some(fake) => {
-                let wrap = move |inner| Breakable { inner, broken: held, notes: listed };
+                let wrap =
+                    move |inner| Breakable { inner, broken: held, full: filled, notes: listed };
                 hourgate_server::serve_over(options, wrap, move |_config, _dir, store, clock| {
                     Gate::start_with(vec![(GuardCover::everything("local"), fake)], store, clock)
                 })
@@ -187,6 +191,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         guard,
         clock,
         broken,
+        full,
         notes,
     })
 }
@@ -402,6 +407,7 @@ pub(crate) fn status_of_first_port(request: &Value) -> &str {
 pub(crate) struct Breakable {
     inner: SqliteStore,
     broken: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
     notes: Arc<Mutex<Vec<Note>>>,
 }
 
@@ -417,6 +423,9 @@ impl Breakable {
 impl Store for Breakable {
     async fn transact(&self, origin: Origin, command: Command) -> Result<Committed, TransactError> {
         self.whole()?;
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()).into());
+        }
         self.inner.transact(origin, command).await
     }
 

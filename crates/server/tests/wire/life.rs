@@ -1,8 +1,9 @@
 //! A server's life: first start, restart, a second one, a stop, and what the operator got wrong.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, sync::atomic::Ordering};
 
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::harness::{Wanted, fresh_dir, read_admin, start, start_in, status_of_first_port};
 
@@ -63,6 +64,19 @@ async fn a_second_server_on_one_directory_says_who_holds_it() {
 }
 
 #[tokio::test]
+async fn a_server_whose_port_is_taken_leaves_no_store_behind() {
+    let server = start().await;
+    let taken: &'static str = Box::leak(server.ready.addresses[0].to_string().into());
+    let dir = fresh_dir();
+    let wanted = Wanted { listen: vec![taken], ..Wanted::default() };
+    let refused = start_in(dir.clone(), wanted).await.err().expect("a refusal").to_string();
+    assert!(refused.contains(taken), "{refused}");
+    for name in ["hourgate.db", "log.key"] {
+        assert!(!dir.path().join("data").join(name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_open_to_others_or_not_writable_is_refused() {
     let dir = fresh_dir();
     let data = dir.path().join("data");
@@ -86,10 +100,24 @@ async fn a_configuration_that_is_wrong_says_where() {
         ("trusted_proxies = [\"10.0.0.1/8\"]", "10.0.0.1/8"),
         ("metrics_listen = \"0.0.0.0:9464\"", "loopback"),
         ("[[guard]]\nname = \"a\"\nsockets = \"b\"", "sockets"),
+        ("# first\n listne = 1", "line 2, column 2"),
+        ("listen = \"nowhere\"", "address with a port"),
+        ("listen = [\"a\"", "line 1, column"),
+        // What cannot work, and what would let everybody in.
+        ("shortest_access = \"PT2H\"", "shortest_policy"),
+        ("shortest_policy = \"PT1M\"", "for example PT1H"),
+        ("trusted_proxies = [\"0.0.0.0/0\"]", "every caller"),
+        ("trusted_proxies = [\"::/0\"]", "every caller"),
+        (
+            "[[guard]]\nname = \"a\"\nsocket = \"/a\"\ncovers = [\"10.0.0.0/8\"]\n\
+             [[guard]]\nname = \"b\"\nsocket = \"/b\"\ncovers = [\"10.1.0.0/16\"]",
+            "10.1.0.0/16",
+        ),
     ] {
         let wanted = Wanted::config(text);
         let refused = start_in(fresh_dir(), wanted).await.err().expect("a refusal").to_string();
         assert!(refused.contains(part) && refused.contains("hourgate.toml"), "{refused}");
+        assert!(!refused.contains(char::is_control), "one line: {refused:?}");
     }
 }
 
@@ -129,4 +157,31 @@ async fn a_lost_file_of_the_administrator_costs_a_secret_and_not_the_way_in() {
     assert_eq!(again.call(Method::GET, "/whoami?api-version=2026-11-01", None).await.status(), 200);
     let clock = hourgate_server::accept_clock(&data).await.expect("an answer");
     assert_eq!(clock, hourgate_server::ClockAnswer::NotBehind);
+}
+
+#[tokio::test]
+async fn open_is_said_once_it_is_recorded_and_then_by_both_words() {
+    let server = start().await;
+    server.protect().await;
+    let guard = server.guard.clone().expect("a guard");
+    guard.lag(true);
+    let path = server.request_path(&server.ask().await);
+    // Nothing can be recorded while it opens.
+    server.full.store(true, Ordering::SeqCst);
+    guard.lag(false);
+    let said = |request: &Value| {
+        let port = &request["virtualMachines"][0]["ports"][0];
+        (port["status"].clone(), port["observed"]["state"].clone())
+    };
+    while guard.openings().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        let (_, request) = server.json(Method::GET, &path, None).await;
+        assert_eq!(said(&request).0, "Initiating");
+        assert_ne!(said(&request).1, "open", "as if it were recorded");
+    }
+    server.full.store(false, Ordering::SeqCst);
+    let open = server.until(&path, |request| said(request).1 == "open").await;
+    assert_eq!(said(&open).0, "Initiated");
 }

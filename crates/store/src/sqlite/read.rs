@@ -101,20 +101,24 @@ pub(super) fn requests(db: &Connection, which: &RequestFilter) -> Result<Vec<Req
         None => (i64::MAX, String::new()),
     };
     let most = which.most.min(PAGE_MAX) as i64;
-    let live = if which.live_only { "live = 1 AND" } else { "" };
+    let standing = if which.standing_only {
+        "n IN (SELECT request FROM access WHERE settled = 0) AND"
+    } else {
+        ""
+    };
     let page = "(created, id) < (?1, ?2) AND created <= ?1 ORDER BY created DESC, id DESC LIMIT ?3";
     let mut found = match &which.vm {
         Some(vm) => read_requests(
             db,
             &format!(
-                "r.n IN (SELECT n FROM request WHERE {live} n IN (SELECT request FROM access \
+                "r.n IN (SELECT n FROM request WHERE {standing} n IN (SELECT request FROM access \
                  WHERE vm = (SELECT n FROM resource WHERE key = ?4)) AND {page})"
             ),
             params![created, id, most, rows::vm_key(vm)],
         ),
         None => read_requests(
             db,
-            &format!("r.n IN (SELECT n FROM request WHERE {live} {page})"),
+            &format!("r.n IN (SELECT n FROM request WHERE {standing} {page})"),
             params![created, id, most],
         ),
     }?;

@@ -270,7 +270,7 @@ pub(crate) async fn answers_are_bounded_and_paged<F: Fixture>() {
     }
     assert_eq!(paged.len(), 30);
     assert!(paged.is_sorted_by(|a, b| (a.created, a.id) > (b.created, b.id)), "newest first");
-    let live = RequestFilter { live_only: true, most: 100, ..RequestFilter::default() };
+    let live = RequestFilter { standing_only: true, most: 100, ..RequestFilter::default() };
     assert_eq!(store.requests(live).await.unwrap().len(), 20);
     let vm = Some(vm_id(&store, "db"));
     let of_db = RequestFilter { vm, most: 100, ..RequestFilter::default() };

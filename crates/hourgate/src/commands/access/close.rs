@@ -121,8 +121,13 @@ async fn of_vm(session: &Session, vm: &Vm) -> Result<Vec<(RequestId, RequestReso
         let request = view::request(&value)?;
         let id = view::id_of(&request)?;
         let mine = request.requested_by.as_ref().is_some_and(|by| by.id == me);
-        let is_now = request.ports().any(|(of, port)| *of == vm.id && view::is_current(port));
+        let of_it = |is: fn(&RequestPort) -> bool| {
+            request.ports().any(|(of, port)| *of == vm.id && is(port))
+        };
+        let (is_now, is_planned) = (of_it(view::is_current), of_it(view::is_planned));
         match (mine, is_now) {
+            // Over, and about to be recorded as closed.
+            (_, false) if !is_planned => {}
             (false, _) => others.push(format!("{id} of {}", view::person(&request))),
             (true, true) => now.push((id, request)),
             (true, false) => planned.push((id, request)),

@@ -84,6 +84,10 @@ pub(crate) enum Command {
     Status(status::Status),
     Close(access::Close),
     /// Who you are to the server, and from which address
+    #[command(after_help = "\
+Examples:
+  hourgate whoami
+  hourgate whoami --query address -o json")]
     Whoami,
 
     #[command(subcommand)]

@@ -15,7 +15,7 @@ use hourgate_core::{
     network::{Port, Source},
 };
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Session, vm::one_or_list};
 use crate::{
@@ -244,6 +244,12 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
         guards.iter().find(of).is_none_or(|guard| guard.state == GuardState::Unreached)
     };
     let closed: Vec<Vm> = vms.iter().filter(unreached).cloned().collect();
+    let mut gone = Table::new(["VM", "GROUP", "POLICY"]);
+    for vm in &vms {
+        gone.row([vm.id.name.to_string(), vm.id.group.to_string(), "none any more".to_owned()]);
+    }
+    let values = vms.iter().map(|vm| json!({ "id": vm.id, "policy": null })).collect();
+    session.output.show(&Answer::new(one_or_list(values), gone))?;
     if closed.is_empty() {
         return Ok(());
     }

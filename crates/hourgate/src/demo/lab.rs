@@ -214,7 +214,7 @@ pub(super) fn folder(prefix: &str) -> io::Result<TempDir> {
 
 /// Takes away the folders that such a process left: secrets lie in them. Only those of the same user, which
 /// nobody else can have put there.
-fn sweep_folders(within: &Path, prefix: &str) {
+pub(super) fn sweep_folders(within: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(within) else { return };
     let own = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
@@ -248,28 +248,5 @@ fn run(command: &mut Command) -> io::Result<Output> {
     } else {
         let said = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("{command:?}: {}", said.trim())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_folders_of_processes_that_are_gone_are_swept() {
-        let temp = tempfile::tempdir().expect("a directory");
-        let at = |name: String| temp.path().join(name);
-        // No process has a number so high.
-        let gone = at(format!("{PASSING}-4194999-x"));
-        let running = at(format!("{PASSING}-{}-x", std::process::id()));
-        let staying = at(format!("{STAYING}-4194999-x"));
-        let other = at(format!("{PASSING}s-4194999-x"));
-        for folder in [&gone, &running, &staying, &other] {
-            fs::create_dir(folder).expect("a folder");
-            fs::write(folder.join("admin.json"), "a secret").expect("a file");
-        }
-        sweep_folders(temp.path(), PASSING);
-        let there = [&gone, &running, &staying, &other].map(|folder| folder.exists());
-        assert_eq!(there, [false, true, true, true]);
     }
 }

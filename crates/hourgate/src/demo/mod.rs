@@ -135,3 +135,28 @@ fn leave(report: &Report, kernel: Kernel) -> Result<(), Failure> {
 fn cannot_run(error: io::Error) -> Failure {
     Failure::new(Exit::Refused, format!("The demo cannot run here: {error}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::lab::{PASSING, sweep_folders};
+
+    #[test]
+    fn only_folders_of_processes_that_are_gone_are_swept() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let at = |name: String| temp.path().join(name);
+        // No process has a number so high.
+        let gone = at(format!("{PASSING}-4194999-x"));
+        let running = at(format!("{PASSING}-{}-x", std::process::id()));
+        let staying = at("hourgate-lab-4194999-x".to_owned());
+        let other = at(format!("{PASSING}s-4194999-x"));
+        for folder in [&gone, &running, &staying, &other] {
+            fs::create_dir(folder).expect("a folder");
+            fs::write(folder.join("admin.json"), "a secret").expect("a file");
+        }
+        sweep_folders(temp.path(), PASSING);
+        let there = [&gone, &running, &staying, &other].map(|folder| folder.exists());
+        assert_eq!(there, [false, true, true, true]);
+    }
+}

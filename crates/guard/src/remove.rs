@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveError {
     /// A guard runs: it would put back at once what is taken away.
-    #[error("the guard is running: stop it first (systemctl stop hourgate-guard)")]
+    #[error("the guard is running: stop it first, and the server that would start it again")]
     Running,
     /// No right, or the kernel refused.
     #[error("the table cannot be taken away: {0}")]

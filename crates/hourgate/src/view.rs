@@ -164,6 +164,12 @@ pub(crate) fn state(access: &RequestPort) -> String {
             let ended = ended(reason);
             return match (seen, &access.status_detail) {
                 (ObservedState::Open, _) => format!("{ended}, BUT NOT YET SEEN CLOSED"),
+                // The detail says so itself: "replaced by xf85aa".
+                (ObservedState::Closed | ObservedState::Unknown, Some(why))
+                    if why.starts_with(ended) =>
+                {
+                    why.clone()
+                }
                 (ObservedState::Closed | ObservedState::Unknown, Some(why)) => {
                     format!("{ended}: {why}")
                 }

@@ -82,6 +82,13 @@ fn story(home: &Path, clock: &HandClock) {
     }
     assert_eq!(policies(), none, "nothing of it was stored");
 
+    // Two policies are set one after the other: that the first stands is said.
+    run(&["add", "far-1", "10.0.0.5", "-l", "elsewhere", "--os", "linux"]).with(0);
+    let half = run(&["protect", "far-1", "gw-1"]).with(1);
+    assert!(half.err.contains("what was asked of far-1 is stored already"), "{}", half.err);
+    run(&["unprotect", "far-1"]).with(0);
+    assert_eq!(policies(), none);
+
     // Provisional, looked at, kept.
     let provisional = run(&["protect", "gw-1", "--confirm-within", "5m", "-o", "table"]).with(0);
     for needed in ["hourgate confirm gw-1", "closed, to be confirmed"] {

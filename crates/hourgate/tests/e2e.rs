@@ -357,3 +357,43 @@ fn a_configuration_is_tested() {
     let wrong = check("shortest_acess = \"PT3S\"\n").with(1);
     assert!(wrong.err.contains("shortest_acess"), "{}", wrong.err);
 }
+
+#[test]
+fn a_database_that_was_edited_is_judged_and_not_only_refused() {
+    let edits = [
+        ("DROP TRIGGER log_is_not_cut; DELETE FROM personal; DELETE FROM log", Some(1), "record 1"),
+        ("UPDATE head SET seal = zeroblob(32)", None, "from record"),
+        ("UPDATE meta SET value = 'x' WHERE key = 'installation'", Some(1), "record 1"),
+        ("UPDATE principal SET name = 'mallory'", None, "the rows beside it"),
+        ("UPDATE vm SET location = 'elsewhere'", None, "the rows beside it"),
+    ];
+    for (sql, first_bad, said) in edits {
+        let mut server = Server::protected();
+        server.process.kill().expect("killed");
+        server.process.wait().expect("ended");
+        let data = server.dir.path().join("data");
+        let db = rusqlite::Connection::open(data.join("hourgate.db")).expect("a database");
+        db.execute_batch(sql).expect("edited");
+        drop(db);
+        for format in ["json", "table"] {
+            let judged = server.run(&["log", "verify", "-o", format]).with(1);
+            assert!(judged.err.contains(said), "{sql}: {}", judged.err);
+            assert!(judged.err.contains("compare it with a backup"), "{sql}: {}", judged.err);
+            if format == "table" {
+                assert!(judged.out.contains("NO"), "{sql}: {}", judged.out);
+                continue;
+            }
+            let verdict = judged.json();
+            assert_eq!(verdict["ok"], false, "{sql}");
+            if first_bad.is_some() {
+                assert_eq!(verdict["firstBad"].as_u64(), first_bad, "{sql}");
+            }
+        }
+        let refused = server.run(&["admin", "rotate"]).with(1);
+        assert!(
+            refused.err.contains("damaged") && refused.err.contains("backup"),
+            "{}",
+            refused.err
+        );
+    }
+}

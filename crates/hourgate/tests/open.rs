@@ -62,7 +62,8 @@ fn day(home: &Path) {
     let all = done(home, &["status", "--all", "-o", "csv"]);
     assert_eq!(all.matches("ended early").count(), 2, "{all}");
 
-    done(home, &["unprotect", "web-1"]);
+    let unprotected = done(home, &["unprotect", "web-1"]);
+    assert!(unprotected.contains("web-1"), "{unprotected}");
     let (code, _, _) = run(home, &["request", "web-1", "--source", "203.0.113.9"]);
     assert_eq!(code, Some(3));
 }

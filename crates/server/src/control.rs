@@ -19,7 +19,8 @@ use tokio::{
 use crate::{
     admin::{self, local_person},
     data_dir::{DataDir, DataDirError},
-    mint, storage,
+    mint,
+    storage::{self, StorageError},
 };
 
 /// How long either side waits for the other.
@@ -43,9 +44,22 @@ pub enum LocalError {
         /// What went wrong.
         why: String,
     },
+    /// What lies there is not what was written.
+    #[error("{0}")]
+    Damaged(String),
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<StorageError> for LocalError {
+    fn from(error: StorageError) -> LocalError {
+        if error.is_damage() {
+            LocalError::Damaged(error.to_string())
+        } else {
+            LocalError::Failed(error.to_string())
+        }
+    }
 }
 
 /// What became of a clock that was to be believed.
@@ -73,6 +87,13 @@ pub struct LogAnswer {
     pub rows_hold: bool,
     /// How many texts about people are gone from it.
     pub erased: u64,
+}
+
+impl From<LogVerdict> for LogAnswer {
+    fn from(verdict: LogVerdict) -> LogAnswer {
+        let LogVerdict { records, first_bad, rows_hold, erased } = verdict;
+        LogAnswer { records, first_bad, rows_hold, erased }
+    }
 }
 
 /// Verifies the log: of the running server, or of a directory where none runs.
@@ -139,11 +160,14 @@ async fn ask(data_dir: &Path, ask: Ask) -> Result<Done, LocalError> {
     }
     let dir = DataDir::create(data_dir)?;
     match dir.lock() {
+        // Not on an open store: one whose rows or log were edited does not open, and that is the answer.
+        Ok(_lock) if matches!(ask, Ask::VerifyLog) => {
+            Ok(Done::Log(LogAnswer::from(storage::verify(&dir)?)))
+        }
         Ok(_lock) => {
-            let opened =
-                storage::open_alone(&dir).map_err(|error| LocalError::Failed(error.to_string()));
+            let store = storage::open_alone(&dir)?;
             let uid = rustix::process::geteuid().as_raw();
-            carry_out(&opened?, &dir, None, ask, uid).await.map(|(done, _)| done)
+            carry_out(&store, &dir, None, ask, uid).await.map(|(done, _)| done)
         }
         Err(DataDirError::InUse { .. }) => ask_server(&dir.control_socket(), ask).await,
         Err(other) => Err(other.into()),
@@ -230,8 +254,7 @@ async fn carry_out<S: Store>(
         }
         Ask::VerifyLog => {
             let verdict = store.verify_log().await.map_err(|error| failed(&error))?;
-            let LogVerdict { records, first_bad, rows_hold, erased } = verdict;
-            Ok((Done::Log(LogAnswer { records, first_bad, rows_hold, erased }), None))
+            Ok((Done::Log(verdict.into()), None))
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use hourgate_core::{policy::Settings, time::Clock};
-use hourgate_store::sqlite::{Mint, NoRandomness, Open, OpenError, OsMint, SqliteStore};
+use hourgate_store::{
+    LogVerdict,
+    sqlite::{self, Mint, NoRandomness, Open, OpenError, OsMint, SqliteStore},
+};
 
 use crate::{clock::SystemClock, data_dir, data_dir::DataDir};
 
@@ -33,6 +36,25 @@ pub enum StorageError {
     Open(#[from] OpenError),
 }
 
+impl StorageError {
+    /// Whether what lies there is not what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            StorageError::KeyUnreadable(_) | StorageError::Open(OpenError::Damaged(_)) => true,
+            StorageError::Key(_, _)
+            | StorageError::KeyMissing(_)
+            | StorageError::NoRandomness(_)
+            | StorageError::Clock(_)
+            | StorageError::Open(
+                OpenError::InUse(_)
+                | OpenError::NotWritable { .. }
+                | OpenError::TooNew { .. }
+                | OpenError::Unavailable(_),
+            ) => false,
+        }
+    }
+}
+
 /// Opens the store of a directory. Blocks.
 pub(crate) fn open(
     dir: &DataDir,
@@ -48,6 +70,11 @@ pub(crate) fn open(
 pub(crate) fn open_alone(dir: &DataDir) -> Result<SqliteStore, StorageError> {
     let clock = SystemClock::new().map_err(StorageError::Clock)?;
     open(dir, Settings::default(), Arc::new(clock))
+}
+
+/// Verifies the log of a directory on which no server works, also where its store would not open. Blocks.
+pub(crate) fn verify(dir: &DataDir) -> Result<LogVerdict, StorageError> {
+    Ok(sqlite::verify(&dir.database(), &log_key(dir)?)?)
 }
 
 fn log_key(dir: &DataDir) -> Result<[u8; 32], StorageError> {

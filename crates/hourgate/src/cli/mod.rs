@@ -86,6 +86,10 @@ pub(crate) enum Command {
     Close(access::Close),
     Explain(explain::Explain),
     /// Who you are to the server, and from which address
+    #[command(after_help = "\
+Examples:
+  hourgate whoami
+  hourgate whoami --query address -o json")]
     Whoami,
 
     #[command(subcommand)]

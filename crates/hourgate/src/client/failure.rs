@@ -79,9 +79,24 @@ pub(super) fn unreached(server: &Url, error: &reqwest::Error) -> Failure {
         why = inner.to_string();
         cause = inner.source();
     }
+    if let Some(why) = untrusted(&why) {
+        let sentence = format!("The server {server} is reached, and not trusted: {why}.");
+        return Failure::new(Exit::Unreached, sentence).advise(
+            "The profile's `ca` must be the ca.pem of this very server; was it set up anew, or does \
+             somebody else answer there?",
+        );
+    }
     let why = if error.is_timeout() { "it did not answer in time".to_owned() } else { why };
     Failure::new(Exit::Unreached, format!("The server {server} is not reached: {why}."))
         .advise("Is it running? Start it with `hourgate serve`, or name another --profile.")
+}
+
+/// What is wrong with a certificate, where that is why. The library's own type is lost on the way here.
+fn untrusted(why: &str) -> Option<&str> {
+    why.strip_prefix("invalid peer certificate: ").map(|why| match why {
+        "BadSignature" | "UnknownIssuer" => "its certificate is not from the CA of the profile",
+        other => other,
+    })
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ impl Client {
 
 fn denied(status: StatusCode, error: &str, description: &str) -> Failure {
     let why = description.lines().next().filter(|line| !line.is_empty()).unwrap_or(error);
+    let why = why.trim_end_matches('.');
     let failure = Failure::new(Exit::Refused, format!("The server gives no token: {why}."));
     if status == StatusCode::TOO_MANY_REQUESTS {
         return failure.advise("Too many attempts failed; try again later.");
@@ -80,4 +81,17 @@ fn denied(status: StatusCode, error: &str, description: &str) -> Failure {
         "The profile's secret is not the server's: `hourgate admin rotate`, on its machine, writes a \
          new one.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_ends_once() {
+        for said in ["The secret is wrong.", "The secret is wrong"] {
+            let failure = denied(StatusCode::UNAUTHORIZED, "invalid_client", said);
+            assert_eq!(failure.sentence, "The server gives no token: The secret is wrong.");
+        }
+    }
 }

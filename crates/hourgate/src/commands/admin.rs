@@ -97,6 +97,9 @@ pub(crate) fn failed(dir: &Path, error: &LocalError) -> Failure {
     let advice = match error {
         LocalError::DataDir(_) => "Run it as the user that the server runs as.",
         LocalError::NoAnswer { .. } => "Is the server stuck? Its log says more.",
+        LocalError::Damaged(_) => {
+            "Somebody edited it, or the disk did: keep the directory as it is, and compare it with a backup."
+        }
         LocalError::Failed(_) => {
             "Name the server's data directory with --data-dir, if it is another."
         }

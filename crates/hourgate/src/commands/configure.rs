@@ -39,5 +39,9 @@ pub(crate) fn run(global: Global, args: &Configure) -> Result<(), Failure> {
     for (key, value) in &rows {
         table.row([(*key).to_owned(), value.clone()]);
     }
-    Output::new(global.output, global.query).show(&Answer::new(json!(rows), table))
+    let next = match rows.is_empty() {
+        true => vec!["No defaults are set.".to_owned()],
+        false => Vec::new(),
+    };
+    Output::new(global.output, global.query).show(&Answer::new(json!(rows), table).then(next))
 }

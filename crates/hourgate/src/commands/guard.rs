@@ -68,6 +68,10 @@ struct Run {
 enum Action {
     Remove(Remove),
     /// What on this machine would void the gate; exit code 5 if something does
+    #[command(after_help = "\
+Examples:
+  sudo hourgate guard doctor
+  hourgate guard doctor -o json")]
     Doctor,
 }
 

@@ -16,9 +16,11 @@ pub(crate) enum Log {
     Verify(Verify),
 }
 
-/// Whether every record follows from the one before, bears the seal, and none is missing
+/// Whether every record follows from the one before, bears the seal, none is missing, and rows say the same
 ///
-/// Reads the server's data directory, whether or not a server runs. Exit code 1 if it is not whole.
+/// Reads the server's data directory, whether or not a server runs, and also where none would start on it.
+/// Every row is compared with what the log tells of it, those of the past too. Exit code 1 if the log is not
+/// whole, or if a row is not what it says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,14 +40,19 @@ pub(crate) fn run(global: Global, args: Log) -> Result<(), Failure> {
     // Nothing erases texts yet, so none may be gone.
     let ok = verdict.first_bad.is_none() && verdict.rows_hold && verdict.erased == 0;
     let first_bad = verdict.first_bad.map(|record| record.to_string());
-    let mut table = Table::new(["WHOLE", "RECORDS", "FIRST BAD"]);
+    let mut table = Table::new(["WHOLE", "RECORDS", "FIRST BAD", "ROWS HOLD"]);
     table.row([
         if ok { "yes" } else { "NO" }.to_owned(),
         verdict.records.to_string(),
         first_bad.clone().unwrap_or_else(|| "-".to_owned()),
+        if verdict.rows_hold { "yes" } else { "NO" }.to_owned(),
     ]);
     let value = json!({
-        "ok": ok, "records": verdict.records, "firstBad": verdict.first_bad,
+        "ok": ok,
+        "records": verdict.records,
+        "firstBad": verdict.first_bad,
+        "rowsHold": verdict.rows_hold,
+        "textsGone": verdict.erased,
     });
     Output::new(global.output, global.query).show(&Answer::new(value, table))?;
     if ok {

@@ -15,7 +15,7 @@ use hourgate_core::{
     network::{Port, Source},
 };
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Session, vm::one_or_list};
 use crate::{
@@ -159,6 +159,7 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     wanted.check()?;
     let within = args.confirm_within;
     let mut shown = Vec::new();
+    let mut stored_before: Vec<Vm> = Vec::new();
     for (id, vms) in by_default_policy(&vms)? {
         let change = |policy: Option<&Value>| {
             let body = wanted.merged(policy, &vms)?;
@@ -167,10 +168,13 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
             }
             Ok(Changed::Put(body))
         };
-        let stored = change::commit(session, &id, within, change).await?.unwrap_or_default();
+        let stored = change::commit(session, &id, within, change).await;
+        let stored = stored.map_err(|failure| half_done(failure, "is stored", &stored_before))?;
+        stored_before.extend(vms.iter().cloned());
         let what = format!("waiting until the locks of {} are observed", names(&vms));
-        let observed = progress::shown(&what, observed(session, &id, stored)).await?;
-        shown.push(observed);
+        let observed = observed(session, &id, stored.unwrap_or_default());
+        let observed = progress::shown(&what, observed).await;
+        shown.push(observed.map_err(|failure| half_done(failure, "is stored", &stored_before))?);
     }
     let all_observed = shown.iter().all(|(_, is_observed)| *is_observed);
     let values: Vec<Value> = shown.into_iter().map(|(value, _)| value).collect();
@@ -178,6 +182,16 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     let next = after_protect(&vms, within, all_observed);
     session.output.show(&Answer::new(one_or_list(values), table).then(next))?;
     if all_observed { Ok(()) } else { Err(not_observed(&vms)) }
+}
+
+/// Each policy is set by itself: where a later one fails, those before it stand, and that must be known.
+fn half_done(failure: Failure, how: &str, done: &[Vm]) -> Failure {
+    if done.is_empty() {
+        return failure;
+    }
+    let mut details = failure.details.clone();
+    details.push(format!("what was asked of {} {how} already, and stays so", names(done)));
+    failure.because(details)
 }
 
 fn after_protect(vms: &[Vm], within: Option<Duration>, is_observed: bool) -> Vec<String> {
@@ -213,9 +227,12 @@ fn not_observed(vms: &[Vm]) -> Failure {
 /// Takes these machines out of the policies that hold them.
 pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), Failure> {
     let vms = args.vms.find(session).await?;
+    let mut done_before: Vec<Vm> = Vec::new();
     for (id, vms) in by_holder(&policies(session).await?, &vms)? {
         let change = |policy: Option<&Value>| Ok(change::without(policy, &vms));
-        change::commit(session, &id, None, change).await?;
+        let done = change::commit(session, &id, None, change).await;
+        done.map_err(|failure| half_done(failure, "is done", &done_before))?;
+        done_before.extend(vms);
     }
     // A policy says when its locks are there, not when others are gone; whether anybody can take them
     // away is known.
@@ -227,6 +244,12 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
         guards.iter().find(of).is_none_or(|guard| guard.state == GuardState::Unreached)
     };
     let closed: Vec<Vm> = vms.iter().filter(unreached).cloned().collect();
+    let mut gone = Table::new(["VM", "GROUP", "POLICY"]);
+    for vm in &vms {
+        gone.row([vm.id.name.to_string(), vm.id.group.to_string(), "none any more".to_owned()]);
+    }
+    let values = vms.iter().map(|vm| json!({ "id": vm.id, "policy": null })).collect();
+    session.output.show(&Answer::new(one_or_list(values), gone))?;
     if closed.is_empty() {
         return Ok(());
     }

@@ -197,7 +197,11 @@ async fn list(session: &Session, args: &List) -> Result<(), Failure> {
     let list = Route::Vms { subscription, group: args.group.clone() };
     let vms = session.client.list(&list.uri()).await?;
     let table = table(&vms)?;
-    session.output.show(&Answer::new(Value::Array(vms), table))
+    let next = match vms.is_empty() {
+        true => vec!["No machine is known yet. Add one with: hourgate add NAME ADDRESS".to_owned()],
+        false => Vec::new(),
+    };
+    session.output.show(&Answer::new(Value::Array(vms), table).then(next))
 }
 
 async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
@@ -210,10 +214,15 @@ async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
 }
 
 async fn unregister(session: &Session, vms: &Vms) -> Result<(), Failure> {
+    let mut forgotten = Table::new(["VM", "GROUP", "NOW"]);
+    let mut values = Vec::new();
     for vm in vms.find(session).await? {
         session.client.send(Call::new(Method::DELETE, &Route::Vm(vm.id.clone()).uri())).await?;
+        let VmId { name, group, .. } = &vm.id;
+        forgotten.row([name.to_string(), group.to_string(), "forgotten".to_owned()]);
+        values.push(json!({ "id": vm.id, "registered": false }));
     }
-    Ok(())
+    session.output.show(&Answer::new(one_or_list(values), forgotten))
 }
 
 /// One resource as itself, several as an array.

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::{net::UnixListener, runtime::Runtime, time::Instant};
 
 use super::{
-    lab::{CLIENT, VM},
+    lab::{self, CLIENT, VM},
     packets::{Met, SessionEnd},
     world::start_server,
 };
@@ -44,7 +44,7 @@ pub(super) struct Fake {
 impl Fake {
     /// Starts both.
     pub(super) fn build() -> io::Result<Fake> {
-        let dir = tempfile::Builder::new().prefix("hourgate-demo").tempdir()?;
+        let dir = lab::folder(lab::PASSING)?;
         let data = dir.path().join("data");
         fs::DirBuilder::new().mode(0o700).create(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(MachineClock::new()?);

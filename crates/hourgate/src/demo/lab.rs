@@ -4,12 +4,14 @@ use std::{
     fs::{self, File},
     io,
     net::Ipv4Addr,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::Path,
     process::{Command, Output, Stdio},
     thread,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tempfile::TempDir;
 
 /// The client whose access is asked for.
 pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
@@ -22,7 +24,7 @@ pub(super) const VM: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 4);
 const GATEWAY_INSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
 /// Every name of a lab begins so, followed by the process that made it.
-const PASSING: &str = "hourgate-demo";
+pub(super) const PASSING: &str = "hourgate-demo";
 /// The same for a lab that is to stay.
 const STAYING: &str = "hourgate-lab";
 
@@ -81,6 +83,11 @@ impl Lab {
         lab.route(Host::Vm, GATEWAY_INSIDE)?;
         lab.inside(Host::Gateway, || fs::write("/proc/sys/net/ipv4/ip_forward", "1"))??;
         Ok(lab)
+    }
+
+    /// A folder for its files, whose name says whose it is, as those of its hosts do.
+    pub(super) fn folder(&self) -> io::Result<TempDir> {
+        folder(self.prefix)
     }
 
     /// The same hosts, for running something inside them; they stay when this is dropped.
@@ -192,13 +199,42 @@ impl Drop for Lab {
 pub(super) fn sweep_abandoned(prefix: &'static str) {
     let Ok(entries) = fs::read_dir("/run/netns") else { return };
     for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-        let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
-        let maker = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
-        let Some(id) = maker else { continue };
-        if !fs::exists(format!("/proc/{id}")).unwrap_or(true) {
+        let Some(id) = maker(&name, prefix) else { continue };
+        if is_gone(id) {
             drop(Lab { id, prefix });
         }
     }
+}
+
+/// A folder of this process, to be swept if it is killed.
+pub(super) fn folder(prefix: &str) -> io::Result<TempDir> {
+    sweep_folders(&std::env::temp_dir(), PASSING);
+    tempfile::Builder::new().prefix(&format!("{prefix}-{}-", std::process::id())).tempdir()
+}
+
+/// Takes away the folders that such a process left: secrets lie in them. Only those of the same user, which
+/// nobody else can have put there.
+pub(super) fn sweep_folders(within: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(within) else { return };
+    let own = rustix::process::geteuid().as_raw();
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // Neither of these follows a link.
+        let is_own = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == own);
+        if is_own && maker(&name, prefix).is_some_and(is_gone) {
+            // What cannot be taken away now is tried again next time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The process that made what is called so.
+fn maker(name: &str, prefix: &str) -> Option<u32> {
+    name.strip_prefix(prefix)?.strip_prefix('-')?.split('-').next()?.parse().ok()
+}
+
+fn is_gone(process: u32) -> bool {
+    !fs::exists(format!("/proc/{process}")).unwrap_or(true)
 }
 
 fn ip(arguments: &[&str]) -> io::Result<Output> {

@@ -32,6 +32,9 @@ pub(crate) fn run(json: bool, stays: bool) -> Result<(), Failure> {
         Ok(world) => world,
         Err(error) => {
             say(&format!("No namespaces here ({error}): the same story on a fake guard."));
+            if stays {
+                say("--stay leaves namespaces running, and there are none: nothing stays.");
+            }
             let fake = Fake::build().map_err(|error| {
                 Failure::new(Exit::Refused, format!("The demo cannot run here: {error}."))
             })?;
@@ -114,8 +117,11 @@ fn leave(report: &Report, kernel: Kernel) -> Result<(), Failure> {
     let profile = dir.join("data").join("admin.json");
     report.say("\nLab and server are left running. In the client's place:");
     report.say(format_args!("  export HOURGATE_PROFILE={}", profile.display()));
-    report.say(format_args!("  ip netns exec {client} hourgate request web-1 -p 22"));
-    report.say(format_args!("  ip netns exec {client} hourgate status"));
+    // Whoever typed `cargo run` has no `hourgate` in the PATH.
+    let program = std::env::current_exe().map_err(cannot_run)?;
+    let program = program.display();
+    report.say(format_args!("  ip netns exec {client} {program} request web-1 -p 22"));
+    report.say(format_args!("  ip netns exec {client} {program} status"));
     report.say(format_args!("  ip netns exec {gateway} nft list table inet hourgate"));
     report.say("To take all of it away:");
     report.say(format_args!(
@@ -128,4 +134,29 @@ fn leave(report: &Report, kernel: Kernel) -> Result<(), Failure> {
 
 fn cannot_run(error: io::Error) -> Failure {
     Failure::new(Exit::Refused, format!("The demo cannot run here: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::lab::{PASSING, sweep_folders};
+
+    #[test]
+    fn only_folders_of_processes_that_are_gone_are_swept() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let at = |name: String| temp.path().join(name);
+        // No process has a number so high.
+        let gone = at(format!("{PASSING}-4194999-x"));
+        let running = at(format!("{PASSING}-{}-x", std::process::id()));
+        let staying = at("hourgate-lab-4194999-x".to_owned());
+        let other = at(format!("{PASSING}s-4194999-x"));
+        for folder in [&gone, &running, &staying, &other] {
+            fs::create_dir(folder).expect("a folder");
+            fs::write(folder.join("admin.json"), "a secret").expect("a file");
+        }
+        sweep_folders(temp.path(), PASSING);
+        let there = [&gone, &running, &staying, &other].map(|folder| folder.exists());
+        assert_eq!(there, [false, true, true, true]);
+    }
 }

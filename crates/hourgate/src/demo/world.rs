@@ -69,7 +69,7 @@ impl World {
     /// Builds the hosts and starts a server with its guard; says in one line why that cannot be done.
     pub(super) fn build(stays: bool) -> io::Result<World> {
         let lab = Lab::build(stays)?;
-        let dir = tempfile::Builder::new().prefix("hourgate-demo").tempdir()?;
+        let dir = lab.folder()?;
         let measured = SocketAddr::from((VM, MEASURED));
         let echo = service::echo(&lab, measured)?;
         let login = SocketAddr::from((VM, LOGIN));

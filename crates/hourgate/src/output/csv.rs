@@ -17,7 +17,9 @@ pub(crate) fn text(table: &Table) -> String {
 fn cell(text: &str) -> String {
     // The wide forms count too: some spreadsheets fold them into the narrow ones.
     let formula = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    let dangerous = text.trim_start_matches([' ', '\u{a0}', '"']).starts_with(formula);
+    // A dash alone stands for nothing, and no spreadsheet takes it for a formula.
+    let dangerous =
+        text != "-" && text.trim_start_matches([' ', '\u{a0}', '"']).starts_with(formula);
     let shown = visible(text);
     let safe = if dangerous { format!("'{shown}") } else { shown };
     if safe.contains([',', '"', ';']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
@@ -33,6 +35,8 @@ mod tests {
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
+            ("-", "-"),
+            ("--", "'--"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\t=1", "'\\u{9}=1"),
             ("\r=1", "'\\u{d}=1"),

@@ -41,7 +41,10 @@ impl Table {
             }
         }
         let columns = items.iter().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
-        if head.is_empty() {
+        if head.is_empty() && columns == 0 {
+            // One value a row: there is nothing to number.
+            head = vec!["Value".to_owned()];
+        } else if head.is_empty() {
             head = (1..=columns.max(1)).map(|column| format!("Column{column}")).collect();
         }
         let rows = items.iter().map(|item| match item {

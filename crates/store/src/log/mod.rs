@@ -159,6 +159,11 @@ impl<E: fmt::Debug + fmt::Display> Commit for Beside<'_, E> {
     }
 }
 
+/// A digest to compare by, without a key.
+pub(crate) fn digest(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
 /// What a text is represented by in a record.
 pub fn commitment(salt: &[u8], text: &str) -> String {
     hex::encode(Sha256::new().chain_update(salt).chain_update(text.as_bytes()).finalize())

@@ -22,7 +22,8 @@ use crate::{
     log::{Hash, LogKey},
 };
 
-/// How the digests are made. When it changes, the log is replayed once to vouch for the rows anew.
+/// How the digests are made. The log cannot vouch for rows of another version, since it holds no digest of
+/// a secret: whoever could claim another version could replace one.
 pub(super) const ROWS_VERSION: u32 = 1;
 
 /// The sum.

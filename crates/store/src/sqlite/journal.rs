@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hourgate_core::{event::Event, state::State, time::Timestamp};
+use hourgate_core::{
+    event::Event,
+    grant::{Access, Request},
+    id::RequestId,
+    state::State,
+    time::Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,6 +18,7 @@ use super::{
     fingerprint::{Fingerprint, ROWS_VERSION},
     load,
     rows::{self, Columns},
+    touched::Touched,
 };
 use crate::{
     LogVerdict, Origin, Principal, StoreError,
@@ -146,7 +153,9 @@ impl Head {
         principals: &[Principal],
     ) -> Result<Fingerprint> {
         let sum = Fingerprint::of(key, state, principals);
-        if sum.seal(key, self.seq, &self.hash, self.highest) == self.rows_seal {
+        if self.rows_version == ROWS_VERSION
+            && sum.seal(key, self.seq, &self.hash, self.highest) == self.rows_seal
+        {
             Ok(sum)
         } else {
             Err(rows::damaged("rows stand that no event of the log explains"))
@@ -164,8 +173,9 @@ struct Stored<'a> {
     beside: Vec<(String, Vec<u8>, String)>,
 }
 
-/// Goes over the whole log in order, as one snapshot. The visitor says whether to go on.
-fn walk(db: &Connection, mut visit: impl FnMut(Stored<'_>) -> Result<bool>) -> Result<()> {
+/// Goes over the whole log in order, as one snapshot. The visitor says whether to go on; the answer is
+/// whether it went to the end.
+fn walk(db: &Connection, mut visit: impl FnMut(Stored<'_>) -> Result<bool>) -> Result<bool> {
     let mut records = db.prepare("SELECT seq, version, body, hash, seal FROM log ORDER BY seq")?;
     let mut beside =
         db.prepare("SELECT path, salt, text FROM personal WHERE seq = ?1 ORDER BY path")?;
@@ -183,51 +193,89 @@ fn walk(db: &Connection, mut visit: impl FnMut(Stored<'_>) -> Result<bool>) -> R
             beside: sides.collect::<rusqlite::Result<_>>()?,
         };
         if !visit(record)? {
-            return Ok(());
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether every record follows from the one before and bears the seal, the last is the head, and the rows
-/// are those that the head vouches for.
+/// are those that the head vouches for and that the records make. Whatever cannot be read is bad, not an
+/// error: somebody asks because they fear that it is.
 pub(super) fn verify(db: &Connection, key: &LogKey, installation: Uuid) -> Result<LogVerdict> {
-    let head = Head::read(db)?;
+    let head = unless_damaged(Head::read(db))?.flatten();
     let records: i64 = db.query_row("SELECT count(*) FROM log", [], |row| row.get(0))?;
     let mut verdict = LogVerdict {
         records: u64::try_from(records).map_err(rows::damaged)?,
         first_bad: None,
-        rows_hold: head.as_ref().is_some_and(|head| rows_hold(db, key, head).is_ok()),
+        rows_hold: true,
         erased: 0,
     };
     let (mut seq, mut hash) = (0, log::genesis(installation));
-    walk(db, |record| {
-        seq += 1;
-        let whole = Some(seq).filter(|seq| record.seq == *seq);
-        let Some(erased) = whole.and_then(|_| erased(&record, key, &hash)) else {
-            verdict.first_bad = Some(seq);
+    let mut told = Some(Told::default());
+    let walked = walk(db, |record| {
+        let whole = Some(seq + 1).filter(|next| record.seq == *next);
+        let Some(read) = whole.and_then(|_| read(&record, key, &hash)) else {
             return Ok(false);
         };
-        verdict.erased += erased;
-        hash = record.hash;
+        (seq, hash) = (record.seq, record.hash);
+        verdict.erased += read.erased;
+        // Without a text nobody can say what a row should hold; that it is gone is said by itself.
+        told = told.take().filter(|_| read.erased == 0);
+        if let Some(log) = &mut told
+            && unless_damaged(log.take(record, read.body))?.is_none()
+        {
+            told = None;
+            verdict.rows_hold = false;
+        }
         Ok(true)
-    })?;
-    let head_holds = head.is_some_and(|head| {
+    });
+    let all = unless_damaged(walked)?.is_some_and(|all| all);
+    let head_holds = head.as_ref().is_some_and(|head| {
         (head.seq, head.hash) == (seq, hash) && key.seal_head(seq, &hash) == head.seal
     });
-    if verdict.first_bad.is_none() && !head_holds {
-        // Every record there is stands, but nothing says that they are all.
+    if !all || !head_holds {
+        // The one after the last that is whole; where there is none, nothing says that they are all.
         verdict.first_bad = Some(seq + 1);
+        told = None;
     }
+    let sealed = match &head {
+        Some(head) => unless_damaged(rows_hold(db, key, head))?.is_some(),
+        None => false,
+    };
+    let explained = match told {
+        Some(told) => unless_damaged(told.explains(db))?.unwrap_or(false),
+        None => true,
+    };
+    verdict.rows_hold &= sealed && explained;
     Ok(verdict)
+}
+
+/// Nothing where what is stored is not what was written; an error where it cannot be had now.
+fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(StoreError::Damaged(why)) => {
+            tracing::warn!(why, "what is stored is not what was written");
+            Ok(None)
+        }
+        Err(other @ (StoreError::Unavailable(_) | StoreError::Busy)) => Err(other),
+    }
 }
 
 fn rows_hold(db: &Connection, key: &LogKey, head: &Head) -> Result<Fingerprint> {
     head.check_rows(key, &load::everything(db, head.highest)?, &load::principals(db)?)
 }
 
-/// How many of a record's texts about people are gone; nothing where it is not as it was written.
-fn erased(record: &Stored<'_>, key: &LogKey, previous: &Hash) -> Option<u64> {
+/// A record that is as it was written.
+struct Read {
+    body: Value,
+    /// How many of its texts about people are gone.
+    erased: u64,
+}
+
+/// Reads a record; nothing where it is not as it was written.
+fn read(record: &Stored<'_>, key: &LogKey, previous: &Hash) -> Option<Read> {
     let written = record.version == FORMAT_VERSION
         && log::hash(record.version, record.seq, previous, record.body) == record.hash
         && key.seal_record(&record.hash) == record.seal;
@@ -238,7 +286,21 @@ fn erased(record: &Stored<'_>, key: &LogKey, previous: &Hash) -> Option<u64> {
             commitment == Some(log::commitment(salt, text).as_str())
         });
     let there = u64::try_from(record.beside.len()).ok().filter(|_| fit)?;
-    Some(log::commitments(&body).saturating_sub(there))
+    let erased = log::commitments(&body).saturating_sub(there);
+    Some(Read { body, erased })
+}
+
+/// The event that a record tells of, if it does, and its time.
+fn event(record: Stored<'_>, mut body: Value) -> Result<(Option<Event>, Timestamp)> {
+    let sides: BTreeMap<String, String> =
+        record.beside.into_iter().map(|(path, _, text)| (path, text)).collect();
+    log::restore(&mut body, &sides);
+    let at = serde_json::from_value(body["at"].take()).map_err(rows::damaged)?;
+    if body["entry"].get("event").is_none() {
+        return Ok((None, at));
+    }
+    let event = serde_json::from_value(body["entry"].take()).map_err(rows::damaged)?;
+    Ok((Some(event), at))
 }
 
 /// What stands by the log alone: what its events make, from the first to the last.
@@ -246,23 +308,72 @@ pub(super) fn replay(db: &Connection, key: &LogKey, installation: Uuid) -> Resul
     let mut state = State::default();
     let mut hash = log::genesis(installation);
     walk(db, |record| {
-        if erased(&record, key, &hash).is_none() {
+        let Some(Read { body, .. }) = read(&record, key, &hash) else {
             return Err(rows::damaged(format!("record {} of the log", record.seq)));
-        }
+        };
         hash = record.hash;
-        let mut body: Value = serde_json::from_slice(record.body).map_err(rows::damaged)?;
-        let sides: BTreeMap<String, String> =
-            record.beside.into_iter().map(|(path, _, text)| (path, text)).collect();
-        log::restore(&mut body, &sides);
-        if body["entry"].get("event").is_some() {
-            let event: Event =
-                serde_json::from_value(body["entry"].take()).map_err(rows::damaged)?;
+        let (event, at) = event(record, body)?;
+        if let Some(event) = event {
             state.evolve(&event);
         }
-        let at: Timestamp = serde_json::from_value(body["at"].take()).map_err(rows::damaged)?;
         state.pass(at);
         Ok(true)
     })?;
     state.requests.retain(|_, request| request.accesses.iter().any(|a| !a.is_settled()));
     Ok(state)
+}
+
+/// What the log tells of everything that ever was. Of a request that is settled a digest is enough, since
+/// no event changes it any more: a history of millions is verified in a hundred bytes for each.
+#[derive(Default)]
+struct Told {
+    state: State,
+    settled: BTreeMap<RequestId, Hash>,
+}
+
+impl Told {
+    fn take(&mut self, record: Stored<'_>, body: Value) -> Result<()> {
+        let (Some(event), _) = event(record, body)? else { return Ok(()) };
+        self.state.evolve(&event);
+        // Not asked for here, and to keep it in step costs a look at all for each VM.
+        self.state.owners.clear();
+        let touched = Touched::by(std::slice::from_ref(&event));
+        for id in touched.requests.iter().chain(&touched.known_requests) {
+            let request = self.state.requests.get(id).filter(|request| is_settled(request));
+            if let Some(request) = request {
+                self.settled.insert(*id, digest(request)?);
+                self.state.requests.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the rows are exactly what it tells, those of the past too.
+    fn explains(mut self, db: &Connection) -> Result<bool> {
+        let (mut requests, mut accesses, mut same) = (0, 0, true);
+        load::each_request(db, "TRUE", [], |row| {
+            requests += 1;
+            accesses += row.accesses.len();
+            let told = if is_settled(&row) {
+                self.settled.remove(&row.id)
+            } else {
+                self.state.requests.remove(&row.id).and_then(|told| digest(&told).ok())
+            };
+            same &= told.is_some() && told == digest(&row).ok();
+        })?;
+        // The latest time is sealed with the head.
+        let rest = State { highest: None, owners: BTreeMap::new(), ..load::everything(db, None)? };
+        let told = State { highest: None, ..self.state };
+        same &= told == State { requests: BTreeMap::new(), ..rest };
+        Ok(same && self.settled.is_empty() && rows::hang_together(db, requests, accesses)?)
+    }
+}
+
+fn is_settled(request: &Request) -> bool {
+    request.accesses.iter().all(Access::is_settled)
+}
+
+/// Over all of a request, as it was spelled.
+fn digest(request: &Request) -> Result<Hash> {
+    Ok(log::digest(&serde_json::to_vec(request).map_err(rows::damaged)?))
 }

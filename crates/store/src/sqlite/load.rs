@@ -141,7 +141,7 @@ pub(super) fn request(db: &Connection, id: RequestId) -> Result<Option<Request>>
 
 /// Each request with all its accesses, as soon as it is read: at the start there can be many, and room for
 /// them is made once. Accesses are put in order here: a sorter costs more than the rows.
-fn each_request(
+pub(super) fn each_request(
     db: &Connection,
     which: &str,
     params: impl Params,

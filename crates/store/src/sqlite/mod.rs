@@ -36,7 +36,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-pub use open::{Open, OpenError};
+pub use open::{Open, OpenError, verify};
 pub use read::{ENDED_SHOWN, ENDED_SHOWN_MAX, LIVE_SHOWN_MAX, PAGE_MAX};
 
 use crate::{

@@ -19,13 +19,12 @@ use uuid::Uuid;
 
 use super::{
     Held, Inner, Mint, READERS_MAX, READS_WAITING_MAX, SqliteStore, WAITING_MAX,
-    fingerprint::{Fingerprint, ROWS_VERSION},
     journal::{self, Chain, Head},
     load, rows,
     standing::Standing,
     writer::Writer,
 };
-use crate::{Installation, StoreError, log::LogKey};
+use crate::{Installation, LogVerdict, StoreError, log::LogKey};
 
 /// The schema, step by step. A step that was released is never edited: its checksum is stored.
 const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
@@ -141,6 +140,30 @@ impl SqliteStore {
             held: Mutex::new(Some(Held { writer, _lock: lock })),
         })))
     }
+}
+
+/// Verifies the log of a store that nobody has open. Nothing of it is believed first, so that there is an
+/// answer where [`SqliteStore::open`] refuses. Blocks.
+pub fn verify(path: &Path, log_key: &[u8; 32]) -> Result<LogVerdict, OpenError> {
+    let _lock = lock(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    prepare(&db)?;
+    migrate(&mut db)?;
+    let snapshot = db.transaction()?;
+    let ids: Vec<Option<Uuid>> = IDS
+        .iter()
+        .map(|name| match stored_id(&snapshot, name) {
+            Err(StoreError::Damaged(_)) => Ok(None),
+            read => read,
+        })
+        .collect::<Result<_, StoreError>>()?;
+    // Nobody's id: no record follows from it.
+    let installation = ids.first().copied().flatten().unwrap_or(Uuid::nil());
+    let mut verdict = journal::verify(&snapshot, &LogKey::new(log_key), installation)?;
+    verdict.rows_hold &= ids.iter().all(Option::is_some);
+    snapshot.finish()?;
+    Ok(verdict)
 }
 
 /// A connection that can only read.
@@ -262,28 +285,37 @@ fn installation(
     mint: &dyn Mint,
 ) -> Result<Installation, OpenError> {
     let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let id = |name: &str| -> Result<(Uuid, bool), OpenError> {
-        let stored: Option<String> = step
-            .query_row("SELECT value FROM meta WHERE key = ?1", [name], |row| row.get(0))
-            .optional()?;
-        if let Some(text) = stored {
-            let id = text.parse().map_err(|_| OpenError::Damaged(format!("its {name}")))?;
-            return Ok((id, false));
+    let is_new = Head::read(&step)?.is_none();
+    let id = |name: &str| -> Result<Uuid, OpenError> {
+        match stored_id(&step, name)? {
+            Some(id) => return Ok(id),
+            // Another one would cover up that somebody took it away.
+            None if !is_new => return Err(OpenError::Damaged(format!("its {name} is gone"))),
+            None => {}
         }
         let mut bytes = [0; 16];
         mint.fill(&mut bytes).map_err(|error| OpenError::Unavailable(error.to_string()))?;
         let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
         step.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [name, &id.to_string()])?;
-        Ok((id, true))
+        Ok(id)
     };
-    let (installation, new) = id("installation")?;
-    let (tenant, _) = id("tenant")?;
-    let (subscription, _) = id("subscription")?;
-    if new {
+    let [installation, tenant, subscription] = IDS;
+    let (installation, tenant, subscription) = (id(installation)?, id(tenant)?, id(subscription)?);
+    if is_new {
         Chain::begin(installation).write_head(&step, key)?;
     }
     step.commit()?;
     Ok(Installation { id: installation, tenant, subscription })
+}
+
+/// What an installation and its tenant and subscription are known by.
+const IDS: [&str; 3] = ["installation", "tenant", "subscription"];
+
+fn stored_id(db: &Connection, name: &str) -> Result<Option<Uuid>, StoreError> {
+    let stored: Option<String> = db
+        .query_row("SELECT value FROM meta WHERE key = ?1", [name], |row| row.get(0))
+        .optional()?;
+    stored.map(|text| text.parse().map_err(|_| rows::damaged(format!("its {name}")))).transpose()
 }
 
 /// Believes nothing that the log does not explain: a row without its event opens no port.
@@ -296,13 +328,7 @@ fn look_over(
         Head::read(db)?.ok_or_else(|| OpenError::Damaged("no head of its log".to_owned()))?;
     head.check(db, key, installation)?;
     let (state, principals) = (load::everything(db, head.highest)?, load::principals(db)?);
-    let rows = if head.rows_version == ROWS_VERSION {
-        head.check_rows(key, &state, &principals)?
-    } else if journal::replay(db, key, installation)? == state {
-        Fingerprint::of(key, &state, &principals)
-    } else {
-        return Err(rows::damaged("rows stand that no event of the log explains").into());
-    };
+    let rows = head.check_rows(key, &state, &principals)?;
     let chain = Chain { seq: head.seq, hash: head.hash, highest: head.highest, rows };
     Ok((chain, Standing::of(state, load::released(db)?)))
 }

@@ -14,7 +14,7 @@ use hourgate_core::{
     role::{Person, PersonId},
     time::{BootTime, Deadline, Timestamp},
 };
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::Result;
@@ -314,6 +314,42 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
     };
     Ok((row.unsigned(from + 19)?, access))
 }
+
+/// Whether there are so many requests and accesses, and whether the columns that only help to find rows fit
+/// those that tell something: where they do not, a row is there that no answer shows.
+pub(super) fn hang_together(db: &Connection, requests: usize, accesses: usize) -> Result<bool> {
+    let count = |sql: &str| {
+        let count: i64 = db.query_row(sql, [], |row| row.get(0))?;
+        usize::try_from(count).map_err(damaged)
+    };
+    if (count("SELECT count(*) FROM request")?, count("SELECT count(*) FROM access")?)
+        != (requests, accesses)
+    {
+        return Ok(false);
+    }
+    for misfits in MISFITS {
+        if count(&format!("SELECT EXISTS ({misfits})"))? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Rows whose columns contradict one another. An id begins with a subscription, 36 characters, and `/`.
+const MISFITS: &[&str] = &[
+    "SELECT 1 FROM access \
+     WHERE settled <> (stage = 'ended' AND (opened IS NULL OR closed IS NOT NULL))",
+    "SELECT 1 FROM request r WHERE live <> EXISTS \
+     (SELECT 1 FROM access a WHERE a.request = r.n AND a.stage <> 'ended')",
+    "SELECT 1 FROM request r WHERE ended IS NOT CASE live \
+     WHEN 0 THEN (SELECT max(a.ended) FROM access a WHERE a.request = r.n) END",
+    "SELECT 1 FROM vm WHERE key <> lower(id) OR substr(key, 38) <> grp || '/' || name",
+    "SELECT 1 FROM vm_address WHERE vm NOT IN (SELECT key FROM vm)",
+    "SELECT 1 FROM policy WHERE key <> lower(id) \
+     OR substr(key, 38, length(grp) + length(location) + 2) <> grp || '/' || location || '/'",
+    "SELECT 1 FROM member WHERE vm <> lower(vm_id)",
+    "SELECT 1 FROM resource WHERE key <> lower(id)",
+];
 
 pub(super) fn principal(row: &Columns<'_>) -> Result<Principal> {
     Ok(Principal {

@@ -5,14 +5,14 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process};
 use hourgate_core::{command::Command, event::Note, id::RequestId, time::Clock};
 use hourgate_store::{
     Principal, Store, StoreError, TransactError,
-    sqlite::{Open, OpenError, OsMint, SqliteStore},
+    sqlite::{Open, OpenError, OsMint, SqliteStore, verify},
 };
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::fixture::{
-    Fixture, HandClock, Sqlite, act, agree, ask, minutes, open, origin, prepare, put_network,
-    put_nic, register, try_act,
+    Fixture, HandClock, LOG_KEY, Sqlite, act, agree, ask, minutes, open, origin, prepare,
+    put_network, put_nic, register, try_act,
 };
 
 /// A store with a little of everything, closed; five records and more in its log.
@@ -114,7 +114,8 @@ fn tamper(place: &Sqlite, sql: &str) {
         "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;
          DROP TRIGGER log_is_not_rewritten; DROP TRIGGER log_is_not_cut; DROP TRIGGER log_has_no_gap;
          DROP TRIGGER personal_is_not_rewritten; DROP TRIGGER access_stays_ended;
-         DROP TRIGGER access_stays_itself; DROP TRIGGER document_goes_on; DROP TRIGGER access_stays_until_settled;",
+         DROP TRIGGER access_stays_itself; DROP TRIGGER access_stays_until_settled;
+         DROP TRIGGER document_goes_on; DROP TRIGGER head_stays;",
     )
     .unwrap();
     db.execute_batch(sql).unwrap();
@@ -122,7 +123,7 @@ fn tamper(place: &Sqlite, sql: &str) {
 
 #[tokio::test]
 async fn a_changed_log_is_found_at_its_first_bad_record() {
-    let edits: [(&str, u64, &str); 9] = [
+    let edits: [(&str, u64, &str); 12] = [
         (
             "edited",
             4,
@@ -146,6 +147,13 @@ async fn a_changed_log_is_found_at_its_first_bad_record() {
         ),
         ("of another version", 6, "UPDATE log SET version = 2 WHERE seq = 6"),
         ("with its seal edited", 2, "UPDATE log SET seal = zeroblob(32) WHERE seq = 2"),
+        ("with a seal that is none", 2, "UPDATE log SET seal = x'00' WHERE seq = 2"),
+        ("without a head", 9, "DELETE FROM head"),
+        (
+            "with a record appended",
+            9,
+            "INSERT INTO log SELECT 9, version, body, hash, seal FROM log WHERE seq = 8",
+        ),
         ("with an edited head", 9, "UPDATE head SET seal = zeroblob(32)"),
         (
             "with an edited name",
@@ -161,6 +169,74 @@ async fn a_changed_log_is_found_at_its_first_bad_record() {
         tamper(&place, sql);
         let verdict = store.verify_log().await.unwrap();
         assert_eq!(verdict.first_bad, Some(first_bad), "a log {what}");
+        drop(store);
+        let verdict = verify(&place.path(), &LOG_KEY).unwrap();
+        assert_eq!(verdict.first_bad, Some(first_bad), "a log {what}, of a store that is closed");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_open_is_verified_all_the_same() {
+    let edits = [
+        ("all records gone", Some(1), "DELETE FROM log; DELETE FROM personal"),
+        ("another installation", Some(1), "UPDATE meta SET value = 'x' WHERE key = 'installation'"),
+        ("no installation", Some(1), "DELETE FROM meta WHERE key = 'installation'"),
+        ("no tenant", None, "DELETE FROM meta WHERE key = 'tenant'"),
+        ("a VM that is none", None, "UPDATE vm SET os = 'Plan 9'"),
+        ("a rule of nobody", None, "DELETE FROM member"),
+    ];
+    for (what, first_bad, sql) in edits {
+        let (place, clock) = written().await;
+        let whole = verify(&place.path(), &LOG_KEY).unwrap();
+        assert_eq!((whole.records, whole.first_bad, whole.rows_hold), (8, None, true));
+        tamper(&place, sql);
+        for _ in 0..2 {
+            let opened = open(&place.path(), &clock).map(|_| ());
+            assert!(matches!(opened, Err(OpenError::Damaged(_))), "{what}: {opened:?}");
+            let verdict = verify(&place.path(), &LOG_KEY).unwrap();
+            assert_eq!(verdict.first_bad, first_bad, "{what}");
+            assert!(first_bad.is_some() || !verdict.rows_hold, "{what}");
+        }
+    }
+    let (place, _) = written().await;
+    assert_eq!(verify(&place.path(), &[1; 32]).unwrap().first_bad, Some(1), "another key");
+}
+
+#[tokio::test]
+async fn what_is_over_is_compared_with_the_log_too() {
+    let over = "request IN (SELECT n FROM request WHERE live = 0)";
+    let edits = [
+        ("who asked", "UPDATE request SET name = 'mallory' WHERE live = 0".to_owned()),
+        ("who asks now", "UPDATE request SET name = 'mallory' WHERE live = 1".to_owned()),
+        ("why", "UPDATE request SET justification = NULL".to_owned()),
+        ("when", "UPDATE request SET created = created - 1 WHERE live = 0".to_owned()),
+        ("from where", format!("UPDATE access SET source = '203.0.113.9' WHERE {over}")),
+        ("when it ended", format!("UPDATE access SET ended = ended + 1 WHERE {over}")),
+        ("that it ended", "UPDATE request SET live = 0, ended = 5 WHERE live = 1".to_owned()),
+        ("one access", format!("DELETE FROM access WHERE port = 22 AND {over} AND position = 0")),
+        (
+            "all of it",
+            format!("DELETE FROM access WHERE {over}; DELETE FROM request WHERE live = 0"),
+        ),
+        (
+            "what never was",
+            "INSERT INTO request SELECT 99, 'zzzzzz', policy, policy_spelled, person, name, upn, \
+             created, justification, ticket, 0, 1 FROM request LIMIT 1"
+                .to_owned(),
+        ),
+        ("what it is called", "UPDATE resource SET id = id || 'x', key = key || 'x'".to_owned()),
+        ("what finds a VM", "UPDATE vm SET name = 'other'".to_owned()),
+        ("what finds a policy", "UPDATE policy SET grp = 'other'".to_owned()),
+    ];
+    for (what, sql) in edits {
+        let (place, clock) = written().await;
+        let store = place.open(&clock);
+        tamper(&place, &sql);
+        let verdict = store.verify_log().await.unwrap();
+        assert_eq!((verdict.first_bad, verdict.rows_hold), (None, false), "{what}");
+        drop(store);
+        let verdict = verify(&place.path(), &LOG_KEY).unwrap();
+        assert_eq!((verdict.first_bad, verdict.rows_hold), (None, false), "{what}, closed");
     }
 }
 
@@ -202,6 +278,10 @@ async fn rows_without_their_event_open_nothing() {
         ("an interface forgotten", "DELETE FROM document WHERE kind = 'networkInterfaces'"),
         ("a clock set back", "UPDATE head SET highest = highest - 1"),
         ("a secret replaced", "UPDATE principal SET secret_digest = zeroblob(32)"),
+        (
+            "a secret replaced, under another version of the seal",
+            "UPDATE head SET rows_version = 0; UPDATE principal SET secret_digest = zeroblob(32)",
+        ),
         (
             "a principal added",
             "INSERT INTO principal VALUES (zeroblob(16), zeroblob(16), 'mallory', zeroblob(32))",

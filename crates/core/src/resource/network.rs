@@ -30,12 +30,10 @@ pub const RESOURCES_MAX: usize = 100_000;
 pub struct Network {
     resources: BTreeMap<ResourceId, Arc<Resource>>,
     referrers: BTreeMap<Target, BTreeSet<ResourceId>>,
-    /// The interfaces' addresses. An address is unique in its network; those of no network share one space.
-    addresses: BTreeMap<Space, BTreeMap<IpAddr, ResourceId>>,
+    /// The interfaces' addresses. Azure has an address once in each network; here it is one interface's
+    /// altogether, as it is one VM's, because a guard tells machines apart by it.
+    addresses: BTreeMap<IpAddr, ResourceId>,
 }
-
-/// Where an address is unique: in a network, or among those of none.
-type Space = Option<ResourceId>;
 
 impl Network {
     /// Sets a resource.
@@ -44,8 +42,8 @@ impl Network {
         for target in resource.view.references() {
             self.referrers.entry(target).or_default().insert(resource.id.clone());
         }
-        for (space, address) in addresses(&resource) {
-            self.addresses.entry(space).or_default().insert(address, resource.id.clone());
+        for address in addresses(&resource) {
+            self.addresses.insert(address, resource.id.clone());
         }
         self.resources.insert(resource.id.clone(), resource);
     }
@@ -61,13 +59,8 @@ impl Network {
                 }
             }
         }
-        for (space, address) in addresses(&gone) {
-            if let Some(taken) = self.addresses.get_mut(&space) {
-                taken.remove(&address);
-                if taken.is_empty() {
-                    self.addresses.remove(&space);
-                }
-            }
+        for address in addresses(&gone) {
+            self.addresses.remove(&address);
         }
         Some(gone)
     }
@@ -143,20 +136,20 @@ impl Network {
         })
     }
 
-    /// The interface that has an address, in a network or among those of none.
-    pub fn owner(&self, space: Option<&ResourceId>, address: IpAddr) -> Option<&ResourceId> {
-        self.addresses.get(&space.cloned())?.get(&address)
+    /// The interface that has an address.
+    pub fn owner(&self, address: IpAddr) -> Option<&ResourceId> {
+        self.addresses.get(&address)
     }
 
     /// The addresses that interfaces have.
     pub fn interface_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.values().flat_map(|of_space| of_space.keys().copied())
+        self.addresses.keys().copied()
     }
 
     /// What the flows of an address meet: the groups, and what names in their rules stand for. None where no
     /// interface has it: then nothing is known of its network, and no group stands before it.
     pub fn around(&self, address: IpAddr) -> Option<(Layers<'_>, Surroundings)> {
-        let nic = self.addresses.values().find_map(|of_space| of_space.get(&address))?;
+        let nic = self.owner(address)?;
         let mut configurations = self.get(nic)?.network_interface()?.configurations.iter();
         let configuration = configurations.find(|its| its.address == address)?;
         self.layers(nic, &configuration.name)
@@ -211,9 +204,8 @@ impl Network {
     }
 }
 
-/// The addresses that a resource takes, and where.
-fn addresses(resource: &Resource) -> Vec<(Space, IpAddr)> {
+/// The addresses that a resource takes.
+fn addresses(resource: &Resource) -> Vec<IpAddr> {
     let configurations = resource.network_interface().map(|nic| nic.configurations.as_slice());
-    let space = |c: &IpConfiguration| c.subnet.as_ref().map(|subnet| subnet.network.clone());
-    configurations.unwrap_or_default().iter().map(|c| (space(c), c.address)).collect()
+    configurations.unwrap_or_default().iter().map(|c| c.address).collect()
 }

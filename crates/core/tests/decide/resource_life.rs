@@ -93,8 +93,7 @@ fn wrong(network: &Network) -> Vec<String> {
         }
         let View::NetworkInterface(nic) = &resource.view else { continue };
         for has in &nic.configurations {
-            let within = has.subnet.clone().map(|subnet| subnet.network);
-            if let Some(other) = addresses.insert((within, has.address), &resource.id) {
+            if let Some(other) = addresses.insert(has.address, &resource.id) {
                 wrong.push(format!("{} is {}'s and {other}'s", has.address, resource.id));
             }
             if has.public_address.as_ref().is_some_and(|public| !publics.insert(public.clone())) {

@@ -342,12 +342,24 @@ fn interfaces() {
 }
 
 #[test]
-fn two_networks_may_have_the_same_addresses() {
+fn two_networks_may_share_a_space_but_no_interfaces_an_address() {
     let mut scene = networked();
     scene.does(&put(vnet("w"), vnet_of(&["10.0.0.0/16"], &[("a", "10.0.0.0/24", None)])));
     scene.does(&put(nic("n"), one(at_address("10.0.0.4"))));
-    let there = configuration("ip", Some(subnet("w", "a")), at_address("10.0.0.4"));
-    scene.does(&put(nic("m"), nic_of(vec![there])));
+    let there = |wanted| nic_of(vec![configuration("ip", Some(subnet("w", "a")), wanted)]);
+    let taken = ResourceFault::AddressInUse {
+        configuration: Some(name("ip")),
+        address: ip("10.0.0.4"),
+        by: nic("n"),
+    };
+    // A guard could not tell the two machines apart.
+    assert_eq!(
+        scene.refuses(&put(nic("m"), there(at_address("10.0.0.4")))),
+        [fault(nic("m"), taken)]
+    );
+    scene.does(&put(nic("m"), there(any())));
+    let around = |address: &str| scene.state.network.owner(ip(address)).cloned();
+    assert_eq!([around("10.0.0.4"), around("10.0.0.5")], [Some(nic("n")), Some(nic("m"))]);
 }
 
 #[test]

@@ -32,11 +32,9 @@ CREATE TABLE document_reference (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX document_reference_to ON document_reference (target);
 
--- An address is one interface's in its network; those of no network share one space.
+-- An address is one interface's: guards tell machines apart by it.
 CREATE TABLE document_address (
-  space TEXT NOT NULL,
-  address TEXT NOT NULL,
-  document TEXT NOT NULL REFERENCES document (key),
-  PRIMARY KEY (space, address)
+  address TEXT PRIMARY KEY,
+  document TEXT NOT NULL REFERENCES document (key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX document_address_of ON document_address (document);

@@ -43,12 +43,10 @@ pub(super) fn put(db: &Connection, resource: &Resource) -> Result<()> {
     for target in resource.view.references() {
         insert.execute(params![own, target_key(&target)])?;
     }
-    let mut insert = db.prepare_cached(
-        "INSERT INTO document_address (space, address, document) VALUES (?1, ?2, ?3)",
-    )?;
+    let mut insert =
+        db.prepare_cached("INSERT INTO document_address (address, document) VALUES (?1, ?2)")?;
     for has in resource.network_interface().iter().flat_map(|nic| &nic.configurations) {
-        let space = has.subnet.as_ref().map(|subnet| key(&subnet.network)).unwrap_or_default();
-        insert.execute(params![space, has.address.to_string(), own])?;
+        insert.execute(params![has.address.to_string(), own])?;
     }
     Ok(())
 }

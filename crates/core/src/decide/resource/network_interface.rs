@@ -6,7 +6,7 @@ use super::{Setting, public_ip::unfit};
 use crate::{
     network::Family,
     resource::{
-        Kind, ResourceFault, ResourceId, Target, View,
+        Kind, ResourceFault, Target, View,
         fault::Part,
         network_interface::{
             ASGS_PER_CONFIGURATION_MAX, CONFIGURATIONS_MAX, IpConfiguration, IpConfigurationDraft,
@@ -115,8 +115,7 @@ fn addresses(
     faults: &mut Vec<ResourceFault>,
 ) -> Vec<IpAddr> {
     // Addresses that are asked for, or kept, are nobody else's of this interface.
-    let mut own: BTreeSet<(Option<ResourceId>, IpAddr)> = BTreeSet::new();
-    let space = |c: &IpConfigurationDraft| c.subnet.as_ref().map(|s| s.network.clone());
+    let mut own: BTreeSet<IpAddr> = BTreeSet::new();
     let settled: Vec<Option<IpAddr>> = sent
         .configurations
         .iter()
@@ -128,7 +127,7 @@ fn addresses(
                 }
                 Wanted::Dynamic(family) => kept(setting, configuration, family),
             }?;
-            if !own.insert((space(configuration), address)) {
+            if !own.insert(address) {
                 faults.push(ResourceFault::AddressInUse {
                     configuration: Some(configuration.name.clone()),
                     address,
@@ -152,16 +151,15 @@ fn addresses(
         // A subnet that does not exist is told already.
         let stored = setting.network.subnet(subnet)?;
         let free = stored.usable(family).find(|address| {
-            let other = setting.network.owner(Some(&subnet.network), *address);
-            other.is_none_or(|other| other == setting.id)
-                && !own.contains(&(Some(subnet.network.clone()), *address))
+            let other = setting.network.owner(*address);
+            other.is_none_or(|other| other == setting.id) && !own.contains(address)
         });
         let Some(address) = free else {
             let subnet = subnet.clone();
             faults.push(ResourceFault::SubnetFull { configuration: name, subnet, family });
             return None;
         };
-        own.insert((space(configuration), address));
+        own.insert(address);
         Some(address)
     });
     picked.collect()
@@ -178,8 +176,7 @@ fn stands(
     if unfit(address) {
         faults.push(ResourceFault::AddressUnfit { address });
     }
-    let network = sent.subnet.as_ref().map(|subnet| &subnet.network);
-    let other = setting.network.owner(network, address).filter(|by| *by != setting.id);
+    let other = setting.network.owner(address).filter(|by| *by != setting.id);
     if let Some(by) = other {
         let configuration = Some(configuration.clone());
         faults.push(ResourceFault::AddressInUse { configuration, address, by: by.clone() });

@@ -6,6 +6,10 @@ mod served;
 
 use std::{path::Path, process::Command};
 
+use hourgate_core::nsg::{
+    flow::{Carried, Flow, Transport},
+    word::Direction,
+};
 use hourgate_enforce::fake::FakeGuard;
 use hourgate_server::Options;
 use serde_json::Value;
@@ -105,5 +109,59 @@ async fn who_has_access_shows_what_is_over_and_not_seen_closed() {
     let served = serve(home.path(), Options::default()).await;
     let (path, guard) = (home.path().to_owned(), served.guards[0].clone());
     tokio::task::spawn_blocking(move || late(&path, &guard)).await.expect("it is shown");
+    served.stop().await;
+}
+
+/// A group is put before a machine, and a rule of it changed; each is on the guard soon after it is said.
+fn ruled(home: &Path, guard: &FakeGuard) {
+    done(home, &["add", "web-1", "10.0.0.4"]);
+    done(home, &["network", "nsg", "create", "-n", "web"]);
+    let rule = |access: &str| {
+        let rule = ["network", "nsg", "rule", "create", "--nsg-name", "web", "-n", "http"];
+        let rest = ["--priority", "300", "--destination-port-ranges", "80", "--protocol", "Tcp"];
+        done(home, &[&rule[..], &rest, &["--access", access]].concat());
+    };
+    rule("Allow");
+    let space = ["network", "vnet", "create", "-n", "v", "--address-prefixes", "10.0.0.0/16"];
+    let subnet = ["--subnet-name", "a", "--subnet-prefixes", "10.0.0.0/24"];
+    done(home, &[&space[..], &subnet].concat());
+    let nic = ["network", "nic", "create", "-n", "web-1", "--vnet-name", "v", "--subnet", "a"];
+    let behind = ["--private-ip-address", "10.0.0.4", "--network-security-group", "web"];
+    done(home, &[&nic[..], &behind].concat());
+    soon("the group stands", || passes(guard, 80) && !passes(guard, 81));
+    rule("Deny");
+    soon("the rule holds", || !passes(guard, 80));
+    let why = done(home, &["explain", "web-1", "-p", "80", "--from", "203.0.113.9", "-o", "table"]);
+    for needed in ["interface's web", "http", "drops", "does not come through", "priority 299"] {
+        assert!(why.contains(needed), "{needed}: {why}");
+    }
+    rule("Allow");
+    soon("it is allowed again", || passes(guard, 80));
+}
+
+/// Whether the guard's rules let a new connection from 203.0.113.9 to a port of 10.0.0.4 through.
+fn passes(guard: &FakeGuard, port: u16) -> bool {
+    let [from, to] = ["203.0.113.9", "10.0.0.4"].map(|text| text.parse().expect("an address"));
+    let carried = Carried::Ports { transport: Transport::Tcp, source: 50_000, destination: port };
+    let flow = Flow::new(from, to, carried).expect("a flow");
+    guard.screens().get(&to).is_none_or(|its| its.allows(Direction::Inbound, &flow, false))
+}
+
+/// Waits for what must be so long before the next look at everything, which comes every ten seconds.
+#[expect(clippy::disallowed_methods, reason = "the real server runs on the real clock")]
+fn soon(what: &str, so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !so() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "not soon: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_rule_is_on_the_guard_at_once_and_says_why() {
+    let home = tempfile::tempdir().expect("a directory");
+    let served = serve(home.path(), Options::default()).await;
+    let (path, guard) = (home.path().to_owned(), served.guards[0].clone());
+    tokio::task::spawn_blocking(move || ruled(&path, &guard)).await.expect("rules hold");
     served.stop().await;
 }

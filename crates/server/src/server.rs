@@ -94,7 +94,7 @@ impl<S: Store> Server<S> {
         };
         self.metrics.commits.inc();
         if !committed.events.is_empty() {
-            self.gate.wake(committed.state.vms.keys().cloned());
+            self.gate.wake_for(&committed.events);
             self.waiters.changed(&committed.events);
         }
         Ok(committed)

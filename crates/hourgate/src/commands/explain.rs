@@ -16,9 +16,10 @@ use serde_json::Value;
 
 use super::Session;
 use crate::{
+    clock,
     exit::Failure,
     input::network,
-    output::{Answer, Table},
+    output::{Answer, Table, human},
     resolve::Vms,
     view::not_understood,
 };
@@ -111,7 +112,10 @@ fn answer(value: Value, explained: &Explained, question: &Question, name: &str) 
     };
     if let Some(lock) = &explained.lock {
         let (says, because) = match &lock.open_until {
-            Some(until) => ("lets through", format!("an access until {}", until.0)),
+            Some(until) => (
+                "lets through",
+                format!("an access until {}", human::moment(until.0, &clock::local_now())),
+            ),
             None => ("drops", format!("no access from {}", question.from)),
         };
         row("lock", &format!("port {}", question.port), String::new(), says, because);
@@ -147,8 +151,8 @@ fn answer(value: Value, explained: &Explained, question: &Question, name: &str) 
     next.extend(explained.cures.iter().cloned());
     if explained.lock.as_ref().is_some_and(|lock| lock.open_until.is_none()) {
         next.push(format!(
-            "Ask for access: hourgate request {} -p {} --source {}",
-            question.vm, question.port, question.from
+            "Ask for access: hourgate request {name} -g {} -p {} --source {}",
+            question.vm.group, question.port, question.from
         ));
     }
     Answer::new(value, table).then(next)

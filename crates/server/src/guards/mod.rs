@@ -155,7 +155,8 @@ impl Gate {
         self.inner.reconciler.wake(vms);
     }
 
-    /// Says that something about the VMs of these events may have changed. Never waits.
+    /// Says that something about what these events speak of may have changed: their VMs, or where the
+    /// network changed whatever stands in it. Never waits.
     pub fn wake_for(&self, events: &[Event]) {
         if facts::change_the_network(events) {
             self.wake_all();

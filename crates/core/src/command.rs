@@ -11,7 +11,7 @@ use crate::{
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
     resource::{
-        Network, ResourceDraft, ResourceId, ViewDraft,
+        Kind, Network, ResourceDraft, ResourceId, ViewDraft,
         network_interface::Wanted,
         virtual_machine::{Joined, VirtualMachineDraft},
     },
@@ -273,7 +273,13 @@ impl Command {
                     .extend(network.machine_of(&draft.id).and_then(|vm| vm.id.virtual_machine()));
                 needs.addresses.extend(addresses(&draft.view, network));
             }
-            Command::DeleteResource { id, .. } => needs.vms.extend(id.virtual_machine()),
+            Command::DeleteResource { id, .. } => {
+                needs.vms.extend(id.virtual_machine());
+                if id.kind == Kind::ResourceGroups {
+                    let machines = network.of_kind(Kind::VirtualMachines, Some(&id.name));
+                    needs.vms.extend(machines.filter_map(|machine| machine.id.virtual_machine()));
+                }
+            }
             Command::AcceptClock => {}
             Command::Tick => needs.due = true,
         }
@@ -302,6 +308,7 @@ fn addresses(view: &ViewDraft, network: &Network) -> Vec<IpAddr> {
         ViewDraft::VirtualNetwork(_)
         | ViewDraft::SecurityGroup(_)
         | ViewDraft::ApplicationSecurityGroup
+        | ViewDraft::ResourceGroup
         | ViewDraft::PublicIpAddress(_) => Vec::new(),
     }
 }

@@ -210,6 +210,13 @@ const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
             // Nothing refers to a machine.
             "Microsoft.Compute/virtualMachines/write",
         ],
+        NetworkThing::Of(Kind::ResourceGroups) => [
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/write",
+            "Microsoft.Resources/subscriptions/resourceGroups/delete",
+            // Nothing refers to a group.
+            "Microsoft.Resources/subscriptions/resourceGroups/write",
+        ],
         NetworkThing::Subnet => [
             "Microsoft.Network/virtualNetworks/subnets/read",
             "Microsoft.Network/virtualNetworks/subnets/write",

@@ -10,6 +10,7 @@ mod profile;
 mod resolve;
 mod view;
 
+mod agree;
 mod input;
 mod output;
 mod progress;

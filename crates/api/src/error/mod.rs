@@ -105,6 +105,8 @@ pub enum Code {
     InvalidResourceName,
     /// 400: two parts of one name.
     DuplicateResourceName,
+    /// 409: a group stays where it is.
+    InvalidResourceGroupLocation,
     /// 400: what it refers to does not exist.
     InvalidResourceReference,
     /// 400: a prefix with host bits, or of a length that cannot be.

@@ -206,6 +206,13 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
                 "Network interface {interface} is a second primary one of {id}; a virtual machine has one."
             ),
         ),
+        ResourceFault::GroupElsewhere { sent, location } => (
+            Code::InvalidResourceGroupLocation,
+            format!(
+                "Invalid resource group location '{sent}'. The Resource group already exists in location \
+                 '{location}'."
+            ),
+        ),
         ResourceFault::AddressesDisagree { sent, interfaces } => (
             Code::InvalidParameter,
             format!(
@@ -270,6 +277,8 @@ fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
         }
         // Nothing refers to a machine.
         Kind::VirtualMachines => (Code::InvalidResourceReference, "Virtual machine"),
+        // Nor to a group: what is in it goes with it.
+        Kind::ResourceGroups => (Code::InvalidResourceReference, "Resource group"),
     };
     let message = format!(
         "{noun} {target} cannot be deleted because it is in use by the following resources: {users}. {cure}"

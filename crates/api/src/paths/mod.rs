@@ -154,6 +154,8 @@ impl Route {
             | Route::Vm(_)
             | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
+            // `az group exists` asks with HEAD.
+            Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
                 &["POST"]
             }
@@ -172,7 +174,6 @@ impl Route {
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
-            | Route::Group(..)
             | Route::Tenants
             | Route::MetadataEndpoints
             | Route::Discovery(_)

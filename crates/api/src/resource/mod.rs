@@ -40,6 +40,9 @@ impl Serialize for Shown {
 /// What was kept of it cannot be read: a mistake of ours, or a damaged store.
 pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
     let document = Document::read(&resource.document)?;
+    if resource.view == View::ResourceGroup {
+        return Ok(resource_group(resource, &document));
+    }
     let mut properties = Fields::default();
     properties.text("provisioningState", SUCCEEDED);
     let guid = match resource.id.kind {
@@ -48,7 +51,8 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
         | Kind::NetworkSecurityGroups
         | Kind::ApplicationSecurityGroups
         | Kind::PublicIpAddresses
-        | Kind::NetworkInterfaces => "resourceGuid",
+        | Kind::NetworkInterfaces
+        | Kind::ResourceGroups => "resourceGuid",
     };
     properties.text(guid, &resource.instance.to_string());
     match &resource.view {
@@ -58,7 +62,7 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
         View::SecurityGroup(view) => {
             security_group::fields(&mut properties, network, resource, view, &document);
         }
-        View::ApplicationSecurityGroup => {}
+        View::ApplicationSecurityGroup | View::ResourceGroup => {}
         View::PublicIpAddress(view) => {
             public_ip::fields(&mut properties, network, resource, view);
         }
@@ -77,13 +81,33 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
     fields.text("type", resource.id.kind.type_name());
     fields.text("location", resource.location.as_str());
     if !resource.tags.is_empty() {
-        let tags = resource.tags.iter();
-        let tags = tags.map(|(name, value)| (name.clone(), Json::Text(value.clone()))).collect();
-        fields.push("tags", Json::Object(tags));
+        fields.push("tags", tags(resource));
     }
     fields.push("properties", properties.object());
     fields.rest(&document.top);
     Ok(Shown(fields.object()))
+}
+
+/// A group: Azure's has neither ETag nor id of its making.
+fn resource_group(group: &Resource, document: &Document) -> Shown {
+    let mut properties = Fields::default();
+    properties.text("provisioningState", SUCCEEDED);
+    let mut fields = Fields::default();
+    fields.text("id", &group.id.to_string());
+    fields.text("name", group.id.name.as_str());
+    fields.text("type", group.id.kind.type_name());
+    fields.text("location", group.location.as_str());
+    if !group.tags.is_empty() {
+        fields.push("tags", tags(group));
+    }
+    fields.push("properties", properties.object());
+    fields.rest(&document.top);
+    Shown(fields.object())
+}
+
+fn tags(resource: &Resource) -> Json {
+    let tags = resource.tags.iter();
+    Json::Object(tags.map(|(name, value)| (name.clone(), Json::Text(value.clone()))).collect())
 }
 
 /// A machine as an answer, with how it is.

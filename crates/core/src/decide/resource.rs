@@ -2,6 +2,7 @@
 
 mod network_interface;
 mod public_ip;
+mod resource_group;
 mod security_group;
 mod virtual_machine;
 mod virtual_network;
@@ -39,6 +40,7 @@ pub(super) fn put(
         ViewDraft::VirtualNetwork(sent) => virtual_network::view(&setting, sent, &mut faults),
         ViewDraft::SecurityGroup(sent) => security_group::view(&setting, sent, &mut faults),
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
+        ViewDraft::ResourceGroup => resource_group::view(&setting, &draft.location, &mut faults),
         ViewDraft::PublicIpAddress(sent) => public_ip::view(&setting, sent, &mut faults),
         ViewDraft::NetworkInterface(sent) => network_interface::view(&setting, sent, &mut faults),
         ViewDraft::VirtualMachine(sent) => {
@@ -62,6 +64,9 @@ pub(super) fn delete(
     let network = &*state.network;
     let resource = network.get(id);
     check(only_if, resource.map(|resource| resource.version))?;
+    if id.kind == Kind::ResourceGroups {
+        return resource_group::remove(state, id);
+    }
     // A machine may still be known by its addresses alone.
     let machine = id.virtual_machine();
     if let Some(machine) = machine.filter(|id| resource.is_some() || state.vms.contains_key(id)) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ResourceId, SubnetId, Target};
 use crate::{
-    id::Name,
+    id::{Location, Name},
     network::Family,
     nsg::fault::{GroupFault, RuleFault},
 };
@@ -249,6 +249,13 @@ pub enum ResourceFault {
         sent: Vec<IpAddr>,
         /// What the interfaces have.
         interfaces: Vec<IpAddr>,
+    },
+    /// A resource group is somewhere else already, and stays there.
+    GroupElsewhere {
+        /// Where it was sent to be.
+        sent: Location,
+        /// Where it is.
+        location: Location,
     },
     /// A public address is another configuration's.
     PublicAddressInUse {

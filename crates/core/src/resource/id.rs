@@ -24,17 +24,20 @@ pub enum Kind {
     NetworkInterfaces,
     /// A machine.
     VirtualMachines,
+    /// What resources are put into: the only kind that lies in nothing but its subscription.
+    ResourceGroups,
 }
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 7] = [
         Kind::VirtualNetworks,
         Kind::NetworkSecurityGroups,
         Kind::ApplicationSecurityGroups,
         Kind::PublicIpAddresses,
         Kind::NetworkInterfaces,
         Kind::VirtualMachines,
+        Kind::ResourceGroups,
     ];
 
     /// Its segment of a path, as Azure writes it.
@@ -46,6 +49,7 @@ impl Kind {
             Kind::PublicIpAddresses => "publicIPAddresses",
             Kind::NetworkInterfaces => "networkInterfaces",
             Kind::VirtualMachines => "virtualMachines",
+            Kind::ResourceGroups => "resourceGroups",
         }
     }
 
@@ -58,6 +62,7 @@ impl Kind {
             Kind::PublicIpAddresses => "Microsoft.Network/publicIPAddresses",
             Kind::NetworkInterfaces => "Microsoft.Network/networkInterfaces",
             Kind::VirtualMachines => "Microsoft.Compute/virtualMachines",
+            Kind::ResourceGroups => "Microsoft.Resources/resourceGroups",
         }
     }
 
@@ -70,13 +75,15 @@ impl Kind {
             | Kind::PublicIpAddresses
             | Kind::NetworkInterfaces => "Microsoft.Network",
             Kind::VirtualMachines => "Microsoft.Compute",
+            Kind::ResourceGroups => "Microsoft.Resources",
         }
     }
 
-    /// The kind of that segment behind that provider, compared without case.
+    /// The kind of that segment behind that provider, compared without case. Resource groups stand behind none.
     pub fn of(provider: &str, segment: &str) -> Option<Kind> {
         let same = |kind: &Kind| {
-            kind.provider().eq_ignore_ascii_case(provider)
+            *kind != Kind::ResourceGroups
+                && kind.provider().eq_ignore_ascii_case(provider)
                 && kind.as_str().eq_ignore_ascii_case(segment)
         };
         Kind::ALL.into_iter().find(same)
@@ -89,7 +96,7 @@ impl Kind {
 pub struct ResourceId {
     /// Its subscription.
     pub subscription: SubscriptionId,
-    /// Its resource group.
+    /// Its resource group; a group's is itself.
     pub group: Name,
     /// What it is.
     pub kind: Kind,
@@ -139,11 +146,16 @@ impl fmt::Display for Target {
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ResourceId { subscription, group, kind, name } = self;
-        write!(
-            f,
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/{}/{name}",
-            kind.type_name()
-        )
+        match kind {
+            Kind::ResourceGroups => {
+                write!(f, "/subscriptions/{subscription}/resourceGroups/{name}")
+            }
+            kind => write!(
+                f,
+                "/subscriptions/{subscription}/resourceGroups/{group}/providers/{}/{name}",
+                kind.type_name()
+            ),
+        }
     }
 }
 
@@ -157,6 +169,11 @@ impl FromStr for ResourceId {
     type Err = NotAResourceId;
 
     fn from_str(text: &str) -> Result<ResourceId, NotAResourceId> {
+        if let Ok([subscription, group]) =
+            wildcards(text, ["subscriptions", "*", "resourceGroups", "*"].into_iter())
+        {
+            return id(subscription, group, Some(Kind::ResourceGroups), group);
+        }
         let segments = ["subscriptions", "*", "resourceGroups", "*", "providers", "*", "*", "*"];
         let [subscription, group, provider, kind, name] = wildcards(text, segments.into_iter())?;
         id(subscription, group, Kind::of(provider, kind), name)
@@ -229,6 +246,13 @@ impl From<&AsgId> for ResourceId {
     fn from(id: &AsgId) -> ResourceId {
         let (subscription, group, name) = id.parts();
         ResourceId { subscription, group, kind: Kind::ApplicationSecurityGroups, name }
+    }
+}
+
+impl ResourceId {
+    /// The id of a resource group.
+    pub fn of_group(subscription: SubscriptionId, group: Name) -> ResourceId {
+        ResourceId { subscription, kind: Kind::ResourceGroups, name: group.clone(), group }
     }
 }
 

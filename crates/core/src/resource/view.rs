@@ -68,6 +68,8 @@ pub enum View {
     NetworkInterface(NetworkInterface),
     /// A machine.
     VirtualMachine(VirtualMachine),
+    /// A group; what is in it, the ids of resources say.
+    ResourceGroup,
 }
 
 /// A resource as it was sent.
@@ -101,6 +103,8 @@ pub enum ViewDraft {
     NetworkInterface(NetworkInterfaceDraft),
     /// A machine.
     VirtualMachine(VirtualMachineDraft),
+    /// A group.
+    ResourceGroup,
 }
 
 impl View {
@@ -110,6 +114,7 @@ impl View {
             View::VirtualNetwork(_) => Kind::VirtualNetworks,
             View::SecurityGroup(_) => Kind::NetworkSecurityGroups,
             View::ApplicationSecurityGroup => Kind::ApplicationSecurityGroups,
+            View::ResourceGroup => Kind::ResourceGroups,
             View::PublicIpAddress(_) => Kind::PublicIpAddresses,
             View::NetworkInterface(_) => Kind::NetworkInterfaces,
             View::VirtualMachine(_) => Kind::VirtualMachines,
@@ -129,7 +134,9 @@ impl View {
                 groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
             }
             View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
-            View::ApplicationSecurityGroup | View::PublicIpAddress(_) => Vec::new(),
+            View::ApplicationSecurityGroup | View::PublicIpAddress(_) | View::ResourceGroup => {
+                Vec::new()
+            }
             View::NetworkInterface(nic) => nic.draft().references(),
             View::VirtualMachine(machine) => machine.draft().references(),
         }
@@ -152,7 +159,9 @@ impl ViewDraft {
                 .filter(|id: &ResourceId| id.kind == Kind::ApplicationSecurityGroups)
                 .map(Target::Resource)
                 .collect(),
-            ViewDraft::ApplicationSecurityGroup | ViewDraft::PublicIpAddress(_) => Vec::new(),
+            ViewDraft::ApplicationSecurityGroup
+            | ViewDraft::PublicIpAddress(_)
+            | ViewDraft::ResourceGroup => Vec::new(),
             ViewDraft::NetworkInterface(nic) => nic.references(),
             ViewDraft::VirtualMachine(machine) => machine.references(),
         }
@@ -185,6 +194,7 @@ impl Resource {
                 ViewDraft::SecurityGroup(group.rules().iter().map(SecurityRule::draft).collect())
             }
             View::ApplicationSecurityGroup => ViewDraft::ApplicationSecurityGroup,
+            View::ResourceGroup => ViewDraft::ResourceGroup,
             View::PublicIpAddress(public) => ViewDraft::PublicIpAddress(public.clone()),
             View::NetworkInterface(nic) => ViewDraft::NetworkInterface(nic.draft()),
             View::VirtualMachine(machine) => ViewDraft::VirtualMachine(machine.draft()),
@@ -204,6 +214,7 @@ impl Resource {
             View::VirtualNetwork(network) => Some(network),
             View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
+            | View::ResourceGroup
             | View::PublicIpAddress(_)
             | View::NetworkInterface(_)
             | View::VirtualMachine(_) => None,
@@ -216,6 +227,7 @@ impl Resource {
             View::SecurityGroup(group) => Some(group),
             View::VirtualNetwork(_)
             | View::ApplicationSecurityGroup
+            | View::ResourceGroup
             | View::PublicIpAddress(_)
             | View::NetworkInterface(_)
             | View::VirtualMachine(_) => None,
@@ -229,6 +241,7 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
+            | View::ResourceGroup
             | View::NetworkInterface(_)
             | View::VirtualMachine(_) => None,
         }
@@ -241,6 +254,7 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
+            | View::ResourceGroup
             | View::PublicIpAddress(_)
             | View::VirtualMachine(_) => None,
         }
@@ -253,6 +267,7 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
+            | View::ResourceGroup
             | View::PublicIpAddress(_)
             | View::NetworkInterface(_) => None,
         }

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, completion, config, configure, demo, explain, guard, log, network, policy,
-        serve, status, vm,
+        access, admin, completion, config, configure, demo, explain, group, guard, log, network,
+        policy, serve, status, vm,
     },
     input,
     output::{Format, query},
@@ -94,6 +94,8 @@ Examples:
 
     #[command(subcommand)]
     Vm(vm::Vm),
+    #[command(subcommand)]
+    Group(group::Group),
     #[command(subcommand)]
     Network(network::Network),
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! `hourgate guard`: the guard itself, and what is done to a machine that has or had one.
 
-use std::{collections::BTreeSet, io::IsTerminal, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use hourgate_core::network::{Family, Lock};
@@ -9,10 +9,11 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::{
+    agree::{self, Question},
     cli::Global,
     exit::{Exit, Failure},
     input::network,
-    output::{Answer, Output, Table, say},
+    output::{Answer, Output, Table},
     profile,
 };
 
@@ -169,22 +170,8 @@ fn ask(would_open: &BTreeSet<Lock>) -> Result<(), Failure> {
     if would_open.len() > LISTED_MAX {
         lines.push(format!("and {} more", would_open.len() - LISTED_MAX));
     }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("This opens ports, and nobody is there to be asked.")
-            .because(lines)
-            .advise("If you mean it, add --yes."));
-    }
-    say("This opens, from everywhere:");
-    for line in lines {
-        say(&format!("  {line}"));
-    }
-    say("Type yes to go on:");
-    let mut word = String::new();
-    let read = std::io::stdin().read_line(&mut word);
-    match read {
-        Ok(_) if word.trim() == "yes" => Ok(()),
-        Ok(_) | Err(_) => Err(Failure::new(Exit::Refused, "Nothing was taken away.")),
-    }
+    let (what, otherwise) = ("This opens ports, from everywhere", "Nothing was taken away.");
+    agree::ask(Question { what, lines, otherwise })
 }
 
 fn state_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {

@@ -23,6 +23,8 @@ pub(crate) mod explain;
 
 pub(crate) mod vm;
 
+pub(crate) mod group;
+
 pub(crate) mod network;
 
 pub(crate) mod whoami;
@@ -84,6 +86,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Explain(args) => online(global, async |s| explain::run(&s, args).await),
         Command::Whoami => online(global, async |s| whoami::run(&s).await),
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
+        Command::Group(args) => online(global, async |s| group::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),
         Command::Log(args) => log::run(global, args),
         Command::Configure(args) => configure::run(global, &args),

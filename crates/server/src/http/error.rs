@@ -71,6 +71,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::Blocked
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
+        | Code::InvalidResourceGroupLocation
         | Code::AddressInUse
         | Code::ConfirmationPending
         | Code::NothingToConfirm

@@ -5,6 +5,7 @@ mod dispatch;
 mod error;
 mod exchange;
 mod figures;
+mod groups;
 mod jit;
 mod listen;
 mod network;

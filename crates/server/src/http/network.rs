@@ -205,7 +205,7 @@ pub(super) fn operation_result<S: Store>(asked: &Asked<'_, S>) -> Answer {
 }
 
 /// 201 with an operation to ask about where it is new, as Azure answers; 200 where it was known.
-fn put<S: Store>(
+pub(super) fn put<S: Store>(
     asked: &Asked<'_, S>,
     resource: &Resource,
     shown: &Shown,
@@ -223,7 +223,7 @@ fn put<S: Store>(
 }
 
 /// 202 with an operation to ask about where it was there, 204 where not.
-fn deleted<S: Store>(asked: &Asked<'_, S>, known: bool) -> Result<Answer, ArmError> {
+pub(super) fn deleted<S: Store>(asked: &Asked<'_, S>, known: bool) -> Result<Answer, ArmError> {
     if !known {
         return Ok(asked.exchange.empty(StatusCode::NO_CONTENT));
     }

@@ -1,10 +1,10 @@
-//! Azure's other routes: machines, groups, subscriptions, tenants.
+//! Azure's other routes: machines, subscriptions, tenants.
 
 use hourgate_api::{
     body,
     error::{ArmError, Positions},
     list::List,
-    subscription::{ResourceGroup, Subscription, Tenant},
+    subscription::{Subscription, Tenant},
     vm::VmResource,
 };
 use hourgate_core::{
@@ -59,28 +59,6 @@ pub(super) async fn vm<S: Store>(asked: &Asked<'_, S>, id: &VmId) -> Result<Answ
             Ok(asked.exchange.json(StatusCode::OK, &VmResource::from(&vm)))
         }
     }
-}
-
-pub(super) async fn groups<S: Store>(
-    asked: &Asked<'_, S>,
-    only: Option<&Name>,
-) -> Result<Answer, ArmError> {
-    let (caller, call) = (&asked.caller, asked.call());
-    let groups = operations::groups(caller, asked.server, &call, only.cloned())
-        .await
-        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let subscription = asked.server.installation.subscription;
-    let mut groups: Vec<ResourceGroup> = groups
-        .iter()
-        .map(|(name, location)| ResourceGroup::new(subscription, name, location))
-        .collect();
-    Ok(match (only, groups.pop()) {
-        (Some(_), Some(group)) => asked.exchange.json(StatusCode::OK, &group),
-        (_, last) => {
-            groups.extend(last);
-            asked.exchange.json(StatusCode::OK, &List::whole(groups))
-        }
-    })
 }
 
 /// The subscriptions that the caller sees: an installation has one.

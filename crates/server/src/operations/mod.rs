@@ -2,6 +2,7 @@
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
 mod explain;
+mod group;
 mod policy;
 mod request;
 mod resource;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     explain::explain,
+    group::{Group, groups, tag_group},
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
@@ -31,7 +33,7 @@ pub(crate) use self::{
         put_resource, tag_resource, thing,
     },
     see::{PolicySeen, RequestsSeen, observed, request_tag},
-    vm::{get_vm, groups, list_vms, register_vm, unregister_vm},
+    vm::{get_vm, list_vms, register_vm, unregister_vm},
     waiting::Waiters,
 };
 use crate::{

@@ -1,11 +1,9 @@
-//! Machines: made known, shown, forgotten; and the resource groups that they make.
-
-use std::collections::BTreeMap;
+//! Machines: made known, shown, forgotten.
 
 use hourgate_api::body::VmParts;
 use hourgate_core::{
     command::Command,
-    id::{Location, Name, VmId},
+    id::{Name, VmId},
     policy::Vm,
     refusal::Refusal,
     role::{Action, Caller},
@@ -91,32 +89,6 @@ pub(crate) async fn unregister_vm<S: Store>(
         // Its last VM may be the one that is gone already.
         Err(Problem::NoGroup(_)) => Ok(false),
         Err(other) => Err(other),
-    }
-}
-
-/// The resource groups: those that a VM or a resource of the network is in, with the location of its first.
-pub(crate) async fn groups<S: Store>(
-    caller: &Caller,
-    server: &Server<S>,
-    call: &Call,
-    only: Option<Name>,
-) -> Result<BTreeMap<Name, Location>, Problem> {
-    permit(caller, server, call, Action::VmRead, only.as_ref()).await?;
-    let vms = server.store.vms(VmFilter { group: only.clone(), name: None }).await?;
-    let mut groups = BTreeMap::new();
-    for vm in vms {
-        groups.entry(vm.id.group).or_insert(vm.location);
-    }
-    let network = super::resource::network(server).await?;
-    for resource in network.all() {
-        let id = &resource.id;
-        if only.as_ref().is_none_or(|only| id.group == *only) && !groups.contains_key(&id.group) {
-            groups.insert(id.group.clone(), resource.location.clone());
-        }
-    }
-    match only.filter(|_| groups.is_empty()) {
-        Some(group) => Err(Problem::NoGroup(group)),
-        None => Ok(groups),
     }
 }
 

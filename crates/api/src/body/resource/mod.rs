@@ -59,6 +59,7 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
                 .map(ViewDraft::SecurityGroup)
         }
         Kind::ApplicationSecurityGroups => Some(ViewDraft::ApplicationSecurityGroup),
+        Kind::ResourceGroups => Some(ViewDraft::ResourceGroup),
         Kind::PublicIpAddresses => {
             public_ip::read(&mut properties, problems).map(ViewDraft::PublicIpAddress)
         }
@@ -210,6 +211,7 @@ impl PartChange {
                 ViewDraft::VirtualNetwork(_)
                 | ViewDraft::SecurityGroup(_)
                 | ViewDraft::ApplicationSecurityGroup
+                | ViewDraft::ResourceGroup
                 | ViewDraft::PublicIpAddress(_)
                 | ViewDraft::NetworkInterface(_)
                 | ViewDraft::VirtualMachine(_),

@@ -146,6 +146,7 @@ fn table(kind: Kind, found: &[Value]) -> Table {
         Kind::ApplicationSecurityGroups => "STATE",
         Kind::PublicIpAddresses => "ADDRESS",
         Kind::NetworkInterfaces | Kind::VirtualMachines => "ADDRESSES",
+        Kind::ResourceGroups => "STATE",
     };
     let mut table = Table::new(["NAME", "GROUP", "LOCATION", about]);
     for value in found {
@@ -168,7 +169,9 @@ fn summary(kind: Kind, value: &Value) -> String {
             let rules = value.pointer("/properties/securityRules").and_then(Value::as_array);
             rules.map_or(0, Vec::len).to_string()
         }
-        Kind::ApplicationSecurityGroups => text(value, "/properties/provisioningState"),
+        Kind::ApplicationSecurityGroups | Kind::ResourceGroups => {
+            text(value, "/properties/provisioningState")
+        }
         Kind::PublicIpAddresses => text(value, "/properties/ipAddress"),
         Kind::NetworkInterfaces => {
             let all = value.pointer("/properties/ipConfigurations").and_then(Value::as_array);

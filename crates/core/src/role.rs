@@ -114,15 +114,9 @@ pub enum Action {
     Initiate,
     /// End an access, one's own or another's.
     Close,
-    /// See VMs.
-    VmRead,
-    /// Register a VM, or have a policy cover it.
-    VmWrite,
-    /// Unregister a VM.
-    VmDelete,
     /// See guards and what they report.
     GuardRead,
-    /// Do something to a resource of the network, or to a part of it.
+    /// Do something to a resource, or to a part of it. To set a VM is also to have a policy cover it.
     Network(NetworkThing, Verb),
 }
 
@@ -151,6 +145,13 @@ pub enum Verb {
 }
 
 impl Action {
+    /// See VMs.
+    pub const VM_READ: Action =
+        Action::Network(NetworkThing::Of(Kind::VirtualMachines), Verb::Read);
+    /// Set a VM, or have a policy cover it.
+    pub const VM_WRITE: Action =
+        Action::Network(NetworkThing::Of(Kind::VirtualMachines), Verb::Write);
+
     /// Azure's name of the action, or ours in its style.
     pub fn name(self) -> &'static str {
         match self {
@@ -161,9 +162,6 @@ impl Action {
                 "Microsoft.Security/locations/jitNetworkAccessPolicies/initiate/action"
             }
             Action::Close => "Hourgate.Access/requests/close/action",
-            Action::VmRead => "Microsoft.Compute/virtualMachines/read",
-            Action::VmWrite => "Microsoft.Compute/virtualMachines/write",
-            Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
             Action::GuardRead => "Hourgate.Access/guards/read",
             Action::Network(thing, verb) => network_action(thing, verb),
         }

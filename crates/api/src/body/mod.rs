@@ -6,13 +6,11 @@ mod object;
 mod policy;
 mod resource;
 mod value;
-mod vm;
 
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
 pub(crate) use resource::{Document, Part};
 pub use resource::{PartChange, resource, resource_tags};
-pub use vm::{VmParts, vm};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.
 pub const BODY_BYTES_MAX: usize = 4 << 20;

@@ -92,6 +92,7 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
 fn resource_group(group: &Resource, document: &Document) -> Shown {
     let mut properties = Fields::default();
     properties.text("provisioningState", SUCCEEDED);
+    properties.rest(&document.properties);
     let mut fields = Fields::default();
     fields.text("id", &group.id.to_string());
     fields.text("name", group.id.name.as_str());

@@ -52,29 +52,17 @@ pub(super) fn fields(
 }
 
 /// Its disks as they were sent, with what its system is, which Azure's clients read there.
-fn disks(view: &VirtualMachine, kept: Vec<(String, Json)>) -> Option<Json> {
-    let of_disk = kept.iter().find_map(|(name, value)| match value {
-        Json::Object(disk) if name.eq_ignore_ascii_case("osDisk") => Some(disk.clone()),
-        Json::Object(_)
-        | Json::Null
-        | Json::Flag(_)
-        | Json::Number(_)
-        | Json::Text(_)
-        | Json::List(_) => None,
-    });
-    let mut disk = Fields::default();
-    if let Some(os) = os_text(view.os) {
-        disk.text("osType", os);
+fn disks(view: &VirtualMachine, mut kept: Vec<(String, Json)>) -> Option<Json> {
+    let system = os_text(view.os).map(|os| ("osType".to_owned(), Json::Text(os.to_owned())));
+    let disk = kept.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("osDisk"));
+    match (disk, system) {
+        (Some((_, Json::Object(disk))), Some(system)) => disk.insert(0, system),
+        (None, Some(system)) => {
+            kept.insert(0, ("osDisk".to_owned(), Json::Object(vec![system])));
+        }
+        (Some(_), _) | (None, None) => {}
     }
-    disk.rest(&of_disk.unwrap_or_default());
-    let disk = disk.object();
-    if kept.is_empty() && disk == Json::Object(Vec::new()) {
-        return None;
-    }
-    let mut profile = Fields::default();
-    profile.push("osDisk", disk);
-    profile.rest(&kept);
-    Some(profile.object())
+    (!kept.is_empty()).then_some(Json::Object(kept))
 }
 
 fn os_text(os: Os) -> Option<&'static str> {

@@ -7,7 +7,6 @@ mod policy;
 mod request;
 mod resource;
 mod see;
-mod vm;
 mod waiting;
 
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +32,6 @@ pub(crate) use self::{
         put_resource, tag_resource, thing,
     },
     see::{PolicySeen, RequestsSeen, observed, request_tag},
-    vm::{get_vm, list_vms, register_vm, unregister_vm},
     waiting::Waiters,
 };
 use crate::{

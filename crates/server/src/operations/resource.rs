@@ -1,16 +1,19 @@
-//! Resources of the network: set, tagged, removed, shown; and their parts, each a change of its resource.
+//! Resources, of the network and machines: set, tagged, removed, shown; and their parts, each a change of its resource.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hourgate_api::{body::PartChange, paths::Parts};
 use hourgate_core::{
     command::{Command, Needs, Precondition},
     id::Name,
     refusal::{Refusal, Refusals},
-    resource::{Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target},
+    resource::{
+        Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
+        virtual_machine::Joined,
+    },
     role::{Action, Caller, NetworkThing, Scope, Verb, may},
 };
-use hourgate_store::{Store, StoreError, VmFilter};
+use hourgate_store::{Store, StoreError};
 
 use super::{Call, Problem, denied, permit};
 use crate::{
@@ -31,11 +34,7 @@ pub(super) async fn is_group<S: Store>(
     server: &Server<S>,
     group: &Name,
 ) -> Result<bool, StoreError> {
-    if network(server).await?.all().any(|resource| resource.id.group == *group) {
-        return Ok(true);
-    }
-    let which = VmFilter { group: Some(group.clone()), name: None };
-    Ok(!server.store.vms(which).await?.is_empty())
+    Ok(network(server).await?.all().any(|resource| resource.id.group == *group))
 }
 
 /// Sets a resource. True where it is new.
@@ -49,6 +48,7 @@ pub(crate) async fn put_resource<S: Store>(
     let action = Action::Network(NetworkThing::Of(draft.id.kind), Verb::Write);
     permit(caller, server, call, action, Some(&draft.id.group)).await?;
     permit_joins(caller, server, call, action, &draft).await?;
+    permit_making(caller, server, call, action, &draft).await?;
     set(caller, server, call, action, draft, only_if).await
 }
 
@@ -268,6 +268,53 @@ async fn permit_joins<S: Store>(
         }
     }
     Ok(())
+}
+
+/// Whether the caller may do what a machine that is named by its addresses does beside it: take the interfaces
+/// that have them, and have one made with its group for the others.
+async fn permit_making<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    action: Action,
+    draft: &ResourceDraft,
+) -> Result<(), Problem> {
+    let ViewDraft::VirtualMachine(machine) = &draft.view else { return Ok(()) };
+    let addresses = match &machine.joined {
+        Joined::Addresses(addresses) | Joined::Both { addresses, .. } => addresses,
+        Joined::Interfaces(_) => return Ok(()),
+    };
+    let network = network(server).await?;
+    let interface = NetworkThing::Of(Kind::NetworkInterfaces);
+    let group = NetworkThing::Of(Kind::NetworkSecurityGroups);
+    let mut linked: BTreeSet<(Action, Name, String)> = BTreeSet::new();
+    for address in addresses {
+        match network.owner(*address) {
+            Some(nic) => {
+                let join = Action::Network(interface, Verb::Join);
+                linked.insert((join, nic.group.clone(), nic.to_string()));
+            }
+            None => {
+                let (to, scope) = (draft.id.group.clone(), group_path(&draft.id));
+                for thing in [interface, group] {
+                    let write = Action::Network(thing, Verb::Write);
+                    linked.insert((write, to.clone(), scope.clone()));
+                }
+            }
+        }
+    }
+    for (linked, group, named) in linked {
+        let scope = Scope { subscription: server.installation.subscription, group: Some(group) };
+        if !may(caller, linked, &scope) {
+            denied(caller, server, call, linked).await;
+            return Err(Problem::LinkedDenied { action, linked, scope: named });
+        }
+    }
+    Ok(())
+}
+
+fn group_path(id: &ResourceId) -> String {
+    format!("/subscriptions/{}/resourceGroups/{}", id.subscription, id.group)
 }
 
 /// Whether a part, or what is tagged, stands as the caller says; its version is that of the resource.

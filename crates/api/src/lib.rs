@@ -27,6 +27,8 @@ pub mod guards;
 
 pub mod explain;
 
+pub mod outlook;
+
 pub mod token;
 
 pub mod metadata;

@@ -14,11 +14,11 @@ use hourgate_core::{
 use uuid::Uuid;
 
 pub use parse::PathError;
-pub(crate) use query::first;
 pub use query::{
     PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
     wait_seconds,
 };
+pub(crate) use query::{all, first};
 pub use version::{
     COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,
     RESOURCES_VERSION, check_version,
@@ -55,6 +55,8 @@ pub enum Route {
     Guards(SubscriptionId),
     /// Why a new connection would reach a machine, or not.
     Explain(SubscriptionId),
+    /// What a machine's guard sees of it, and whose rules may stand in the way.
+    Outlook(SubscriptionId),
     /// VMs of a subscription, or of one group.
     Vms {
         /// The subscription.
@@ -168,6 +170,7 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
+            | Route::Outlook(_)
             | Route::Vms { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
@@ -207,6 +210,7 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
+            | Route::Outlook(_)
             | Route::Vms { .. }
             | Route::Vm(_)
             | Route::Resources { .. }
@@ -232,6 +236,7 @@ impl Route {
             | Route::CloseRequest(subscription, _)
             | Route::Guards(subscription)
             | Route::Explain(subscription)
+            | Route::Outlook(subscription)
             | Route::Vms { subscription, .. }
             | Route::Resources { subscription, .. }
             | Route::Operation(subscription, ..)
@@ -270,7 +275,8 @@ impl Route {
             | Route::CloseRequest(..)
             | Route::Whoami(_)
             | Route::Guards(_)
-            | Route::Explain(_) => Some(OWN_VERSION),
+            | Route::Explain(_)
+            | Route::Outlook(_) => Some(OWN_VERSION),
             Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
             Route::Resources { .. }
             | Route::Resource(_)

@@ -34,6 +34,7 @@ fn every_route() -> Vec<Route> {
         Route::Whoami(Some(s)),
         Route::Guards(s),
         Route::Explain(s),
+        Route::Outlook(s),
         Route::Vms { subscription: s, group: None },
         Route::Vms { subscription: s, group: Some(group.clone()) },
         Route::Vm(AZURE_VM.parse().unwrap()),

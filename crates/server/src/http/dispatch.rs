@@ -261,6 +261,7 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
         Route::Explain(_) => own::explain(asked).await,
+        Route::Outlook(_) => own::outlook(asked).await,
         Route::Vms { group, .. } => resources::list_vms(asked, group.as_ref()).await,
         Route::Vm(id) => resources::vm(asked, id).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
@@ -312,6 +313,7 @@ async fn without_token<S: Store>(
         | Route::Whoami(_)
         | Route::Guards(_)
         | Route::Explain(_)
+        | Route::Outlook(_)
         | Route::Vms { .. }
         | Route::Vm(_)
         | Route::Resources { .. }
@@ -412,6 +414,7 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Whoami(_) => "whoami",
         Route::Guards(_) => "guard_list",
         Route::Explain(_) => "explain",
+        Route::Outlook(_) => "outlook",
         Route::Vms { .. } => "vm_list",
         Route::Vm(_) => verb("vm_get", "vm_put", "vm_delete"),
         Route::Resources { .. } => "resource_list",

@@ -2,6 +2,7 @@
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
 mod explain;
+mod outlook;
 mod policy;
 mod request;
 mod resource;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     explain::explain,
+    outlook::outlook,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{

@@ -108,6 +108,7 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         Route::Whoami(Some(s)),
         Route::Guards(s),
         Route::Explain(s),
+        Route::Outlook(s),
         Route::Vms { subscription: s, group: None },
         Route::Vm(vm),
         Route::Resources { subscription: s, group: None, kind: Kind::NetworkInterfaces },

@@ -4,14 +4,17 @@
 //! The server asks, the guard answers each question once, with the number of the question, in order; and
 //! it may say [`FromGuard::Changed`] at any time.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use hourgate_core::plan::{Desired, Observed};
+use hourgate_core::{
+    outlook::{self, Outlook},
+    plan::{Desired, Observed},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// The version of this protocol. Both sides say theirs first; who cannot speak the other's hangs up.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The longest frame: 100,000 openings are about 8 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -64,6 +67,13 @@ pub enum ToGuard {
         /// Number of the question.
         id: u64,
     },
+    /// What do you see of the way there, and who else stands in it?
+    Look {
+        /// Number of the question.
+        id: u64,
+        /// Where, and for which ports.
+        at: outlook::Asked,
+    },
 }
 
 /// What a guard says to a server.
@@ -84,6 +94,13 @@ pub enum FromGuard {
         id: u64,
         /// What stands.
         observed: Observed,
+    },
+    /// What it sees of the addresses asked about.
+    Looked {
+        /// The question's number.
+        id: u64,
+        /// Each of them.
+        outlooks: BTreeMap<IpAddr, Outlook>,
     },
     /// The guard holds this for something no honest server asks, and changed nothing.
     Refused {

@@ -25,6 +25,8 @@ pub mod guards;
 
 pub mod explain;
 
+pub mod outlook;
+
 pub mod token;
 
 pub mod metadata;

@@ -1,15 +1,19 @@
 //! Speaks the guard's protocol over a unix socket, for any guard: the kernel's, or a fake one in a demo.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     io,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard};
-use hourgate_core::plan::{Desired, Observed};
+use hourgate_core::{
+    outlook::{ADDRESSES_ASKED_MAX, Asked, Outlook, PORTS_ASKED_MAX},
+    plan::{Desired, Observed},
+};
 use hourgate_enforce::guard::{Guard, GuardError};
 use tokio::{
     net::{
@@ -36,6 +40,13 @@ pub trait Served: Guard {
 
     /// Belongs to `installation` from now on; refused where it belongs to another.
     fn claim(&self, installation: Uuid) -> impl Future<Output = Result<(), GuardError>> + Send;
+
+    /// What it sees of the way to addresses, and who else stands in it. Of one it says nothing about, nothing
+    /// is known.
+    fn look(
+        &self,
+        at: Asked,
+    ) -> impl Future<Output = Result<BTreeMap<IpAddr, Outlook>, GuardError>> + Send;
 }
 
 /// Any guard, given a kind, and belonging to the first who says hello.
@@ -79,6 +90,11 @@ impl<G: Guard> Served for Shown<G> {
         } else {
             Err(GuardError::Refused(format!("this guard belongs to installation {owner}")))
         }
+    }
+
+    // It has no machine to look at.
+    async fn look(&self, _at: Asked) -> Result<BTreeMap<IpAddr, Outlook>, GuardError> {
+        Ok(BTreeMap::new())
     }
 }
 
@@ -200,7 +216,9 @@ async fn converse<G: Served>(stream: UnixStream, guard: &G, latest: &Latest) -> 
                 return Err(Ended::Refused(error));
             }
         }
-        Some(ToGuard::Converge { .. } | ToGuard::Observe { .. }) => return Err(Ended::NoHello),
+        Some(ToGuard::Converge { .. } | ToGuard::Observe { .. } | ToGuard::Look { .. }) => {
+            return Err(Ended::NoHello);
+        }
         None => return Ok(()),
     }
     let own = latest.begin().await;
@@ -242,6 +260,7 @@ async fn answer<G: Served>(
                 }
             }
             Some(Ok(ToGuard::Observe { id })) => told(id, guard.observe().await),
+            Some(Ok(ToGuard::Look { id, at })) => looked(id, look(guard, at).await),
         };
         if let Err(error) = say(&mut write, &answer).await {
             break Err(error);
@@ -261,9 +280,25 @@ async fn listen(mut read: OwnedReadHalf, ask: mpsc::Sender<Result<ToGuard, Frame
     }
 }
 
+/// Looks, if no more is asked than an honest server would.
+async fn look<G: Served>(guard: &G, at: Asked) -> Result<BTreeMap<IpAddr, Outlook>, GuardError> {
+    if at.len() > ADDRESSES_ASKED_MAX || at.values().any(|ports| ports.len() > PORTS_ASKED_MAX) {
+        return Err(GuardError::Refused("more is asked about than a machine has".to_owned()));
+    }
+    guard.look(at).await
+}
+
 fn told(id: u64, result: Result<Observed, GuardError>) -> FromGuard {
-    match result {
-        Ok(observed) => FromGuard::Observed { id, observed },
+    said(id, result.map(|observed| FromGuard::Observed { id, observed }))
+}
+
+fn looked(id: u64, result: Result<BTreeMap<IpAddr, Outlook>, GuardError>) -> FromGuard {
+    said(id, result.map(|outlooks| FromGuard::Looked { id, outlooks }))
+}
+
+fn said(id: u64, answer: Result<FromGuard, GuardError>) -> FromGuard {
+    match answer {
+        Ok(answer) => answer,
         Err(GuardError::Refused(reason)) => FromGuard::Refused { id, reason },
         Err(GuardError::Failed(reason) | GuardError::Unreached(reason)) => {
             tracing::error!(%reason, "the guard could not do what it was told");

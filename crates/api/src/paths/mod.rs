@@ -14,11 +14,11 @@ use hourgate_core::{
 use uuid::Uuid;
 
 pub use parse::PathError;
-pub(crate) use query::first;
 pub use query::{
     PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX, expands,
     wait_seconds,
 };
+pub(crate) use query::{all, first};
 pub use version::{
     COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,
     RESOURCES_VERSION, check_version,
@@ -56,6 +56,8 @@ pub enum Route {
     /// Why a new connection would reach a machine, or not.
     Explain(SubscriptionId),
     /// Resources of one kind: a subscription's, or those of one group.
+    /// What a machine's guard sees of it, and whose rules may stand in the way.
+    Outlook(SubscriptionId),
     Resources {
         /// The subscription.
         subscription: SubscriptionId,
@@ -164,6 +166,7 @@ impl Route {
             | Route::Guards(_)
             | Route::Explain(_)
             | Route::InstanceView(_)
+            | Route::Outlook(_)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -201,6 +204,7 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
+            | Route::Outlook(_)
             | Route::Resources { .. }
             | Route::Resource(_)
             | Route::InstanceView(_)
@@ -225,6 +229,7 @@ impl Route {
             | Route::CloseRequest(subscription, _)
             | Route::Guards(subscription)
             | Route::Explain(subscription)
+            | Route::Outlook(subscription)
             | Route::Resources { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
@@ -268,6 +273,7 @@ impl Route {
             }
             Route::InstanceView(_) => Some(COMPUTE_VERSION),
             Route::Parts(..)
+            | Route::Outlook(_) => Some(OWN_VERSION),
             | Route::Part(..)
             | Route::Operation(..)
             | Route::OperationResult(..) => Some(NETWORK_VERSION),

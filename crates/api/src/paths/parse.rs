@@ -213,6 +213,7 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["whoami"] => Ok(Route::Whoami(Some(subscription))),
         ["guards"] => Ok(Route::Guards(subscription)),
         ["explain"] => Ok(Route::Explain(subscription)),
+        ["outlook"] => Ok(Route::Outlook(subscription)),
         _ => Err(PathError::Unknown),
     }
 }

@@ -243,7 +243,16 @@ pub fn wait_seconds(query: Option<&str>) -> Result<Option<u64>, ArmError> {
 
 /// The first parameter of that name, compared without case, decoded.
 pub(crate) fn first(query: Option<&str>, name: &str) -> Option<String> {
-    query?.split('&').find_map(|pair| {
+    each(query, name).next()
+}
+
+/// Every parameter of that name, compared without case, decoded.
+pub(crate) fn all(query: Option<&str>, name: &str) -> Vec<String> {
+    each(query, name).collect()
+}
+
+fn each<'a>(query: Option<&'a str>, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    query.into_iter().flat_map(|query| query.split('&')).filter_map(move |pair| {
         let (sent, value) = pair.split_once('=').unwrap_or((pair, ""));
         decoded(sent).eq_ignore_ascii_case(name).then(|| decoded(value))
     })

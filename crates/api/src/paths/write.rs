@@ -48,6 +48,9 @@ impl fmt::Display for Route {
             Route::Explain(subscription) => {
                 write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/explain")
             }
+            Route::Outlook(subscription) => {
+                write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/outlook")
+            }
             Route::Resources { subscription, group, kind } => {
                 write!(f, "/subscriptions/{subscription}")?;
                 if let Some(group) = group {

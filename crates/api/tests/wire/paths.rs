@@ -37,6 +37,7 @@ fn every_route() -> Vec<Route> {
         Route::Resources { subscription: s, group: None, kind: Kind::VirtualMachines },
         Route::Resource(network(Kind::VirtualMachines)),
         Route::InstanceView(network(Kind::VirtualMachines)),
+        Route::Outlook(s),
         Route::Resources { subscription: s, group: None, kind: Kind::VirtualNetworks },
         Route::Resources {
             subscription: s,

@@ -7,6 +7,8 @@ mod hazards;
 mod lines;
 mod maps;
 mod monitor;
+mod others;
+mod outlook;
 mod rules;
 mod screens;
 mod survey;
@@ -24,6 +26,7 @@ pub(crate) use elements::Element;
 pub(crate) use flows::{End, Flow, Flows};
 pub(crate) use hazards::{Foreign, foreign, xdp_links};
 pub(crate) use monitor::{Monitor, Seen};
+pub(crate) use outlook::outlooks;
 pub(crate) use rules::{RESET_MARK, SET_SIZE};
 pub(crate) use survey::Survey;
 

@@ -7,10 +7,18 @@ mod converge;
 mod keep;
 mod raise;
 
-use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use hourgate_core::{
     network::Lock,
+    outlook::{Asked, Outlook},
     plan::{Coverage, Desired, Observed},
     time::Clock,
 };
@@ -26,7 +34,7 @@ pub use crate::netlink::Features;
 use crate::{
     floor::Floor,
     mirror::Mirror,
-    netlink::{Flow, Flows, Monitor, Wire, WireError},
+    netlink::{self, Flow, Flows, Monitor, Wire, WireError},
     remembered::Remembered,
     serve::Served,
     sessions::Resets,
@@ -36,6 +44,8 @@ use crate::{
 pub const KIND: &str = "nftables";
 /// How long an answer waits for the disk. Closing waits for none, and opening not for a broken one.
 const DISK_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long a look at the rules of others may take: what is to be closed meanwhile waits behind it.
+const LOOK_MAX: Duration = Duration::from_millis(300);
 
 /// How this guard is set up.
 #[derive(Clone, Debug)]
@@ -216,6 +226,16 @@ impl Served for Nftables {
 
     async fn claim(&self, installation: Uuid) -> Result<(), GuardError> {
         self.inner.claim(installation).await
+    }
+
+    async fn look(&self, at: Asked) -> Result<BTreeMap<IpAddr, Outlook>, GuardError> {
+        // On a task of its own: it looks from where the guard's own threads are.
+        let looking = tokio::spawn(async move { netlink::outlooks(&at).await });
+        match tokio::time::timeout(LOOK_MAX, looking).await {
+            Ok(Ok(found)) => found.map_err(failed),
+            Ok(Err(error)) => Err(GuardError::Failed(error.to_string())),
+            Err(_) => Err(GuardError::Failed("the rules of others are too many to read".into())),
+        }
     }
 }
 

@@ -72,9 +72,9 @@ fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
             match frames::read(&mut stream).await.unwrap().unwrap() {
                 FromGuard::Observed { observed, .. } => return observed,
                 FromGuard::Hello { .. } | FromGuard::Changed { .. } => {}
-                other @ (FromGuard::Refused { .. } | FromGuard::Failed { .. }) => {
-                    panic!("{other:?}")
-                }
+                other @ (FromGuard::Refused { .. }
+                | FromGuard::Failed { .. }
+                | FromGuard::Looked { .. }) => panic!("{other:?}"),
             }
         }
     })

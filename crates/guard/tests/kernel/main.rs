@@ -8,6 +8,7 @@ mod doctor;
 mod evasion;
 mod gate;
 mod life;
+mod outlook;
 mod protocol;
 mod screens;
 mod sessions;

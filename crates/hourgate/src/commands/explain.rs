@@ -14,7 +14,7 @@ use hourgate_core::{
 };
 use serde_json::Value;
 
-use super::Session;
+use super::{Session, outlook};
 use crate::{
     clock,
     exit::Failure,
@@ -83,7 +83,11 @@ pub(crate) async fn run(session: &Session, args: Explain) -> Result<(), Failure>
         let value = session.client.get(&route.with_query(&parameters)).await?.body;
         let explained: Explained = serde_json::from_value(value.clone())
             .map_err(|error| not_understood(&error.to_string()))?;
-        session.output.show(&answer(value, &explained, &question, vm.id.name.as_str()))?;
+        let mut answer = answer(value, &explained, &question, vm.id.name.as_str());
+        if question.transport == Transport::Tcp {
+            answer.next.extend(outlook::warnings(session, &[vm], &[question.port]).await);
+        }
+        session.output.show(&answer)?;
     }
     Ok(())
 }

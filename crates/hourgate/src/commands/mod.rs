@@ -20,6 +20,7 @@ pub(crate) mod access;
 pub(crate) mod status;
 
 pub(crate) mod explain;
+mod outlook;
 
 pub(crate) mod vm;
 

@@ -17,7 +17,7 @@ use hourgate_core::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Session, vm::one_or_list};
+use super::{Session, outlook, vm::one_or_list};
 use crate::{
     client::Call,
     clock,
@@ -179,7 +179,8 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     let all_observed = shown.iter().all(|(_, is_observed)| *is_observed);
     let values: Vec<Value> = shown.into_iter().map(|(value, _)| value).collect();
     let table = table(&values, Some(&vms))?;
-    let next = after_protect(&vms, within, all_observed);
+    let mut next = after_protect(&vms, within, all_observed);
+    next.extend(outlook::warnings(session, &vms, &[]).await);
     session.output.show(&Answer::new(one_or_list(values), table).then(next))?;
     if all_observed { Ok(()) } else { Err(not_observed(&vms)) }
 }

@@ -11,7 +11,7 @@ use hourgate_core::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Session, access, policy};
+use super::{Session, access, outlook, policy};
 use crate::{
     client::Call,
     exit::Failure,
@@ -262,12 +262,16 @@ async fn list(session: &Session, args: &List) -> Result<(), Failure> {
 }
 
 async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
     for vm in vms.find(session).await? {
         found.push(session.client.get(&route(&vm.id).uri()).await?.body);
+        seen.push((vm.id.name.to_string(), outlook::ask(session, &vm, &[]).await?));
     }
     let table = table(session, &found).await?;
-    session.output.show(&Answer::new(one_or_list(found), table))
+    let mut next: Vec<String> =
+        seen.iter().map(|(name, of)| format!("{name} is seen: {}.", outlook::seen(of))).collect();
+    next.extend(seen.iter().flat_map(|(_, of)| outlook::suspicions(of)));
+    session.output.show(&Answer::new(one_or_list(found), table).then(next))
 }
 
 async fn unregister(session: &Session, vms: &Vms) -> Result<(), Failure> {

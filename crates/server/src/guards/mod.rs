@@ -19,6 +19,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -29,6 +30,7 @@ use hourgate_core::{
     event::Event,
     id::{RequestId, VmId},
     network::Port,
+    outlook::{self, Outlook},
     policy::GuardCover,
     time::Clock,
 };
@@ -45,7 +47,7 @@ pub use hourgate_enforce::{
 };
 
 use facts::StoreFacts;
-use socket::SocketGuard;
+use socket::{Looker, SocketGuard};
 
 /// The longest pause before a close that could not be recorded is tried again.
 const RECORD_PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -96,9 +98,17 @@ pub struct Gate {
 struct Inner {
     reconciler: Arc<Reconciler>,
     record: Box<dyn Fn(Origin, Command, RequestId) + Send + Sync>,
+    ways: Ways,
+}
+
+/// What leads to guards that are processes of their own, beside the reconciler; nothing for those in memory.
+#[derive(Default)]
+struct Ways {
     supervisors: Vec<AbortHandle>,
     /// What each guard says it is, by its name.
     met: BTreeMap<String, watch::Receiver<Option<Met>>>,
+    /// How each is asked what it sees, in the order of the configuration.
+    lookers: Vec<(GuardCover, Looker)>,
 }
 
 impl Gate {
@@ -107,6 +117,7 @@ impl Gate {
         let installation = store.installation().id;
         let mut supervisors = Vec::new();
         let (mut sockets, mut met) = (Vec::new(), BTreeMap::new());
+        let mut lookers = Vec::new();
         for GuardAt { cover, socket, start } in guards {
             let guard = SocketGuard::connect(socket.clone(), installation);
             if let Some(start) = start {
@@ -114,9 +125,10 @@ impl Gate {
                 supervisors.push(tokio::spawn(watch).abort_handle());
             }
             met.insert(cover.name.clone(), guard.met());
+            lookers.push((cover.clone(), guard.looker()));
             sockets.push((cover, guard));
         }
-        Gate::over(sockets, store, clock, supervisors, met)
+        Gate::over(sockets, store, clock, Ways { supervisors, met, lookers })
     }
 
     /// The same over any guards, for instance those in memory.
@@ -125,15 +137,14 @@ impl Gate {
         store: S,
         clock: Arc<dyn Clock>,
     ) -> Gate {
-        Gate::over(guards, store, clock, Vec::new(), BTreeMap::new())
+        Gate::over(guards, store, clock, Ways::default())
     }
 
     fn over<S: Store, G: Guard>(
         guards: Vec<(GuardCover, G)>,
         store: S,
         clock: Arc<dyn Clock>,
-        supervisors: Vec<AbortHandle>,
-        met: BTreeMap<String, watch::Receiver<Option<Met>>>,
+        ways: Ways,
     ) -> Gate {
         let facts = StoreFacts::new(store.clone(), Arc::clone(&clock));
         let reconciler = Arc::new(Reconciler::start(facts, guards, clock, Pace::default()));
@@ -147,7 +158,7 @@ impl Gate {
                 }
             });
         };
-        Gate { inner: Arc::new(Inner { reconciler, record: Box::new(record), supervisors, met }) }
+        Gate { inner: Arc::new(Inner { reconciler, record: Box::new(record), ways }) }
     }
 
     /// Says that something about these VMs may have changed. Never waits.
@@ -191,7 +202,20 @@ impl Gate {
 
     /// What a guard said it was when it was last reached; none if it never was, or lives in this process.
     pub fn met(&self, guard: &str) -> Option<Met> {
-        self.inner.met.get(guard)?.borrow().clone()
+        self.inner.ways.met.get(guard)?.borrow().clone()
+    }
+
+    /// The guard that covers all these addresses, and what it sees of the way to them. Of one that is not
+    /// spoken of nothing is known: of all, where the guard does not answer. None where no guard covers them,
+    /// or it lives in this process.
+    pub async fn look(&self, at: outlook::Asked) -> Option<(String, BTreeMap<IpAddr, Outlook>)> {
+        let covers = |cover: &GuardCover| at.keys().all(|address| cover.has(*address));
+        let (cover, looker) = self.inner.ways.lookers.iter().find(|(cover, _)| covers(cover))?;
+        let seen = looker.look(at).await.unwrap_or_else(|error| {
+            tracing::warn!(guard = cover.name, %error, "a guard does not say what it sees");
+            BTreeMap::new()
+        });
+        Some((cover.name.clone(), seen))
     }
 
     /// What the guards last said.
@@ -202,7 +226,7 @@ impl Gate {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for supervisor in &self.supervisors {
+        for supervisor in &self.ways.supervisors {
             supervisor.abort();
         }
     }

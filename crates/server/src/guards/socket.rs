@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +13,10 @@ use std::{
 };
 
 use hourgate_api::guard::{FromGuard, PROTOCOL, ToGuard, encode};
-use hourgate_core::plan::{Coverage, Desired, Observed};
+use hourgate_core::{
+    outlook::{self, Outlook},
+    plan::{Coverage, Desired, Observed},
+};
 use hourgate_enforce::guard::{Guard, GuardError};
 use tokio::{
     io::{AsyncRead, AsyncWrite, split},
@@ -60,6 +64,48 @@ pub(super) enum Link {
     Up,
 }
 
+/// What a guard answers to a question.
+enum Answer {
+    Observed(Observed),
+    Looked(BTreeMap<IpAddr, Outlook>),
+}
+
+impl Answer {
+    fn observed(self) -> Result<Observed, GuardError> {
+        match self {
+            Answer::Observed(observed) => Ok(observed),
+            Answer::Looked(_) => Err(beside_the_point()),
+        }
+    }
+
+    fn looked(self) -> Result<BTreeMap<IpAddr, Outlook>, GuardError> {
+        match self {
+            Answer::Looked(outlooks) => Ok(outlooks),
+            Answer::Observed(_) => Err(beside_the_point()),
+        }
+    }
+}
+
+fn beside_the_point() -> GuardError {
+    GuardError::Failed("it answered something that was not asked".to_owned())
+}
+
+/// Asks a guard what it sees, beside what is told to it.
+#[derive(Clone)]
+pub(super) struct Looker {
+    wire: Arc<Wire>,
+}
+
+impl Looker {
+    /// What the guard sees of the way to addresses.
+    pub(super) async fn look(
+        &self,
+        at: outlook::Asked,
+    ) -> Result<BTreeMap<IpAddr, Outlook>, GuardError> {
+        self.wire.ask(false, |id| ToGuard::Look { id, at }).await?.looked()
+    }
+}
+
 struct Wire {
     socket: PathBuf,
     installation: Uuid,
@@ -68,7 +114,7 @@ struct Wire {
     met: watch::Sender<Option<Met>>,
     /// Where frames go while the link is up.
     out: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
-    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Result<Observed, GuardError>>>>,
+    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Result<Answer, GuardError>>>>,
     next: AtomicU64,
     changed: Notify,
     hang_up: Notify,
@@ -99,6 +145,11 @@ impl SocketGuard {
         self.wire.link.subscribe()
     }
 
+    /// A way to ask it what it sees.
+    pub(super) fn looker(&self) -> Looker {
+        Looker { wire: Arc::clone(&self.wire) }
+    }
+
     /// What the guard said it was, from now on; none until it was reached.
     pub(super) fn met(&self) -> watch::Receiver<Option<Met>> {
         self.wire.met.subscribe()
@@ -114,11 +165,11 @@ impl Drop for SocketGuard {
 impl Guard for SocketGuard {
     async fn converge(&self, desired: Arc<Desired>) -> Result<Observed, GuardError> {
         let large = desired.openings.len() >= LARGE_OPENINGS;
-        self.wire.ask(large, |id| ToGuard::Converge { id, desired }).await
+        self.wire.ask(large, |id| ToGuard::Converge { id, desired }).await?.observed()
     }
 
     async fn observe(&self) -> Result<Observed, GuardError> {
-        let observed = self.wire.ask(false, |id| ToGuard::Observe { id }).await?;
+        let observed = self.wire.ask(false, |id| ToGuard::Observe { id }).await?.observed()?;
         match observed.coverage {
             Coverage::All => Ok(observed),
             Coverage::Only(_) => {
@@ -137,7 +188,7 @@ impl Wire {
         &self,
         large: bool,
         question: impl FnOnce(u64) -> ToGuard,
-    ) -> Result<Observed, GuardError> {
+    ) -> Result<Answer, GuardError> {
         let Some(out) = locked(&self.out).clone() else {
             return Err(GuardError::Unreached(self.why()));
         };
@@ -239,7 +290,10 @@ impl Wire {
                 return unfit(format!("refused: {reason}"));
             }
             Ok(Ok(
-                FromGuard::Observed { .. } | FromGuard::Failed { .. } | FromGuard::Changed { .. },
+                FromGuard::Observed { .. }
+                | FromGuard::Looked { .. }
+                | FromGuard::Failed { .. }
+                | FromGuard::Changed { .. },
             )) => return unfit("it did not say hello first".to_owned()),
             Ok(Err(error)) => return error,
             Err(_) => return unfit("it does not say hello".to_owned()),
@@ -278,7 +332,8 @@ impl Wire {
     /// Takes in what the guard says; an error where no honest guard says that.
     fn take(&self, frame: FromGuard) -> Option<FrameError> {
         let (id, answer) = match frame {
-            FromGuard::Observed { id, observed } => (id, Ok(observed)),
+            FromGuard::Observed { id, observed } => (id, Ok(Answer::Observed(observed))),
+            FromGuard::Looked { id, outlooks } => (id, Ok(Answer::Looked(outlooks))),
             FromGuard::Refused { id, reason } => (id, Err(GuardError::Refused(reason))),
             FromGuard::Failed { id, reason } => (id, Err(GuardError::Failed(reason))),
             FromGuard::Changed { what } => {

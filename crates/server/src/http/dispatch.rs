@@ -264,6 +264,7 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
         Route::Explain(_) => own::explain(asked).await,
+        Route::Outlook(_) => own::outlook(asked).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
         Route::Resource(id) => network::resource(asked, id).await,
         Route::InstanceView(id) => network::instance_view(asked, id).await,
@@ -314,6 +315,7 @@ async fn without_token<S: Store>(
         | Route::Whoami(_)
         | Route::Guards(_)
         | Route::Explain(_)
+        | Route::Outlook(_)
         | Route::Resources { .. }
         | Route::Resource(_)
         | Route::InstanceView(_)
@@ -418,6 +420,7 @@ fn name(route: &Route, method: &Method) -> &'static str {
             verb("vm_get", "vm_put", "vm_delete")
         }
         Route::InstanceView(_) => "vm_get",
+        Route::Outlook(_) => "outlook",
         Route::Resources { .. } => "resource_list",
         Route::Resource(_) => verb("resource_get", "resource_put", "resource_delete"),
         Route::Parts(..) => "resource_part_list",

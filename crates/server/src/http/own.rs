@@ -9,6 +9,7 @@ use hourgate_api::{
     headers,
     jit::{RequestResource, View},
     list::List,
+    outlook,
     paths::{RequestQuery, Route, wait_seconds},
     time::UtcTime,
     whoami::Whoami,
@@ -52,6 +53,14 @@ pub(super) async fn explain<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, Ar
         operations::explain(&asked.caller, asked.server, &asked.call(), &question).await;
     let explained = explained.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     Ok(asked.exchange.json(StatusCode::OK, &explained))
+}
+
+/// What a machine's guard sees of it, and whose rules may stand in the way.
+pub(super) async fn outlook<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+    let question = outlook::Question::parse(asked.query.as_deref())?;
+    let seen = operations::outlook(&asked.caller, asked.server, &asked.call(), &question).await;
+    let seen = seen.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(asked.exchange.json(StatusCode::OK, &seen))
 }
 
 /// Ends a request: 200 also when it has ended.

@@ -3,6 +3,7 @@
 
 mod explain;
 mod group;
+mod outlook;
 mod policy;
 mod request;
 mod resource;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     explain::explain,
     group::{Group, groups, tag_group},
+    outlook::outlook,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{

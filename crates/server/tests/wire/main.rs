@@ -23,6 +23,7 @@ mod life;
 mod machines;
 mod network;
 mod network_bad_input;
+mod outlook;
 mod signin;
 mod slow;
 mod time;

@@ -110,6 +110,7 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         Route::Resources { subscription: s, group: None, kind: Kind::VirtualMachines },
         Route::Resource(network(Kind::VirtualMachines)),
         Route::InstanceView(network(Kind::VirtualMachines)),
+        Route::Outlook(s),
         Route::Resources { subscription: s, group: None, kind: Kind::NetworkInterfaces },
         Route::Resource(network(Kind::PublicIpAddresses)),
         Route::Parts(network(Kind::VirtualNetworks), Parts::Subnets),

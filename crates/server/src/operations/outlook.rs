@@ -1,0 +1,49 @@
+//! What a machine's guard sees of it, and whose rules may stand in the way: asked of the guard itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use hourgate_api::outlook::{OutlookSeen, Outlooks, Question};
+use hourgate_core::{
+    command::Needs,
+    network::Port,
+    outlook::PORTS_ASKED_MAX,
+    refusal::Refusal,
+    role::{Action, Caller},
+};
+use hourgate_store::Store;
+
+use super::{Call, Problem, permit};
+use crate::server::Server;
+
+/// Asks the guard that covers a machine.
+pub(crate) async fn outlook<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    question: &Question,
+) -> Result<Outlooks, Problem> {
+    permit(caller, server, call, Action::VmRead, Some(&question.vm.group)).await?;
+    let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
+    let state = server.store.load(needs).await?;
+    let vm = state
+        .vms
+        .get(&question.vm)
+        .ok_or_else(|| Problem::Refused(Refusal::VmNotFound { vm: question.vm.clone() }.into()))?;
+    let ports: BTreeSet<Port> = if question.ports.is_empty() {
+        let members = state.policies_of(&vm.id).map(|(_, member)| member);
+        let locked = members.flat_map(|member| &member.ports).map(|rule| rule.port);
+        locked.take(PORTS_ASKED_MAX).collect()
+    } else {
+        question.ports.iter().copied().collect()
+    };
+    let at = vm.addresses.iter().map(|address| (*address, ports.clone())).collect();
+    let (guard, seen) = match server.gate.look(at).await {
+        Some((guard, seen)) => (Some(guard), seen),
+        None => (None, BTreeMap::new()),
+    };
+    let of = |address: &IpAddr| OutlookSeen::of(*address, seen.get(address));
+    Ok(Outlooks { guard, addresses: vm.addresses.iter().map(of).collect() })
+}

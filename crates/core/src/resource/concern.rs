@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -14,7 +15,25 @@ use super::{
     view::View,
     virtual_network::VirtualNetwork,
 };
-use crate::{id::Name, nsg::id::AsgId};
+use crate::{event::Event, id::Name, nsg::id::AsgId, state::State};
+
+impl State {
+    /// Takes in what happened, one after the other, and says which addresses that concerns as
+    /// [`Network::concerned`] does.
+    pub fn evolve_all(&mut self, events: &[Event]) -> BTreeSet<IpAddr> {
+        let mut concerned = BTreeSet::new();
+        for event in events {
+            let Some(id) = event.resource() else {
+                self.evolve(event);
+                continue;
+            };
+            let before = Arc::clone(&self.network);
+            self.evolve(event);
+            concerned.extend(Network::concerned(&before, &self.network, id));
+        }
+        concerned
+    }
+}
 
 impl Network {
     /// The addresses whose flows may meet something else after a change of the resource `id`, which alone

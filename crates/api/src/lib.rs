@@ -27,6 +27,9 @@ pub mod guards;
 
 pub mod explain;
 
+pub mod effective;
+pub mod watcher;
+
 pub mod token;
 
 pub mod metadata;

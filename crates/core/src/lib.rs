@@ -2,7 +2,7 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, and [`reach`] tells why.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, and [`reach`] tells why ([`verify`] only who).
 
 pub mod id;
 pub mod network;
@@ -35,6 +35,7 @@ pub mod resource;
 pub mod screen;
 
 pub mod reach;
+pub mod verify;
 
 mod pairs;
 pub mod personal;

@@ -124,6 +124,12 @@ pub enum Action {
     GuardRead,
     /// Do something to a resource of the network, or to a part of it.
     Network(NetworkThing, Verb),
+    /// See the rules that hold for a network interface.
+    EffectiveGroups,
+    /// See network watchers.
+    WatcherRead,
+    /// Ask a network watcher whether a flow would pass.
+    VerifyFlow,
 }
 
 /// What in the network an action is about.
@@ -166,6 +172,11 @@ impl Action {
             Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
             Action::GuardRead => "Hourgate.Access/guards/read",
             Action::Network(thing, verb) => network_action(thing, verb),
+            Action::EffectiveGroups => {
+                "Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action"
+            }
+            Action::WatcherRead => "Microsoft.Network/networkWatchers/read",
+            Action::VerifyFlow => "Microsoft.Network/networkWatchers/ipFlowVerify/action",
         }
     }
 }

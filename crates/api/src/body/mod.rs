@@ -1,5 +1,6 @@
 //! What is sent to us, read strictly: every problem at once, each with its path and what would be accepted.
 
+mod flow;
 mod initiate;
 pub(crate) mod json;
 mod object;
@@ -8,6 +9,7 @@ mod resource;
 mod value;
 mod vm;
 
+pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
 pub(crate) use resource::{Document, Part};

@@ -13,6 +13,8 @@ use hourgate_core::{
 };
 use uuid::Uuid;
 
+use crate::watcher::WatcherId;
+
 pub use parse::PathError;
 pub(crate) use query::first;
 pub use query::{
@@ -79,6 +81,19 @@ pub enum Route {
     Parts(ResourceId, Parts),
     /// One part of a resource.
     Part(ResourceId, Parts, Name),
+    /// The rules that hold for a network interface.
+    EffectiveGroups(ResourceId),
+    /// Network watchers: a subscription's, or those of one group.
+    Watchers {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+    },
+    /// One network watcher.
+    Watcher(WatcherId),
+    /// Whether a flow would pass.
+    VerifyFlow(WatcherId),
     /// What has become of an operation.
     Operation(SubscriptionId, Location, Uuid),
     /// The answer of an operation that is done.
@@ -154,12 +169,17 @@ impl Route {
             | Route::Vm(_)
             | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
-            Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
-                &["POST"]
-            }
+            Route::Initiate(_)
+            | Route::Confirm(_)
+            | Route::CloseRequest(..)
+            | Route::EffectiveGroups(_)
+            | Route::VerifyFlow(_)
+            | Route::Token(_) => &["POST"],
             Route::Resources { .. }
             | Route::Parts(..)
             | Route::Part(_, Parts::DefaultSecurityRules, _)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
             | Route::Operation(..)
             | Route::OperationResult(..)
             | Route::Policies { .. }
@@ -213,6 +233,10 @@ impl Route {
             | Route::Resource(_)
             | Route::Parts(..)
             | Route::Part(..)
+            | Route::EffectiveGroups(_)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
+            | Route::VerifyFlow(_)
             | Route::Operation(..)
             | Route::OperationResult(..)
             | Route::Subscriptions
@@ -234,6 +258,7 @@ impl Route {
             | Route::Explain(subscription)
             | Route::Vms { subscription, .. }
             | Route::Resources { subscription, .. }
+            | Route::Watchers { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
             | Route::Subscription(subscription)
@@ -243,9 +268,11 @@ impl Route {
                 Some(policy.subscription)
             }
             Route::Vm(vm) => Some(vm.subscription),
-            Route::Resource(id) | Route::Parts(id, _) | Route::Part(id, ..) => {
-                Some(id.subscription)
-            }
+            Route::Resource(id)
+            | Route::Parts(id, _)
+            | Route::Part(id, ..)
+            | Route::EffectiveGroups(id) => Some(id.subscription),
+            Route::Watcher(id) | Route::VerifyFlow(id) => Some(id.subscription),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -276,6 +303,10 @@ impl Route {
             | Route::Resource(_)
             | Route::Parts(..)
             | Route::Part(..)
+            | Route::EffectiveGroups(_)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
+            | Route::VerifyFlow(_)
             | Route::Operation(..)
             | Route::OperationResult(..) => Some(NETWORK_VERSION),
             Route::Subscriptions

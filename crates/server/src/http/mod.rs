@@ -12,6 +12,7 @@ mod open;
 mod own;
 mod parse;
 mod per_address;
+mod questions;
 mod resources;
 
 pub(crate) use self::{

@@ -9,6 +9,7 @@ mod evasion;
 mod gate;
 mod life;
 mod protocol;
+mod scan;
 mod screens;
 mod sessions;
 mod speed;

@@ -25,7 +25,9 @@ pub mod guards;
 
 pub mod explain;
 
+pub mod effective;
 pub mod outlook;
+pub mod watcher;
 
 pub mod token;
 

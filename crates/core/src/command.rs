@@ -232,6 +232,8 @@ pub struct Needs {
     pub requests: BTreeSet<RequestId>,
     /// Who has these addresses.
     pub addresses: BTreeSet<IpAddr>,
+    /// The VMs that have these addresses, each as if named, and the locks released on them.
+    pub at: BTreeSet<IpAddr>,
     /// Every VM and policy with something that time has ended, begun or rolled back, the VMs that a
     /// roll-back brings back, and every VM with an access whose end stands on another boot's clock.
     pub due: bool,

@@ -134,6 +134,29 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The resource of the network that it changes.
+    pub fn resource(&self) -> Option<&ResourceId> {
+        match self {
+            Event::ResourcePut { resource, .. } => Some(&resource.id),
+            Event::ResourceDeleted { id, .. } => Some(id),
+            Event::VmRegistered { .. }
+            | Event::VmUnregistered { .. }
+            | Event::PolicySet { .. }
+            | Event::PolicyConfirmed { .. }
+            | Event::PolicyRemoved { .. }
+            | Event::Requested { .. }
+            | Event::Started { .. }
+            | Event::EndMoved { .. }
+            | Event::Ended { .. }
+            | Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::Unlocked { .. }
+            | Event::ClockAccepted { .. } => None,
+        }
+    }
+}
+
 /// Which access of which request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessId {

@@ -2,8 +2,8 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why, and [`outlook`]
-//! what a guard sees of the way.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why ([`verify`] only who), and
+//! [`outlook`] what a guard sees of the way.
 
 pub mod id;
 pub mod network;
@@ -36,6 +36,7 @@ pub mod resource;
 pub mod screen;
 
 pub mod reach;
+pub mod verify;
 
 pub mod outlook;
 

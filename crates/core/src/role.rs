@@ -118,6 +118,12 @@ pub enum Action {
     GuardRead,
     /// Do something to a resource, or to a part of it. To set a VM is also to have a policy cover it.
     Network(NetworkThing, Verb),
+    /// See the rules that hold for a network interface.
+    EffectiveGroups,
+    /// See network watchers.
+    WatcherRead,
+    /// Ask a network watcher whether a flow would pass.
+    VerifyFlow,
 }
 
 /// What in the network an action is about.
@@ -164,6 +170,11 @@ impl Action {
             Action::Close => "Hourgate.Access/requests/close/action",
             Action::GuardRead => "Hourgate.Access/guards/read",
             Action::Network(thing, verb) => network_action(thing, verb),
+            Action::EffectiveGroups => {
+                "Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action"
+            }
+            Action::WatcherRead => "Microsoft.Network/networkWatchers/read",
+            Action::VerifyFlow => "Microsoft.Network/networkWatchers/ipFlowVerify/action",
         }
     }
 }

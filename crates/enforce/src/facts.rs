@@ -1,16 +1,38 @@
 //! Where the reconciler learns what is so, and where it reports what was seen.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, future::Future, net::IpAddr, time::Duration};
 
 use hourgate_core::{id::VmId, network::Opening, plan::Observed, state::State};
 
 /// Which facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Of these VMs.
-    Vms(BTreeSet<VmId>),
+    /// Of what is named.
+    Named(Named),
     /// Of every VM.
     Everything,
+}
+
+/// Whom to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// These VMs.
+    pub vms: BTreeSet<VmId>,
+    /// These addresses, with the VMs that have them; no VM need have one.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+impl Named {
+    /// Whether nothing is named.
+    pub fn is_empty(&self) -> bool {
+        self.vms.is_empty() && self.addresses.is_empty()
+    }
+
+    /// Names what the other names too.
+    pub fn extend(&mut self, other: Named) {
+        self.vms.extend(other.vms);
+        self.addresses.extend(other.addresses);
+    }
 }
 
 /// What is recorded, and the only way in which the reconciler records anything.

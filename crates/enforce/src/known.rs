@@ -18,7 +18,7 @@ use hourgate_core::{
     time::{Deadline, Now},
 };
 
-use crate::facts::Which;
+use crate::facts::{Named, Which};
 
 /// What was loaded last, of every address that was ever spoken of.
 #[derive(Debug, Default)]
@@ -75,15 +75,17 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Sorts what was loaded. `load` is the number that [`Known::begin`] gave before the loading began.
     pub(crate) fn of(load: u64, which: &Which, state: &State, now: Now) -> Loaded {
-        let (everything, mut vms) = match which {
-            Which::Everything => (true, BTreeMap::new()),
-            // What was asked for and is not there is gone, and that is news too.
-            Which::Vms(vms) => {
+        let everything = *which == Which::Everything;
+        // What was asked for and is not there is gone, and that is news too.
+        let (mut vms, mut addresses) = match which {
+            Which::Everything => (BTreeMap::new(), BTreeMap::new()),
+            Which::Named(Named { vms, addresses }) => {
                 let gone = || VmFacts { load, ..VmFacts::default() };
-                (false, vms.iter().map(|vm| (vm.clone(), gone())).collect())
+                let nothing = |address: &IpAddr| (*address, AddressFacts::default());
+                let vms = vms.iter().map(|vm| (vm.clone(), gone())).collect();
+                (vms, addresses.iter().map(nothing).collect::<BTreeMap<_, _>>())
             }
         };
-        let mut addresses: BTreeMap<IpAddr, AddressFacts> = BTreeMap::new();
         for vm in state.vms.values() {
             for address in &vm.addresses {
                 addresses.entry(*address).or_default().vm = Some(vm.id.clone());
@@ -103,7 +105,7 @@ impl Loaded {
         for (lock, standing) in standing(state) {
             addresses.entry(lock.address).or_default().standing.insert(lock, standing);
         }
-        for (address, screen) in screens(state, interfaces(state, everything)) {
+        for (address, screen) in screens(state, interfaces(state, which)) {
             addresses.entry(address).or_default().screen = Some(screen);
         }
         for its in needs.chunk_by(|one, next| one.opening.address() == next.opening.address()) {
@@ -134,9 +136,12 @@ impl Loaded {
     }
 }
 
-/// Where everything is looked at, the addresses of interfaces too, which no VM need have yet.
-fn interfaces(state: &State, everything: bool) -> impl Iterator<Item = IpAddr> {
-    state.network.interface_addresses().filter(move |_| everything)
+/// The addresses of interfaces that are looked at, which no VM need have yet.
+fn interfaces(state: &State, which: &Which) -> Vec<IpAddr> {
+    match which {
+        Which::Everything => state.network.interface_addresses().collect(),
+        Which::Named(Named { addresses, .. }) => addresses.iter().copied().collect(),
+    }
 }
 
 /// The VMs of which a guard's word would be news.
@@ -293,7 +298,9 @@ impl Known {
                 if !addresses.contains_key(&address)
                     && self.addresses.get(&address).is_some_and(stale)
                 {
-                    self.set(address, AddressFacts { load, ..AddressFacts::default() });
+                    // What stands before it is its interface's, and goes with that alone.
+                    let screen = self.addresses.get(&address).and_then(|had| had.screen.clone());
+                    self.set(address, AddressFacts { load, screen, ..AddressFacts::default() });
                     spoken.insert(address);
                 }
             }

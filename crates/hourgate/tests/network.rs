@@ -61,6 +61,7 @@ fn typed(home: &Path) {
     let ip = &nics[0]["properties"]["ipConfigurations"][0]["properties"];
     assert_eq!(ip["privateIPAddress"], "10.0.1.4");
     assert!(done(home, "network public-ip show -n front -o table").contains("203.0.113.9"));
+    asked(home);
     let (code, _, err) = run(home, "network nsg delete -n web");
     assert!(code == Some(1) && err.contains("in use by the following resources"), "{code:?} {err}");
     let (code, _, err) = run(home, "network nsg show -n none");
@@ -70,6 +71,36 @@ fn typed(home: &Path) {
     done(home, "network nsg rule delete --nsg-name web -n in");
     done(home, "network nsg delete -n web");
     assert_eq!(done(home, "network nsg list").trim(), "[]");
+}
+
+/// What holds for an interface, and whether a flow would pass.
+fn asked(home: &Path) {
+    let rules = done(home, "network nic list-effective-nsg web-1 -o table");
+    for needed in
+        ["subnet", "interface", "10.0.0.0/8, 192.0.2.0/24", "VirtualNetwork (10.0.0.0/16)"]
+    {
+        assert!(rules.contains(needed), "{needed}: {rules}");
+    }
+    let csv = done(home, "network nic list-effective-nsg -n web-1 -o csv");
+    assert_eq!(csv.lines().count(), 1 + 2 * (1 + 6), "{csv}");
+    let flow = |local: &str, remote: &str| {
+        format!(
+            "network watcher test-ip-flow --vm web-1 --direction Inbound --protocol TCP \
+             --local {local} --remote {remote}"
+        )
+    };
+    let (code, _, err) = run(home, &flow("10.0.1.4:22", "192.0.2.9:*"));
+    assert_eq!(code, Some(3), "no such machine yet: {err}");
+    done(home, "add web-1 10.0.1.4");
+    let told: Value =
+        serde_json::from_str(&done(home, &flow("10.0.1.4:22", "192.0.2.9:*"))).expect("JSON");
+    assert_eq!(told, serde_json::json!({"access": "Allow", "ruleName": "securityRules/in"}));
+    let told = done(home, &format!("{} --nic web-1 -o table", flow("10.0.1.4:23", "8.8.8.8:1")));
+    assert!(told.contains("Deny") && told.contains("DenyAllInBound"), "{told}");
+    let (code, _, err) = run(home, &flow("10.0.9.9:22", "192.0.2.9:*"));
+    assert!(code == Some(1) && err.contains("it has 10.0.1.4"), "{code:?} {err}");
+    let (code, _, err) = run(home, &flow("10.0.1.4", "192.0.2.9:*"));
+    assert!(code == Some(2) && err.contains("such as 10.0.0.4:22"), "{code:?} {err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

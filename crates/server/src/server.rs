@@ -94,7 +94,7 @@ impl<S: Store> Server<S> {
         };
         self.metrics.commits.inc();
         if !committed.events.is_empty() {
-            self.gate.wake_for(&committed.events);
+            self.gate.wake_for(&committed);
             self.waiters.changed(&committed.events);
         }
         Ok(committed)

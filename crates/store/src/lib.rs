@@ -6,7 +6,7 @@ pub mod bound;
 pub mod log;
 pub mod sqlite;
 
-use std::{future::Future, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, future::Future, net::IpAddr, time::Duration};
 
 use hourgate_core::{
     command::{Command, Needs},
@@ -119,6 +119,8 @@ pub struct Committed {
     pub events: Vec<Event>,
     /// What stands then, of what was loaded for the command.
     pub state: State,
+    /// The addresses before which other rules may stand than did.
+    pub concerned: BTreeSet<IpAddr>,
 }
 
 /// Why a command has no outcome.

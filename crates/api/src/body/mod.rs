@@ -1,5 +1,6 @@
 //! What is sent to us, read strictly: every problem at once, each with its path and what would be accepted.
 
+mod flow;
 mod initiate;
 pub(crate) mod json;
 mod object;
@@ -7,6 +8,7 @@ mod policy;
 mod resource;
 mod value;
 
+pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
 pub(crate) use resource::{Document, Part};

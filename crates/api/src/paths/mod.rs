@@ -13,6 +13,8 @@ use hourgate_core::{
 };
 use uuid::Uuid;
 
+use crate::watcher::WatcherId;
+
 pub use parse::PathError;
 pub use query::{
     PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX, expands,
@@ -74,6 +76,19 @@ pub enum Route {
     Parts(ResourceId, Parts),
     /// One part of a resource.
     Part(ResourceId, Parts, Name),
+    /// The rules that hold for a network interface.
+    EffectiveGroups(ResourceId),
+    /// Network watchers: a subscription's, or those of one group.
+    Watchers {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+    },
+    /// One network watcher.
+    Watcher(WatcherId),
+    /// Whether a flow would pass.
+    VerifyFlow(WatcherId),
     /// What has become of an operation.
     Operation(SubscriptionId, Location, Uuid),
     /// The answer of an operation that is done.
@@ -151,12 +166,17 @@ impl Route {
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             // `az group exists` asks with HEAD.
             Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
-            Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
-                &["POST"]
-            }
+            Route::Initiate(_)
+            | Route::Confirm(_)
+            | Route::CloseRequest(..)
+            | Route::EffectiveGroups(_)
+            | Route::VerifyFlow(_)
+            | Route::Token(_) => &["POST"],
             Route::Resources { .. }
             | Route::Parts(..)
             | Route::Part(_, Parts::DefaultSecurityRules, _)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
             | Route::Operation(..)
             | Route::OperationResult(..)
             | Route::Policies { .. }
@@ -210,6 +230,10 @@ impl Route {
             | Route::InstanceView(_)
             | Route::Parts(..)
             | Route::Part(..)
+            | Route::EffectiveGroups(_)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
+            | Route::VerifyFlow(_)
             | Route::Operation(..)
             | Route::OperationResult(..)
             | Route::Subscriptions
@@ -231,6 +255,7 @@ impl Route {
             | Route::Explain(subscription)
             | Route::Outlook(subscription)
             | Route::Resources { subscription, .. }
+            | Route::Watchers { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
             | Route::Subscription(subscription)
@@ -242,7 +267,9 @@ impl Route {
             Route::Resource(id)
             | Route::InstanceView(id)
             | Route::Parts(id, _)
-            | Route::Part(id, ..) => Some(id.subscription),
+            | Route::Part(id, ..)
+            | Route::EffectiveGroups(id) => Some(id.subscription),
+            Route::Watcher(id) | Route::VerifyFlow(id) => Some(id.subscription),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -272,9 +299,12 @@ impl Route {
                 Some(version::of(*kind))
             }
             Route::InstanceView(_) => Some(COMPUTE_VERSION),
-            Route::Parts(..)
-            | Route::Outlook(_) => Some(OWN_VERSION),
-            | Route::Part(..)
+            Route::Parts(..) | Route::Outlook(_) => Some(OWN_VERSION),
+            Route::Part(..)
+            | Route::EffectiveGroups(_)
+            | Route::Watchers { .. }
+            | Route::Watcher(_)
+            | Route::VerifyFlow(_)
             | Route::Operation(..)
             | Route::OperationResult(..) => Some(NETWORK_VERSION),
             Route::Subscriptions

@@ -10,6 +10,7 @@ use super::{Parts, Route};
 use crate::{
     error::{ArmError, Code, path_not_found},
     text::quoted,
+    watcher::WatcherId,
 };
 
 /// Why a path leads nowhere.
@@ -167,6 +168,17 @@ fn of_provider(
                 _ => Err(PathError::Unknown),
             }
         }
+        (["microsoft.network", "networkwatchers"], group) => {
+            Ok(Route::Watchers { subscription, group })
+        }
+        (["microsoft.network", "networkwatchers", _, action @ ..], Some(group)) => {
+            let id = WatcherId { subscription, group, name: name("network watcher", &sent[2])? };
+            match action {
+                [] => Ok(Route::Watcher(id)),
+                ["ipflowverify"] => Ok(Route::VerifyFlow(id)),
+                _ => Err(PathError::Unknown),
+            }
+        }
         ([provider, kind, rest @ ..], group) => {
             let kind = Kind::of(provider, kind).ok_or(PathError::Unknown)?;
             of_kind(subscription, group, kind, rest, &sent[2..])
@@ -196,6 +208,9 @@ fn of_kind(
     match (folded, group) {
         ([], group) => Ok(Route::Resources { subscription, group, kind }),
         ([_], Some(group)) => Ok(Route::Resource(id(group)?)),
+        ([_, "effectivenetworksecuritygroups"], Some(group)) if kind == Kind::NetworkInterfaces => {
+            Ok(Route::EffectiveGroups(id(group)?))
+        }
         ([_, segment], Some(group)) => Ok(Route::Parts(id(group)?, parts(segment)?)),
         ([_, segment, _], Some(group)) => {
             let parts = parts(segment)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Route;
+use crate::watcher::WATCHER_TYPE;
 
 /// What is not written as itself in a segment or value of a URL: all but RFC 3986's unreserved.
 pub(crate) const RESERVED: &AsciiSet =
@@ -62,6 +63,16 @@ impl fmt::Display for Route {
             Route::InstanceView(id) => write!(f, "{id}/instanceView"),
             Route::Parts(id, parts) => write!(f, "{id}/{}", parts.as_str()),
             Route::Part(id, parts, name) => write!(f, "{id}/{}/{name}", parts.as_str()),
+            Route::EffectiveGroups(id) => write!(f, "{id}/effectiveNetworkSecurityGroups"),
+            Route::Watchers { subscription, group } => {
+                write!(f, "/subscriptions/{subscription}")?;
+                if let Some(group) = group {
+                    write!(f, "/resourceGroups/{group}")?;
+                }
+                write!(f, "/providers/{WATCHER_TYPE}")
+            }
+            Route::Watcher(id) => write!(f, "{id}"),
+            Route::VerifyFlow(id) => write!(f, "{id}/ipFlowVerify"),
             Route::Operation(subscription, location, id) => write!(
                 f,
                 "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations/{id}"

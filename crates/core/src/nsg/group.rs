@@ -1,6 +1,9 @@
 //! A security group: rules that stand in order, each with a number and a name of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +36,8 @@ pub struct SecurityGroup {
     id: GroupId,
     // As sent; `inbound` and `outbound` say the order in which they are looked at.
     rules: Vec<SecurityRule>,
-    inbound: Sieve,
-    outbound: Sieve,
+    inbound: Arc<Sieve>,
+    outbound: Arc<Sieve>,
 }
 
 impl SecurityGroup {
@@ -47,9 +50,7 @@ impl SecurityGroup {
         if !faults.is_empty() {
             return Err(GroupFaults(faults));
         }
-        let inbound = Sieve::new(&rules, Direction::Inbound);
-        let outbound = Sieve::new(&rules, Direction::Outbound);
-        Ok(SecurityGroup { id, rules, inbound, outbound })
+        Ok(SecurityGroup::of(id, rules))
     }
 
     /// Its resource id.
@@ -89,11 +90,9 @@ impl SecurityGroup {
         flow: &Flow,
         surroundings: &Surroundings,
     ) -> &SecurityRule {
-        let own = self
-            .sieve(direction)
-            .candidates(flow, surroundings)
-            .map(|place| &self.rules[place])
-            .find(|rule| rule.matches(flow, surroundings));
+        let first = self.sieve(direction).first(flow, surroundings);
+        let own = first.map(|place| &self.rules[place]);
+        debug_assert!(own.is_none_or(|rule| rule.matches(flow, surroundings)), "{own:?} {flow:?}");
         let defaults = Defaults::of(direction);
         own.or_else(|| defaults.allows.iter().find(|rule| rule.matches(flow, surroundings)))
             .unwrap_or(&defaults.deny_all)
@@ -117,9 +116,14 @@ impl SecurityGroup {
     pub fn without(&self, gone: impl Fn(&SecurityRule) -> bool) -> SecurityGroup {
         let rules: Vec<SecurityRule> =
             self.rules.iter().filter(|rule| !gone(rule)).cloned().collect();
-        let inbound = Sieve::new(&rules, Direction::Inbound);
-        let outbound = Sieve::new(&rules, Direction::Outbound);
-        SecurityGroup { id: self.id.clone(), rules, inbound, outbound }
+        SecurityGroup::of(self.id.clone(), rules)
+    }
+
+    // INVARIANT: the rules stand together.
+    fn of(id: GroupId, rules: Vec<SecurityRule>) -> SecurityGroup {
+        let sieve = |direction| Arc::new(Sieve::new(&rules, direction));
+        let (inbound, outbound) = (sieve(Direction::Inbound), sieve(Direction::Outbound));
+        SecurityGroup { id, rules, inbound, outbound }
     }
 
     fn sieve(&self, direction: Direction) -> &Sieve {

@@ -1,113 +1,68 @@
-//! A group's rules as a few numbers each, so that most rules are passed over without being read.
+//! A group's rules turned on their side, so that the rule which decides a flow is found without looking at
+//! the others, however they differ.
 //!
-//! A thousand rules are looked at for each flow, so a line fits into a cache line, and what few rules need
-//! stands beside. What is kept here of a rule is never narrower than the rule: what it lets pass is then
-//! compared with the rule itself, so a mistake in speed cannot widen one.
+//! For each part of a rule and each stretch of numbers within which no two flows differ, one bit a rule says
+//! whether that part fits. A flow finds its stretch in each part and takes the first rule whose bits are all
+//! set: what that costs follows from how many rules and stretches there are, and from nothing that is said
+//! in them. The answer is exact; tests hold each one against the rule itself.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use super::{
     flow::{Carried, Flow, Portless, Transport},
+    group::RULES_PER_GROUP_MAX,
     id::AsgId,
-    place::{Places, Prefix, ServiceTag},
-    port::{PortRange, Ports},
+    place::{Places, ServiceTag},
+    port::PortRange,
     rule::SecurityRule,
-    surroundings::Surroundings,
+    surroundings::{Surroundings, asg_key},
     word::{Direction, Side},
 };
 use crate::network::Family;
 
+/// How many words one bit a rule takes.
+const WORDS_MAX: usize = RULES_PER_GROUP_MAX.div_ceil(64);
+
+/// One bit for each rule of a direction, in the order in which they are looked at.
+type Bits = [u64; WORDS_MAX];
+
+const NONE: Bits = [0; WORDS_MAX];
+
 /// The rules of one direction, by their numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sieve {
-    lines: Vec<Line>,
-    lists: Lists,
-}
-
-/// What is kept of a rule.
-#[derive(Clone, Debug)]
-struct Line {
+    /// Where each stands in its group.
+    places: Vec<u16>,
     source: End,
     destination: End,
-    /// Where the rule stands in its group; a group has fewer rules than 65536.
-    place: u16,
-    /// One bit for each protocol that can match.
-    protocols: u8,
-    /// One bit for each family that can match.
-    families: u8,
-    /// Where the lists of the rule stand, if the two ends do not say it all.
-    more: Option<u16>,
+    /// By [`transport_row`] and [`portless_row`].
+    protocols: Vec<Bits>,
 }
 
-/// One side of a rule.
-#[derive(Clone, Debug)]
-struct End {
-    /// What all its prefixes have in common: the fields of [`Bits`], which alone would be padded.
-    bits: u64,
-    mask: u64,
-    half: Half,
-    /// From the first of its ports to the last.
-    ports: PortRange,
-    /// The bits of its tag or of its application security groups, or [`NO_NAME`].
-    names: u8,
-}
-
-/// What does not fit into lines.
+/// One side of the rules.
 #[derive(Clone, Debug, Default)]
-struct Lists {
-    of_rules: Vec<[Listed; 2]>,
-    prefixes: Vec<Bits>,
-    ranges: Vec<PortRange>,
+struct End {
+    v4: Axis,
+    v6: Axis,
+    /// By [`tag_row`].
+    tags: Vec<Bits>,
+    /// By the group's key, and by itself where two have one key.
+    asgs: Vec<(u64, AsgId, Bits)>,
+    ports: Axis,
+    /// Rules of every port: what carries none fits no others.
+    every_port: Bits,
 }
 
-/// Where the prefixes and the ranges of one side stand among all; nowhere where its end says it all.
-#[derive(Clone, Copy, Debug, Default)]
-struct Listed {
-    prefixes: Part,
-    ranges: Part,
-}
-
-/// From where to where some of many stand. A group names at most 4,000 on a side.
-#[derive(Clone, Copy, Debug, Default)]
-struct Part {
-    start: u16,
-    end: u16,
-}
-
-/// Bits that all addresses of a prefix have, in one half of a left-aligned address.
+/// Which rules fit which numbers: row `n` is for those from `starts[n]` until the next start.
 ///
-/// Of a prefix longer than a half only the second is kept: machines of one subnet differ in that.
-#[derive(Clone, Copy, Debug)]
-struct Bits {
-    bits: u64,
-    mask: u64,
-    half: Half,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
-    First = 0,
-    Second = 1,
-}
-
-/// The same numbers of a flow.
-struct Wanted {
-    source: WantedEnd,
-    destination: WantedEnd,
-    protocol: u8,
-    family: u8,
-}
-
-struct WantedEnd {
-    /// The address, by [`Half`].
-    halves: [u64; 2],
-    /// Without a port only rules of every port can match, and those have 0 too.
-    port: u16,
-    /// The bits of the names that the address has, and [`NO_NAME`].
-    names: u8,
+/// A group names at most 4,000 places and ranges on a side, so there are at most 8,001 rows of 128 bytes.
+#[derive(Clone, Debug, Default)]
+struct Axis {
+    // INVARIANT: sorted; where there is any rule the first is 0.
+    starts: Vec<u128>,
+    rows: Vec<u64>,
+    /// How many words a row has.
+    words: usize,
 }
 
 impl Sieve {
@@ -115,263 +70,237 @@ impl Sieve {
         let mut places: Vec<(u16, &SecurityRule)> =
             (0..).zip(rules).filter(|(_, rule)| rule.direction() == direction).collect();
         places.sort_by_key(|(_, rule)| rule.priority());
-        let mut sieve = Sieve::default();
-        for (place, rule) in places {
-            let end = |side| End::new(rule.places(side), rule.ports(side));
-            let line = Line {
-                source: end(Side::Source),
-                destination: end(Side::Destination),
-                place,
-                protocols: protocols(rule),
-                families: families(rule.places(Side::Source))
-                    & families(rule.places(Side::Destination)),
-                more: sieve.lists.keep(rule),
-            };
-            sieve.lines.push(line);
+        let ordered: Vec<&SecurityRule> = places.iter().map(|(_, rule)| *rule).collect();
+        let transports = Transport::ALL
+            .map(|transport| bits(&ordered, |rule| rule.protocol().covers_transport(transport)));
+        let portless = Portless::ALL.map(|portless| {
+            bits(&ordered, |rule| rule.protocol().covers(Carried::Portless(portless)))
+        });
+        Sieve {
+            places: places.iter().map(|(place, _)| *place).collect(),
+            source: End::new(&ordered, Side::Source),
+            destination: End::new(&ordered, Side::Destination),
+            protocols: transports.into_iter().chain(portless).collect(),
         }
-        sieve
     }
 
     /// Where the rules stand in their group, in the order in which they are looked at.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> {
-        self.lines.iter().map(|line| usize::from(line.place))
+        self.places.iter().map(|place| usize::from(*place))
     }
 
-    /// Where the rules stand that can match a flow, in the order in which they are looked at.
-    pub(super) fn candidates(
-        &self,
-        flow: &Flow,
-        surroundings: &Surroundings,
-    ) -> impl Iterator<Item = usize> {
-        let wanted = Wanted::new(flow, surroundings);
-        self.lines
-            .iter()
-            .filter(move |line| line.can_match(&wanted) && self.lists.can_match(line, &wanted))
-            .map(|line| usize::from(line.place))
-    }
-}
-
-impl Line {
-    fn can_match(&self, wanted: &Wanted) -> bool {
-        self.protocols & wanted.protocol != 0
-            && self.families & wanted.family != 0
-            && self.destination.can_be(&wanted.destination)
-            && self.source.can_be(&wanted.source)
+    /// Where the first rule stands that matches a flow.
+    pub(super) fn first(&self, flow: &Flow, surroundings: &Surroundings) -> Option<usize> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let mut left = self.destination.places(flow.address(Side::Destination), surroundings);
+        and(&mut left, &self.source.places(flow.address(Side::Source), surroundings));
+        let row = match flow.carried() {
+            Carried::Ports { transport, source, destination } => {
+                self.source.ports.narrow(&mut left, u128::from(source));
+                self.destination.ports.narrow(&mut left, u128::from(destination));
+                transport_row(transport)
+            }
+            Carried::Portless(portless) => {
+                and(&mut left, &self.source.every_port);
+                and(&mut left, &self.destination.every_port);
+                portless_row(portless)
+            }
+        };
+        and(&mut left, self.protocols.get(row)?);
+        let (word, bits) = left.iter().enumerate().find(|(_, bits)| **bits != 0)?;
+        let rule = word * 64 + bits.trailing_zeros() as usize;
+        self.places.get(rule).map(|place| usize::from(*place))
     }
 }
 
 impl End {
-    fn new(places: &Places, ports: &Ports) -> End {
-        let prefixes = places.prefixes().iter().map(Bits::of);
-        let Bits { bits, mask, half } = prefixes.reduce(Bits::common).unwrap_or(Bits::ANY);
-        let ranges = ports.ranges();
-        let first = ranges.iter().map(|range| range.first()).min().unwrap_or(0);
-        let last = ranges.iter().map(|range| range.last()).max().unwrap_or(u16::MAX);
-        End {
-            bits,
-            mask,
-            half,
-            ports: PortRange::new(first, last).unwrap_or(PortRange::ALL),
-            names: match places {
-                Places::Tag(tag) => tag_bit(*tag),
-                Places::Asgs(asgs) => {
-                    asgs.as_slice().iter().fold(0, |names, asg| names | asg_bit(asg))
-                }
-                Places::Any | Places::Prefixes(_) => NO_NAME,
-            },
-        }
-    }
-
-    fn can_be(&self, wanted: &WantedEnd) -> bool {
-        self.ports.contains(wanted.port)
-            && Bits { bits: self.bits, mask: self.mask, half: self.half }.has(wanted)
-            && self.names & wanted.names != 0
-    }
-}
-
-impl Lists {
-    /// Keeps the lists of a rule, and says where, unless its line says it all.
-    fn keep(&mut self, rule: &SecurityRule) -> Option<u16> {
-        let place = u16::try_from(self.of_rules.len()).ok()?;
-        let mut needed = false;
-        let lists = [Side::Source, Side::Destination].map(|side| {
-            let mut listed = Listed::default();
-            let prefixes: Vec<Bits> = rule.places(side).prefixes().iter().map(Bits::of).collect();
-            if prefixes.len() > 1 {
-                listed.prefixes = appended(&mut self.prefixes, &prefixes);
-            }
-            let ranges = rule.ports(side).ranges();
-            if ranges.len() > 1 {
-                listed.ranges = appended(&mut self.ranges, ranges);
-            }
-            needed |= listed.prefixes.is_somewhere() || listed.ranges.is_somewhere();
-            listed
-        });
-        needed.then(|| {
-            self.of_rules.push(lists);
-            place
-        })
-    }
-
-    fn can_match(&self, line: &Line, wanted: &Wanted) -> bool {
-        let Some(place) = line.more else { return true };
-        let [source, destination] = &self.of_rules[usize::from(place)];
-        self.can_be(source, &wanted.source) && self.can_be(destination, &wanted.destination)
-    }
-
-    fn can_be(&self, listed: &Listed, wanted: &WantedEnd) -> bool {
-        listed.prefixes.any(&self.prefixes, |prefix| prefix.has(wanted))
-            && listed.ranges.any(&self.ranges, |range| range.contains(wanted.port))
-    }
-}
-
-impl Part {
-    fn is_somewhere(self) -> bool {
-        self.end > 0
-    }
-
-    /// Whether one of these has it; nowhere says nothing against it.
-    fn any<T>(self, all: &[T], has: impl Fn(&T) -> bool) -> bool {
-        !self.is_somewhere() || all[usize::from(self.start)..usize::from(self.end)].iter().any(has)
-    }
-}
-
-/// Where they stand then; nowhere if there are too many, which is not narrower: the rule itself is asked.
-fn appended<T: Copy>(all: &mut Vec<T>, these: &[T]) -> Part {
-    let (start, end) = (u16::try_from(all.len()), u16::try_from(all.len() + these.len()));
-    let (Ok(start), Ok(end)) = (start, end) else { return Part::default() };
-    all.extend_from_slice(these);
-    Part { start, end }
-}
-
-impl Wanted {
-    fn new(flow: &Flow, surroundings: &Surroundings) -> Wanted {
-        let end = |side| {
-            let halves = halves(flow.address(side));
-            let port = flow.port(side).unwrap_or(0);
-            let tags = ServiceTag::ALL
-                .into_iter()
-                .filter(|tag| surroundings.tag(*tag).contains(flow.address(side)))
-                .map(tag_bit);
-            let asgs = surroundings.asgs_of(flow.address(side)).map(asg_bit);
-            let names = tags.chain(asgs).fold(NO_NAME, |names, bit| names | bit);
-            WantedEnd { halves, port, names }
+    fn new(rules: &[&SecurityRule], side: Side) -> End {
+        let of = |family| {
+            Axis::new(rules, |rule| match rule.places(side) {
+                Places::Any => vec![(0, u128::MAX)],
+                Places::Prefixes(prefixes) => prefixes
+                    .as_slice()
+                    .iter()
+                    .map(|prefix| prefix.net())
+                    .filter(|net| Family::of_net(*net) == family)
+                    .map(|net| (number(net.network()), number(net.broadcast())))
+                    .collect(),
+                Places::Tag(_) | Places::Asgs(_) => Vec::new(),
+            })
         };
-        Wanted {
-            source: end(Side::Source),
-            destination: end(Side::Destination),
-            protocol: match flow.carried() {
-                Carried::Ports { transport, .. } => transport_bit(transport),
-                Carried::Portless(portless) => portless_bit(portless),
-            },
-            family: family_bit(flow.family()),
-        }
-    }
-}
-
-impl Bits {
-    const ANY: Bits = Bits { bits: 0, mask: 0, half: Half::First };
-
-    fn of(prefix: &Prefix) -> Bits {
-        let [first, second] = halves(prefix.net().addr());
-        match prefix.net().prefix_len().checked_sub(64) {
-            None | Some(0) => {
-                let mask = first_bits(prefix.net().prefix_len());
-                Bits { bits: first, mask, half: Half::First }
+        let tagged = |tag| bits(rules, |rule| *rule.places(side) == Places::Tag(tag));
+        let ports = Axis::new(rules, |rule| {
+            let span = |range: &PortRange| (u128::from(range.first()), u128::from(range.last()));
+            match rule.ports(side).ranges() {
+                [] => vec![(0, u128::MAX)],
+                ranges => ranges.iter().map(span).collect(),
             }
-            Some(length) => Bits { bits: second, mask: first_bits(length), half: Half::Second },
+        });
+        End {
+            v4: of(Family::V4),
+            v6: of(Family::V6),
+            tags: ServiceTag::ALL.map(tagged).to_vec(),
+            asgs: asgs(rules, side),
+            ports,
+            every_port: bits(rules, |rule| rule.ports(side).is_every_port()),
         }
     }
 
-    fn common(self, other: Bits) -> Bits {
-        if self.half != other.half {
-            return Bits::ANY;
+    /// The rules among whose places an address is.
+    fn places(&self, address: IpAddr, surroundings: &Surroundings) -> Bits {
+        let axis = match Family::of(address) {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        let mut fit = axis.at(number(address));
+        for tag in ServiceTag::ALL {
+            if let Some(tagged) = self.tags.get(tag_row(tag))
+                && *tagged != NONE
+                && surroundings.tag(tag).contains(address)
+            {
+                or(&mut fit, tagged);
+            }
         }
-        // The bits before the first in which they differ; all 64 where they do not.
-        let same = u64::MAX
-            .checked_shr((self.bits ^ other.bits).leading_zeros())
-            .map_or(u64::MAX, |behind| !behind);
-        let mask = self.mask & other.mask & same;
-        Bits { bits: self.bits & mask, mask, half: self.half }
-    }
-
-    fn has(self, wanted: &WantedEnd) -> bool {
-        (wanted.halves[self.half as usize] ^ self.bits) & self.mask == 0
+        if self.asgs.is_empty() {
+            return fit;
+        }
+        for (key, asg) in surroundings.asgs_of(address) {
+            let from = self.asgs.partition_point(|(known, ..)| known < key);
+            let same = self.asgs[from..].iter().take_while(|(known, ..)| known == key);
+            for (_, _, named) in same.filter(|(_, known, _)| known == asg) {
+                or(&mut fit, named);
+            }
+        }
+        fit
     }
 }
 
-fn first_bits(length: u8) -> u64 {
-    u64::MAX.checked_shr(u32::from(length)).map_or(u64::MAX, |behind| !behind)
+impl Axis {
+    /// From the numbers that fit each rule, as spans from … to …, which may overlap.
+    fn new(rules: &[&SecurityRule], spans: impl Fn(&SecurityRule) -> Vec<(u128, u128)>) -> Axis {
+        // Where a rule's spans begin, and where the first number behind them is.
+        let mut turns: Vec<(u128, usize, i32)> = Vec::new();
+        for (rule, said) in rules.iter().enumerate() {
+            for (first, last) in spans(said) {
+                turns.push((first, rule, 1));
+                turns.extend(last.checked_add(1).map(|behind| (behind, rule, -1)));
+            }
+        }
+        turns.sort_unstable_by_key(|(at, ..)| *at);
+        let words = rules.len().div_ceil(64);
+        let mut axis = Axis { starts: Vec::new(), rows: Vec::new(), words };
+        let (mut row, mut depth) = (NONE, vec![0_i32; rules.len()]);
+        if turns.first().is_none_or(|(at, ..)| *at > 0) {
+            axis.push(0, &row);
+        }
+        for stretch in turns.chunk_by(|one, next| one.0 == next.0) {
+            for (_, rule, step) in stretch {
+                depth[*rule] += step;
+                let bit = 1 << (rule % 64);
+                match depth[*rule] {
+                    0 => row[rule / 64] &= !bit,
+                    _ => row[rule / 64] |= bit,
+                }
+            }
+            if let Some((at, ..)) = stretch.first() {
+                axis.push(*at, &row);
+            }
+        }
+        axis
+    }
+
+    fn push(&mut self, start: u128, row: &Bits) {
+        self.starts.push(start);
+        self.rows.extend_from_slice(&row[..self.words]);
+    }
+
+    /// The rules that a number fits.
+    fn row(&self, number: u128) -> &[u64] {
+        let behind = self.starts.partition_point(|start| *start <= number);
+        let from = behind.saturating_sub(1) * self.words;
+        self.rows.get(from..from + self.words).unwrap_or_default()
+    }
+
+    fn at(&self, number: u128) -> Bits {
+        let mut bits = NONE;
+        bits.iter_mut().zip(self.row(number)).for_each(|(to, from)| *to = *from);
+        bits
+    }
+
+    /// Keeps of these rules those that a number fits.
+    fn narrow(&self, left: &mut Bits, number: u128) {
+        left.iter_mut().zip(self.row(number)).for_each(|(left, row)| *left &= row);
+    }
 }
 
-/// The two halves of an address, left-aligned in 128 bits.
-fn halves(address: IpAddr) -> [u64; 2] {
+/// The rules of which something holds.
+fn bits(rules: &[&SecurityRule], holds: impl Fn(&SecurityRule) -> bool) -> Bits {
+    let mut bits = NONE;
+    for (index, rule) in rules.iter().enumerate() {
+        if holds(rule) {
+            bits[index / 64] |= 1 << (index % 64);
+        }
+    }
+    bits
+}
+
+/// The rules that name each application security group on a side, by its key.
+fn asgs(rules: &[&SecurityRule], side: Side) -> Vec<(u64, AsgId, Bits)> {
+    let mut named: Vec<(u64, &AsgId, usize)> = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        if let Places::Asgs(asgs) = rule.places(side) {
+            named.extend(asgs.as_slice().iter().map(|asg| (asg_key(asg), asg, index)));
+        }
+    }
+    named.sort_unstable();
+    let same = named.chunk_by(|one, next| one.1 == next.1);
+    let row = |same: &[(u64, &AsgId, usize)]| {
+        let (key, asg, _) = same.first()?;
+        let mut bits = NONE;
+        same.iter().for_each(|(_, _, index)| bits[index / 64] |= 1 << (index % 64));
+        Some((*key, (*asg).clone(), bits))
+    };
+    same.filter_map(row).collect()
+}
+
+fn and(left: &mut Bits, with: &Bits) {
+    left.iter_mut().zip(with).for_each(|(left, with)| *left &= with);
+}
+
+fn or(left: &mut Bits, with: &Bits) {
+    left.iter_mut().zip(with).for_each(|(left, with)| *left |= with);
+}
+
+fn number(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V4(v4) => [u64::from(v4.to_bits()) << 32, 0],
-        // Each has 64 bits.
-        IpAddr::V6(v6) => [(v6.to_bits() >> 64) as u64, v6.to_bits() as u64],
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 
-/// The protocols that can match: those without ports only where the rule names every port.
-fn protocols(rule: &SecurityRule) -> u8 {
-    let every_port =
-        [Side::Source, Side::Destination].into_iter().all(|side| rule.ports(side).is_every_port());
-    let transports = Transport::ALL
-        .into_iter()
-        .filter(|transport| rule.protocol().covers_transport(*transport))
-        .map(transport_bit);
-    let portless = Portless::ALL
-        .into_iter()
-        .filter(|portless| every_port && rule.protocol().covers(Carried::Portless(*portless)))
-        .map(portless_bit);
-    transports.chain(portless).fold(0, |all, bit| all | bit)
-}
-
-fn families(places: &Places) -> u8 {
-    let of_prefix = places.prefixes().first().map(|prefix| Family::of_net(prefix.net()));
-    of_prefix.map_or(family_bit(Family::V4) | family_bit(Family::V6), family_bit)
-}
-
-fn family_bit(family: Family) -> u8 {
-    match family {
-        Family::V4 => 1,
-        Family::V6 => 1 << 1,
-    }
-}
-
-/// What every address has, and every side that names nothing.
-const NO_NAME: u8 = 1 << 7;
-/// The bits that stand for application security groups, several for each: a line has room for no more.
-const ASG_BITS: [u8; 4] = [1 << 3, 1 << 4, 1 << 5, 1 << 6];
-
-fn asg_bit(asg: &AsgId) -> u8 {
-    let mut hasher = DefaultHasher::new();
-    asg.hash(&mut hasher);
-    ASG_BITS[(hasher.finish() % 4) as usize]
-}
-
-fn tag_bit(tag: ServiceTag) -> u8 {
+fn tag_row(tag: ServiceTag) -> usize {
     match tag {
-        ServiceTag::VirtualNetwork => 1,
-        ServiceTag::Internet => 1 << 1,
-        ServiceTag::AzureLoadBalancer => 1 << 2,
+        ServiceTag::VirtualNetwork => 0,
+        ServiceTag::Internet => 1,
+        ServiceTag::AzureLoadBalancer => 2,
     }
 }
 
-fn transport_bit(transport: Transport) -> u8 {
+fn transport_row(transport: Transport) -> usize {
     match transport {
-        Transport::Tcp => 1,
-        Transport::Udp => 1 << 1,
-        Transport::Other => 1 << 2,
+        Transport::Tcp => 0,
+        Transport::Udp => 1,
+        Transport::Other => 2,
     }
 }
 
-fn portless_bit(portless: Portless) -> u8 {
+fn portless_row(portless: Portless) -> usize {
     match portless {
-        Portless::Icmp => 1 << 3,
-        Portless::Esp => 1 << 4,
-        Portless::Ah => 1 << 5,
-        Portless::Other => 1 << 6,
+        Portless::Icmp => 3,
+        Portless::Esp => 4,
+        Portless::Ah => 5,
+        Portless::Other => 6,
     }
 }

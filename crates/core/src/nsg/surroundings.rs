@@ -1,7 +1,8 @@
 //! What tags and application security groups mean around one NIC: sets of addresses.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -42,6 +43,9 @@ pub struct Surroundings {
     internet: Addresses,
     balancers: Addresses,
     asgs: BTreeMap<AsgId, Addresses>,
+    /// The same by address, each with its key: a rule can name thousands of groups, and an address is in few.
+    // INVARIANT: follows from `asgs` alone.
+    memberships: BTreeMap<IpAddr, Vec<(u64, AsgId)>>,
 }
 
 impl Surroundings {
@@ -60,8 +64,15 @@ impl Surroundings {
         let virtual_network = Addresses::of(virtual_network);
         let balancers = set([PROBE_ADDRESS].into_iter().chain(balancers).collect());
         let internet = public().minus(&virtual_network).minus(&balancers);
-        let asgs = asgs.into_iter().map(|(id, members)| (id, set(members))).collect();
-        Surroundings { virtual_network, internet, balancers, asgs }
+        let members: BTreeMap<AsgId, Vec<IpAddr>> = asgs.into_iter().collect();
+        let mut memberships: BTreeMap<IpAddr, Vec<(u64, AsgId)>> = BTreeMap::new();
+        for (asg, members) in &members {
+            for member in members.iter().copied().collect::<BTreeSet<_>>() {
+                memberships.entry(member).or_default().push((asg_key(asg), asg.clone()));
+            }
+        }
+        let asgs = members.into_iter().map(|(id, members)| (id, set(members))).collect();
+        Surroundings { virtual_network, internet, balancers, asgs, memberships }
     }
 
     /// What a tag stands for.
@@ -94,9 +105,9 @@ impl Surroundings {
         }
     }
 
-    /// The application security groups that an address is in.
-    pub(super) fn asgs_of(&self, address: IpAddr) -> impl Iterator<Item = &AsgId> {
-        self.asgs.iter().filter(move |(_, of)| of.contains(address)).map(|(asg, _)| asg)
+    /// The application security groups that an address is in, each with its [`asg_key`].
+    pub(super) fn asgs_of(&self, address: IpAddr) -> &[(u64, AsgId)] {
+        self.memberships.get(&address).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether an address is among places.
@@ -113,6 +124,13 @@ impl Surroundings {
                 .any(|asg| self.asg(asg).is_some_and(|members| members.contains(address))),
         }
     }
+}
+
+/// A number that is compared sooner than an id; two groups may share one.
+pub(super) fn asg_key(asg: &AsgId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    asg.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn public() -> Addresses {

@@ -20,6 +20,8 @@ pub mod fault;
 pub mod network;
 mod shelves;
 
+mod concern;
+
 pub use fault::ResourceFault;
 pub use id::{Kind, ResourceId, SubnetId, Target};
 pub use network::Network;

@@ -1,6 +1,6 @@
 //! From a wake, or the sweep, to the last known facts.
 
-use std::{collections::BTreeSet, mem, sync::Arc, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, mem, net::IpAddr, sync::Arc, sync::Mutex, time::Duration};
 
 use hourgate_core::id::VmId;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{PAUSE_MIN, Shared, aside, locked, longer, mark};
 use crate::{
-    facts::{Facts, FactsError, Which},
+    facts::{Facts, FactsError, Named, Which},
     known::Loaded,
 };
 
@@ -28,8 +28,8 @@ const SWEEP_SHARE: u32 = 20;
 /// Whom to look at.
 #[derive(Default)]
 pub(super) struct Wakes {
-    vms: Mutex<BTreeSet<VmId>>,
-    vms_bell: Notify,
+    named: Mutex<Named>,
+    named_bell: Notify,
     everything_bell: Notify,
     /// Rung with every wake: a deadline may have come nearer.
     pub(super) deadline_bell: Notify,
@@ -39,8 +39,16 @@ pub(super) struct Wakes {
 
 impl Wakes {
     pub(super) fn vms(&self, vms: impl IntoIterator<Item = VmId>) {
-        locked(&self.vms).extend(vms);
-        self.vms_bell.notify_one();
+        self.named(Named { vms: vms.into_iter().collect(), ..Named::default() });
+    }
+
+    pub(super) fn addresses(&self, addresses: BTreeSet<IpAddr>) {
+        self.named(Named { addresses, ..Named::default() });
+    }
+
+    fn named(&self, named: Named) {
+        locked(&self.named).extend(named);
+        self.named_bell.notify_one();
         self.deadline_bell.notify_one();
     }
 
@@ -54,19 +62,19 @@ impl Wakes {
 pub(super) async fn wakes<F: Facts>(shared: Arc<Shared<F>>) {
     let mut pause = Duration::ZERO;
     loop {
-        shared.wakes.vms_bell.notified().await;
-        let vms = mem::take(&mut *locked(&shared.wakes.vms));
-        if vms.is_empty() {
+        shared.wakes.named_bell.notified().await;
+        let named = mem::take(&mut *locked(&shared.wakes.named));
+        if named.is_empty() {
             continue;
         }
-        let which = Which::Vms(vms);
+        let which = Which::Named(named);
         match load(&shared, &which).await {
             Ok(_) => pause = Duration::ZERO,
             Err(error) => {
                 pause = longer(pause);
                 tracing::warn!(%error, "the facts cannot be loaded: nothing opens, what ends is closed");
-                if let Which::Vms(vms) = which {
-                    shared.wakes.vms(vms);
+                if let Which::Named(named) = which {
+                    shared.wakes.named(named);
                 }
                 sleep(pause).await;
             }

@@ -1,6 +1,6 @@
 //! One loop makes every guard agree with what must be open, and says what it saw.
 //!
-//! It is told at most *which* VMs to look at, never what to do. Five small tasks share one memory:
+//! It is told at most *which* VMs and addresses to look at, never what to do. Five small tasks share one memory:
 //!
 //! - `load` turns wakes and the sweep into the last known facts, and marks what a guard must be told;
 //! - `converge`, one a guard, tells it, however many wakes came meanwhile in one statement;
@@ -130,6 +130,12 @@ impl Reconciler {
     /// Says that something about these VMs may have changed. Never waits.
     pub fn wake(&self, vms: impl IntoIterator<Item = VmId>) {
         self.wakes.vms(vms);
+    }
+
+    /// Says that other rules may stand before these addresses than did, whether or not a VM has them. Never
+    /// waits.
+    pub fn wake_at(&self, addresses: BTreeSet<IpAddr>) {
+        self.wakes.addresses(addresses);
     }
 
     /// Says that anything may have changed. Never waits.

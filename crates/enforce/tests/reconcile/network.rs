@@ -1,6 +1,6 @@
 //! Rules of security groups: what stands before an address reaches its guard with the change that made it so.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::atomic::Ordering, time::Duration};
 
 use hourgate_core::{
     command::{Command, Precondition},
@@ -80,6 +80,12 @@ fn passes(world: &World, address: IpAddr, port: u16) -> bool {
     screens.get(&address).is_none_or(|screen| screen.allows(Direction::Inbound, &flow, false))
 }
 
+/// Carries out a change of the network, and wakes the reconciler as an operation does.
+fn change(world: &World, command: &Command) {
+    let (_, concerned) = world.memory.commit(command).unwrap();
+    world.reconciler.wake_at(concerned);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_changed_rule_reaches_the_guard_at_once_and_nothing_else_is_told() {
     let world = world();
@@ -87,36 +93,36 @@ async fn a_changed_rule_reaches_the_guard_at_once_and_nothing_else_is_told() {
     let other = IpAddr::from([10, 0, 9, 9]);
     for address in [address(1), other] {
         assert!(passes(&world, address, 80) && passes(&world, address, 443), "no group");
-        world.memory.command(&allows(443)).unwrap();
-        world.memory.command(&interface(address, true)).unwrap();
-        world.reconciler.wake_all();
+        change(&world, &allows(443));
+        change(&world, &interface(address, true));
         let took = until("ruled", || !passes(&world, address, 80)).await;
         assert!(took <= Duration::from_millis(50), "ruled after {took:?}");
         assert!(passes(&world, address, 443));
 
         sleep(Duration::from_millis(200)).await;
         let before = world.guard.statements();
-        world.memory.command(&allows(80)).unwrap();
-        world.reconciler.wake_all();
+        change(&world, &allows(80));
         let took = until("ruled anew", || passes(&world, address, 80)).await;
         assert!(took <= Duration::from_millis(50), "ruled after {took:?}");
         assert!(!passes(&world, address, 443));
         sleep(Duration::from_millis(200)).await;
-        assert!(world.guard.statements() - before <= 2, "{}", world.guard.statements() - before);
+        assert_eq!(world.guard.statements() - before, 1, "one statement, about the address");
+        assert_eq!(world.guard.locks().len(), usize::from(VMS), "locks stay");
 
-        world.memory.command(&interface(address, false)).unwrap();
-        world.reconciler.wake_all();
-        until("no group", || passes(&world, address, 443)).await;
+        change(&world, &interface(address, false));
+        let took = until("no group", || passes(&world, address, 443)).await;
+        assert!(took <= Duration::from_millis(50), "gone after {took:?}");
         assert!(!world.guard.screens().contains_key(&address));
     }
+    let looks = world.memory.looks_at_everything.load(Ordering::SeqCst);
+    assert_eq!(looks, 1, "the first look: a change costs what it concerns, not what there is");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_known_of_one_machine_does_not_take_rules_from_another() {
     let world = world();
-    world.memory.command(&allows(443)).unwrap();
-    world.memory.command(&interface(address(1), true)).unwrap();
-    world.reconciler.wake_all();
+    change(&world, &allows(443));
+    change(&world, &interface(address(1), true));
     until("ruled", || !passes(&world, address(1), 80)).await;
     // A look at the machine itself, and at another.
     world.request(1, 1, source(1), 60);
@@ -125,4 +131,37 @@ async fn what_is_known_of_one_machine_does_not_take_rules_from_another() {
     let ruled: BTreeSet<IpAddr> = world.guard.screens().into_keys().collect();
     assert_eq!(ruled, [address(1)].into());
     assert!(!passes(&world, address(1), 80));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_rules_leaves_what_is_open_as_it_is() {
+    let world = world();
+    change(&world, &allows(443));
+    change(&world, &interface(address(1)));
+    world.request(1, 1, source(1), 60);
+    until("open", || world.guard.openings().contains_key(&opening(1, 1))).await;
+    let until_before = world.guard.openings();
+    change(&world, &allows(80));
+    until("ruled anew", || passes(&world, address(1), 80)).await;
+    assert_eq!(world.guard.openings(), until_before);
+    assert!(world.guard.locks().contains_key(&lock(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_forgotten_leaves_its_interface_behind_its_rules() {
+    let world = world();
+    world.memory.command(&protect(2..=VMS)).unwrap();
+    change(&world, &allows(443));
+    change(&world, &interface(address(1)));
+    world.reconciler.wake([vm(1)]);
+    until("ruled and given back", || {
+        !passes(&world, address(1), 80) && !world.guard.locks().contains_key(&lock(1))
+    })
+    .await;
+    world.memory.command(&Command::UnregisterVm { id: vm(1) }).unwrap();
+    world.reconciler.wake([vm(1)]);
+    for _ in 0..200 {
+        sleep(Duration::from_millis(1)).await;
+        assert!(!passes(&world, address(1), 80), "the interface is still there");
+    }
 }

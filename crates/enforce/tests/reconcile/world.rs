@@ -27,7 +27,7 @@ use hourgate_core::{
     time::{BootTime, Clock, Now, Timestamp},
 };
 use hourgate_enforce::{
-    facts::{Alarm, Facts, FactsError, Which},
+    facts::{Alarm, Facts, FactsError, Named, Which},
     fake::FakeGuard,
     guard::Guard,
     reconcile::{Pace, Reconciler},
@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     down: AtomicBool,
     /// How long loading everything takes after it was read, in milliseconds.
     pub(crate) slow: AtomicU64,
+    /// How often everything was loaded.
+    pub(crate) looks_at_everything: AtomicU64,
     pub(crate) alarms: Mutex<Vec<Alarm>>,
     pub(crate) events: Mutex<Vec<Event>>,
 }
@@ -84,6 +86,7 @@ impl Memory {
             settings,
             down: AtomicBool::new(false),
             slow: AtomicU64::new(0),
+            looks_at_everything: AtomicU64::new(0),
             alarms: Mutex::default(),
             events: Mutex::default(),
         }))
@@ -102,15 +105,21 @@ impl Memory {
     }
 
     pub(crate) fn command(&self, command: &Command) -> Result<Vec<Event>, Refusals> {
+        Ok(self.commit(command)?.0)
+    }
+
+    /// What happens, and the addresses that it concerns.
+    pub(crate) fn commit(
+        &self,
+        command: &Command,
+    ) -> Result<(Vec<Event>, BTreeSet<IpAddr>), Refusals> {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap();
         let events = decide(&state, &self.settings, command, now)?;
-        for event in &events {
-            state.evolve(event);
-        }
+        let concerned = state.evolve_all(&events);
         state.pass(now.wall);
         self.events.lock().unwrap().extend(events.iter().cloned());
-        Ok(events)
+        Ok((events, concerned))
     }
 }
 
@@ -122,9 +131,10 @@ impl Facts for Memory {
             Which::Everything => {
                 let slow = self.slow.load(Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(slow)).await;
+                self.looks_at_everything.fetch_add(1, Ordering::SeqCst);
                 state
             }
-            Which::Vms(vms) => only(state, vms),
+            Which::Named(named) => only(state, named),
         })
     }
 
@@ -165,8 +175,10 @@ fn ended(events: &[Event]) -> BTreeSet<VmId> {
     vms
 }
 
-/// What a store loads for these VMs.
-fn only(mut state: State, vms: &BTreeSet<VmId>) -> State {
+/// What a store loads for these VMs, and for those at these addresses.
+fn only(mut state: State, named: &Named) -> State {
+    let at = named.addresses.iter().filter_map(|address| state.owners.get(address));
+    let vms: BTreeSet<VmId> = named.vms.iter().chain(at).cloned().collect();
     state.vms.retain(|id, _| vms.contains(id));
     for policy in state.policies.values_mut() {
         policy.members.retain(|id, _| vms.contains(id));
@@ -176,8 +188,8 @@ fn only(mut state: State, vms: &BTreeSet<VmId>) -> State {
         request.accesses.retain(|access| vms.contains(&access.vm) && !access.is_settled());
         !request.accesses.is_empty()
     });
-    let addresses: BTreeSet<IpAddr> =
-        state.vms.values().flat_map(|vm| vm.addresses.clone()).collect();
+    let addresses = state.vms.values().flat_map(|vm| vm.addresses.clone());
+    let addresses: BTreeSet<IpAddr> = addresses.chain(named.addresses.iter().copied()).collect();
     state.released.retain(|lock| addresses.contains(&lock.address));
     state
 }

@@ -10,6 +10,7 @@ mod gate;
 mod life;
 mod outlook;
 mod protocol;
+mod scan;
 mod screens;
 mod sessions;
 mod speed;

@@ -149,6 +149,19 @@ impl Admin {
         json!({"virtualMachines": vms, "justification": "a figure"}).to_string().into_bytes()
     }
 
+    /// Sets a resource at a path without its query.
+    pub(crate) async fn set(&mut self, path: &str, body: &Value) -> Outcome<()> {
+        self.put(&format!("{path}?{VERSION}"), body).await.map(drop)
+    }
+
+    /// A resource of the network.
+    pub(crate) fn network(&self, rest: &impl std::fmt::Display) -> String {
+        let subscription = &self.subscription;
+        format!(
+            "/subscriptions/{subscription}/resourceGroups/walls/providers/Microsoft.Network/{rest}"
+        )
+    }
+
     async fn put(&mut self, path: &str, body: &Value) -> Outcome<Value> {
         self.connection.call("PUT", path, body.to_string().as_bytes()).await?.json()
     }

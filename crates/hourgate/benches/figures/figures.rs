@@ -17,12 +17,15 @@ use crate::{
     probe::{Ear, Prober},
     rules,
     sample::Samples,
-    site::{Site, door, on_client, sink, source},
+    site::{self, Site, door, on_client, sink, source},
     table::{Held, Row},
+    walls::{self, Costs, Walled},
 };
 
 /// Machines that answer.
 const DOORS: Fleet = Fleet { name: "doors", size: 20, address: door };
+/// Interfaces behind a group each.
+const WALLED: Fleet = Fleet { name: "walled", size: 200, address: |n| door(1_000 + n) };
 /// Machines that are many.
 const MACHINES: Fleet = Fleet { name: "machines", size: 1_000, address: sink };
 
@@ -51,22 +54,34 @@ struct Extent {
     paced: u32,
     batches: usize,
     peer: u32,
+    edits: u16,
 }
 
 /// Takes every figure.
-pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
+pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row>> {
     let extent = if quick {
         let load = Duration::from_secs(3);
-        Extent { openings: 50, closings: 40, load, paced: 200, batches: 10, peer: 8 }
+        Extent { openings: 50, closings: 40, load, paced: 200, batches: 10, peer: 8, edits: 30 }
     } else {
         let load = Duration::from_secs(12);
-        Extent { openings: 250, closings: 200, load, paced: 1_500, batches: 40, peer: 30 }
+        Extent {
+            openings: 250,
+            closings: 200,
+            load,
+            paced: 1_500,
+            batches: 40,
+            peer: 30,
+            edits: 100,
+        }
     };
     let example = std::env::var("HOURGATE_BENCH_LIMIT");
     let example = example.map_err(|_| "start it with ./bench, which builds all that it needs")?;
     let began = steady();
     let say = |what: &str| eprintln!("[{:3.0} s] {what}", (steady() - began).as_secs_f64());
 
+    if only_rules {
+        return only_rule_rows(dir, &extent, &say);
+    }
     say("fwknopd: time to open");
     let mut peer = Peer::build(LABS[2], dir)?;
     let peer_openings = peer.openings(extent.peer)?;
@@ -91,6 +106,8 @@ pub(crate) fn take(dir: &Path, quick: bool) -> Outcome<Vec<Row>> {
     })?;
     rows.push(closing_row(&closings));
 
+    say("200 groups of 100 rules");
+    rows.extend(wall_rows(&site, &extent)?);
     say("1,000 machines");
     on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
     say("initiations a second");
@@ -244,23 +261,124 @@ fn crowd_rows(
         },
     ];
     say("what a packet costs");
-    rows.extend(packet_rows(site, dir, extent)?);
-    say("restarts");
-    rows.extend(restart_rows(site, standing)?);
-    Ok(rows)
-}
-
-fn packet_rows(site: &Site, dir: &Path, extent: &Extent) -> Outcome<Vec<Row>> {
     // A second gate with the same locks, so that both are asked in turn and under the same conditions.
     let none = Site::build(LABS[1], dir)?;
     on_client(&none.lab, async || Admin::sign_in(&none.profile()?).await?.protect(MACHINES).await)?;
+    rows.extend(packet_rows(site, &none, extent)?);
+    say("restarts");
+    rows.extend(restart_rows(site, standing)?);
+    say("100,000 openings behind 200 groups of 100 rules");
+    rows.extend(walled_rows(site, &none, extent)?);
+    Ok(rows)
+}
+
+/// The figures of rules alone, with as many openings, for whoever works on them.
+fn only_rule_rows(dir: &Path, extent: &Extent, say: &dyn Fn(&str)) -> Outcome<Vec<Row>> {
+    say("Hourgate: server, guard");
+    let site = Site::build(LABS[0], dir)?;
+    say("200 groups of 100 rules");
+    let mut rows = wall_rows(&site, extent)?;
+    say("1,000 machines, 100,000 openings");
+    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
+    on_client(&site.lab, async || crowd::fill(&site, MACHINES, LOADING, CROWD).await)?;
+    say("a second gate");
+    let none = Site::build(LABS[1], dir)?;
+    on_client(&none.lab, async || Admin::sign_in(&none.profile()?).await?.protect(MACHINES).await)?;
+    say("100,000 openings behind 200 groups of 100 rules");
+    rows.extend(walled_rows(&site, &none, extent)?);
+    say("one flow through 1,000 rules");
+    rows.push(flow_row(&rules::flows()?));
+    say("done");
+    Ok(rows)
+}
+
+/// Groups before 200 interfaces of which no VM is known.
+fn wall_rows(site: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
+    let to = (WALLED.address)(0);
+    let ear = Ear::open(&site.lab, Host::Vm)?;
+    let (edited, renumbered) = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        walls::build(&mut admin).await?;
+        walls::join(&mut admin, WALLED, walls::GROUPS).await?;
+        let knocker = Knocker::start(ear)?;
+        let edited = walls::edits(&mut admin, &knocker, to, (0, extent.edits)).await?;
+        Ok((edited, walls::renumbered(&mut admin, &knocker, to, (0, 5)).await?))
+    })?;
+    Ok(vec![
+        edit_row("an edited rule to its first SYN", &edited, ""),
+        Row {
+            figure: "200 groups of 100 rules compiled and applied",
+            ours: format!("{:.0} ms (most of {})", renumbered.most(), renumbered.count()),
+            target: "≤ 1 s",
+            beside: "from the PUT to the first SYN".to_owned(),
+            held: Held::when(renumbered.most() <= 1_000.0),
+        },
+    ])
+}
+
+fn edit_row(figure: &'static str, edited: &Samples, beside: &str) -> Row {
+    let (p50, p99, count) = (edited.p50(), edited.p99(), edited.count());
+    Row {
+        figure,
+        ours: format!("p50 {p50:.1} ms, p99 {p99:.1} ms ({count} samples)"),
+        target: "≤ 50 ms",
+        beside: beside.to_owned(),
+        held: Held::when(p99 <= 50.0),
+    }
+}
+
+/// The crowd's machines behind the same groups, each with its share of the openings.
+fn walled_rows(site: &Site, none: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
+    let to = (MACHINES.address)(0);
+    site::hear_at(&site.lab, to)?;
+    on_client(&none.lab, async || {
+        let mut admin = Admin::sign_in(&none.profile()?).await?;
+        walls::build_empty(&mut admin).await?;
+        walls::join(&mut admin, MACHINES, 1).await
+    })?;
+    let ear = Ear::open(&site.lab, Host::Vm)?;
+    let (edited, renumbered, openings) = on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        walls::join(&mut admin, MACHINES, walls::GROUPS).await?;
+        let knocker = Knocker::start(ear)?;
+        let edited = walls::edits(&mut admin, &knocker, to, (extent.edits, extent.edits)).await?;
+        let renumbered = walls::renumbered(&mut admin, &knocker, to, (5, 5)).await?;
+        let standing = Admin::sign_in(&site.profile()?).await?.standing().await?;
+        Ok((edited, renumbered, standing.openings.1))
+    })?;
+    let hundred = Walled::new(&site.lab, MACHINES)?;
+    let empty = Walled::new(&none.lab, MACHINES)?;
+    let Costs { first, established } = walls::compare(&hundred, &empty, extent.batches)?;
+    let row = |figure, cost: &PacketCost, target, most| Row {
+        figure,
+        ours: format!("{:.3} times ({:.0} ns)", cost.ratio(), cost.crowd.p50()),
+        target,
+        beside: format!("through an empty chain: {:.0} ns", cost.none.p50()),
+        held: Held::when(cost.ratio() <= most),
+    };
+    let beside = format!("{openings} openings stand");
+    Ok(vec![
+        edit_row("100,000 openings: an edited rule to its first SYN", &edited, &beside),
+        Row {
+            figure: "100,000 openings: all 200 groups before all machines made anew",
+            ours: format!("{:.0} ms (most of {})", renumbered.most(), renumbered.count()),
+            target: "",
+            beside: "1,200 interfaces".to_owned(),
+            held: Held::NoTarget,
+        },
+        row("100 rules, 100,000 openings: a flow's first packet", &first, "≤ 2.5 times", 2.5),
+        row("100 rules, 100,000 openings: a later packet", &established, "≤ 1.05 times", 1.05),
+    ])
+}
+
+fn packet_rows(site: &Site, none: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
     let stream = |site: &Site| Stream::dropped(&site.lab, MACHINES);
-    let dropped = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
+    let dropped = crowd::compare(&stream(site)?, &stream(none)?, extent.batches)?;
     // Some must be open there to let anything through: those that the packets use, as here.
     let few = u64::from(MACHINES.size);
-    on_client(&none.lab, async || crowd::fill(&none, MACHINES, LOADING, few).await)?;
+    on_client(&none.lab, async || crowd::fill(none, MACHINES, LOADING, few).await)?;
     let stream = |site: &Site| Stream::accepted(&site.lab, MACHINES, LOADING);
-    let accepted = crowd::compare(&stream(site)?, &stream(&none)?, extent.batches)?;
+    let accepted = crowd::compare(&stream(site)?, &stream(none)?, extent.batches)?;
     let row = |figure, cost: &PacketCost, beside: &str| Row {
         figure,
         ours: format!("{:.3} times ({:.0} ns)", cost.ratio(), cost.crowd.p50()),

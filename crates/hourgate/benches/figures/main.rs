@@ -23,6 +23,7 @@ mod load;
 mod opening;
 mod peer;
 mod rules;
+mod walls;
 
 mod figures;
 mod table;
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<ExitCode> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let says = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let (quick, only_rules) = (says("--quick"), says("--rules"));
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&dir)?;
     let dir = tempfile::Builder::new().prefix("figures-").tempdir_in(dir)?;
@@ -56,7 +58,7 @@ fn run() -> Outcome<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = dir.path().to_owned();
     let outcome = runtime.block_on(async {
-        let taking = tokio::task::spawn_blocking(move || figures::take(&path, quick));
+        let taking = tokio::task::spawn_blocking(move || figures::take(&path, quick, only_rules));
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         tokio::select! {

@@ -1,7 +1,7 @@
 //! From sending `initiate` to the first SYN that is let through.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
     sync::mpsc::{Receiver, Sender, channel},
     time::Duration,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Openings {
 
 /// Knocks at a port from the moment on that it is told which, until it is let in.
 pub(crate) struct Knocker {
-    doors: Sender<(Ipv4Addr, Ipv4Addr)>,
+    doors: Sender<(Ipv4Addr, SocketAddrV4)>,
     knocking: Receiver<()>,
     opened: Receiver<Option<Wall>>,
 }
@@ -41,7 +41,7 @@ impl Knocker {
     /// Starts on a thread of its own, on the host that this is called on.
     pub(crate) fn start(ear: Ear) -> Outcome<Knocker> {
         let prober = Prober::new()?;
-        let (doors, told) = channel::<(Ipv4Addr, Ipv4Addr)>();
+        let (doors, told) = channel::<(Ipv4Addr, SocketAddrV4)>();
         let (tell_knocking, knocking) = channel();
         let (tell_opened, opened) = channel();
         std::thread::spawn(move || {
@@ -57,6 +57,11 @@ impl Knocker {
 
     /// Begins to knock; returns once the first SYN was sent.
     pub(crate) fn begin(&self, from: Ipv4Addr, to: Ipv4Addr) -> Outcome<()> {
+        self.begin_at(from, SocketAddrV4::new(to, PORT))
+    }
+
+    /// The same at any port.
+    pub(crate) fn begin_at(&self, from: Ipv4Addr, to: SocketAddrV4) -> Outcome<()> {
         self.doors.send((from, to))?;
         Ok(self.knocking.recv()?)
     }
@@ -71,19 +76,20 @@ fn knock(
     prober: &Prober,
     ear: &Ear,
     from: Ipv4Addr,
-    to: Ipv4Addr,
+    to: SocketAddrV4,
     knocking: &Sender<()>,
 ) -> Option<Wall> {
     for number in 0..SYNS_MAX {
         // A port of its own each: nothing that is remembered of one SYN helps the next.
         let from_port = 1_024 + (number % 60_000) as u16;
-        prober.send(&Syn { from, from_port, to, to_port: PORT, number }).ok()?;
+        let syn = Syn { from, from_port, to: *to.ip(), to_port: to.port(), number };
+        prober.send(&syn).ok()?;
         if number == 0 {
             knocking.send(()).ok()?;
         }
         pause(EVERY);
         while let Some(passed) = ear.heard() {
-            if passed.from == from && *passed.to.ip() == to {
+            if passed.from == from && passed.to == to {
                 return Some(passed.at);
             }
         }

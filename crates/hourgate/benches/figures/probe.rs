@@ -44,6 +44,34 @@ impl Prober {
         let to = SocketAddr::from((syn.to, 0));
         self.0.send_to(&syn.packet(), &to.into()).map(drop)
     }
+
+    /// Sends one datagram.
+    pub(crate) fn send_datagram(&self, datagram: &Datagram) -> io::Result<()> {
+        let to = SocketAddr::from((*datagram.to.ip(), 0));
+        self.0.send_to(&datagram.packet(), &to.into()).map(drop)
+    }
+}
+
+/// A packet over UDP that says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram {
+    pub(crate) from: SocketAddrV4,
+    pub(crate) to: SocketAddrV4,
+}
+
+impl Datagram {
+    fn packet(&self) -> [u8; 28] {
+        let mut packet = [0; 28];
+        // IPv4 without options, 28 bytes in all, may not be fragmented, 64 hops, UDP. The kernel fills in
+        // the checksum; UDP's may be left out.
+        packet[..10].copy_from_slice(&[0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17]);
+        packet[12..16].copy_from_slice(&self.from.ip().octets());
+        packet[16..20].copy_from_slice(&self.to.ip().octets());
+        packet[20..22].copy_from_slice(&self.from.port().to_be_bytes());
+        packet[22..24].copy_from_slice(&self.to.port().to_be_bytes());
+        packet[24..26].copy_from_slice(&8_u16.to_be_bytes());
+        packet
+    }
 }
 
 /// A SYN.

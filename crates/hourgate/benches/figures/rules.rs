@@ -32,7 +32,7 @@ type Draft = fn(u16) -> RuleDraft;
 
 /// Microseconds a flow takes, by what tells the rules apart. None of them fits, so all are passed over.
 pub(crate) fn flows() -> Outcome<Vec<(&'static str, Samples)>> {
-    let kinds: [(&str, Draft); 6] = [
+    let kinds: [(&str, Draft); 9] = [
         ("ports", |n| rule(n, "*", "*", &(n + 1_000).to_string())),
         ("machines", |n| rule(n, "*", &format!("10.9.{}.{}", n / 256, n % 256), "22")),
         ("sources", |n| rule(n, &format!("10.{}.{}.0/24", n / 256, n % 256), "*", "22")),
@@ -43,6 +43,27 @@ pub(crate) fn flows() -> Outcome<Vec<(&'static str, Samples)>> {
         }),
         ("a tag", |n| rule(n, "AzureLoadBalancer", "*", "22")),
         ("a group of machines", |n| rule(n, &format!("{NAMED}{}", n % 20), "*", "22")),
+        // As many places and ranges as a group may name, all of them apart.
+        ("four of everything", |n| {
+            let mut rule = rule(n, "*", "*", "22");
+            let four = |from: u16| {
+                (0..4).map(move |i| format!("{from}.{}.{}.0/24", n / 64, n % 64 * 4 + i))
+            };
+            (rule.sources, rule.destinations) = (four(11).collect(), four(10).collect());
+            let ports = |from: u16| (0..4).map(move |i| (from + n * 4 + i).to_string());
+            (rule.source_ports, rule.destination_ports) =
+                (ports(50_001).collect(), ports(23).collect());
+            rule
+        }),
+        // The groups that both ends are in, and others that they are not in.
+        ("four groups of machines", |n| {
+            let mut rule = rule(n, "*", "*", "22");
+            let others = (0..3).map(|i| format!("{NAMED}{}", 100 + n * 3 + i));
+            rule.sources = others.chain([format!("{NAMED}{}", n % 20)]).collect();
+            rule
+        }),
+        // Each names all the ones before it.
+        ("prefixes in prefixes", |n| rule(n, &format!("203.0.113.7/{}", 8 + n % 24), "*", "23")),
     ];
     let network = "10.0.0.0/16".parse()?;
     let named: Result<Vec<_>, _> = (0..20).map(|n| format!("{NAMED}{n}").parse()).collect();

@@ -48,6 +48,14 @@ pub(crate) fn sink(n: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 10, 0, 1)) + n)
 }
 
+/// Has a machine at which packets silently end hear them too, so that it is known which came through.
+pub(crate) fn hear_at(lab: &Lab, address: Ipv4Addr) -> Outcome<()> {
+    let mut command = Command::new("ip");
+    command.args(["-n", &lab.name(Host::Vm), "route", "add", "local", &address.to_string()]);
+    let done = command.args(["dev", "lo"]).status()?;
+    if done.success() { Ok(()) } else { Err(format!("{command:?}").into()) }
+}
+
 /// Three hosts, a server, a guard. Dropped, all of it is gone.
 pub(crate) struct Site {
     server: Option<Child>,

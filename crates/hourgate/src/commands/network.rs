@@ -1,6 +1,7 @@
 //! `hourgate network …`: networks, groups, addresses and interfaces, in the words of az.
 
 mod asg;
+mod effective;
 mod nic;
 mod nsg;
 mod part;
@@ -9,6 +10,7 @@ mod resource;
 mod rule;
 mod subnet;
 mod vnet;
+mod watcher;
 
 use clap::Subcommand;
 use hourgate_core::resource::Kind;
@@ -35,6 +37,9 @@ pub(crate) enum Network {
     /// Network interfaces
     #[command(subcommand)]
     Nic(Nic),
+    /// Questions: whether a flow would pass
+    #[command(subcommand)]
+    Watcher(watcher::Watcher),
 }
 
 /// Virtual networks and their subnets
@@ -86,6 +91,7 @@ pub(crate) enum Nic {
     List(Listed),
     Show(Named),
     Delete(Named),
+    ListEffectiveNsg(effective::ListEffective),
 }
 
 /// Does what was typed behind `network`.
@@ -116,5 +122,7 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::Nic(Nic::List(args)) => resource::list(session, nic, args).await,
         Network::Nic(Nic::Show(args)) => resource::show(session, nic, args).await,
         Network::Nic(Nic::Delete(args)) => resource::delete(session, nic, args).await,
+        Network::Nic(Nic::ListEffectiveNsg(args)) => effective::list(session, args).await,
+        Network::Watcher(args) => watcher::run(session, args).await,
     }
 }

@@ -10,7 +10,7 @@ use hourgate_core::{
     state::State,
     time::Clock,
 };
-use hourgate_enforce::facts::{Alarm, Facts, FactsError, Which};
+use hourgate_enforce::facts::{Alarm, Facts, FactsError, Named, Which};
 use hourgate_store::{Origin, Store, TransactError};
 use uuid::Uuid;
 
@@ -30,8 +30,9 @@ impl<S: Store> Facts for StoreFacts<S> {
     async fn load(&self, which: &Which) -> Result<State, FactsError> {
         match which {
             Which::Everything => self.store.everything().await,
-            Which::Vms(vms) => {
-                self.store.load(Needs { vms: vms.clone(), ..Needs::default() }).await
+            Which::Named(Named { vms, addresses }) => {
+                let (vms, at) = (vms.clone(), addresses.clone());
+                self.store.load(Needs { vms, at, ..Needs::default() }).await
             }
         }
         .map_err(|error| FactsError(error.to_string()))
@@ -139,26 +140,6 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
         }
     }
     vms
-}
-
-/// Whether events change which rules stand before which addresses: whoever refers to what changed is concerned.
-pub(super) fn change_the_network(events: &[Event]) -> bool {
-    events.iter().any(|event| match event {
-        Event::ResourcePut { .. } | Event::ResourceDeleted { .. } => true,
-        Event::VmRegistered { .. }
-        | Event::VmUnregistered { .. }
-        | Event::PolicySet { .. }
-        | Event::PolicyRemoved { .. }
-        | Event::PolicyConfirmed { .. }
-        | Event::Requested { .. }
-        | Event::Started { .. }
-        | Event::EndMoved { .. }
-        | Event::Ended { .. }
-        | Event::Opened { .. }
-        | Event::Closed { .. }
-        | Event::Unlocked { .. }
-        | Event::ClockAccepted { .. } => false,
-    })
 }
 
 /// Whether an event says only what a guard saw, which changes nothing that must be open.

@@ -2,7 +2,7 @@
 //!
 //! Operations use [`Gate`] and nothing else of this module:
 //!
-//! - after every commit: [`Gate::wake_for`] with its events, or [`Gate::wake`] with the VMs it was about.
+//! - after every commit: [`Gate::wake_for`] with it, or [`Gate::wake`] with the VMs it was about.
 //!   Neither says what to do;
 //! - where ending an access could not be committed: [`Gate::hold`] closes it now, records it as soon as
 //!   the store takes it, and then forgets the hold. The answer is 503 "closed, not yet recorded";
@@ -27,7 +27,6 @@ use std::{
 
 use hourgate_core::{
     command::Command,
-    event::Event,
     id::{RequestId, VmId},
     network::Port,
     outlook::{self, Outlook},
@@ -38,7 +37,7 @@ use hourgate_enforce::{
     guard::Guard,
     reconcile::{Pace, Reconciler},
 };
-use hourgate_store::{Origin, Store, TransactError};
+use hourgate_store::{Committed, Origin, Store, TransactError};
 use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 pub use hourgate_enforce::{
@@ -166,15 +165,15 @@ impl Gate {
         self.inner.reconciler.wake(vms);
     }
 
-    /// Says that something about what these events speak of may have changed: their VMs, or where the
-    /// network changed whatever stands in it. Never waits.
-    pub fn wake_for(&self, events: &[Event]) {
-        if facts::change_the_network(events) {
-            self.wake_all();
-        }
-        let vms = facts::vms_of(events);
+    /// Says that something about what a commit speaks of may have changed: the VMs of its events, and the
+    /// addresses before which other rules may stand. Never waits.
+    pub fn wake_for(&self, committed: &Committed) {
+        let vms = facts::vms_of(&committed.events);
         if !vms.is_empty() {
             self.wake(vms);
+        }
+        if !committed.concerned.is_empty() {
+            self.inner.reconciler.wake_at(committed.concerned.clone());
         }
     }
 

@@ -36,7 +36,7 @@ use super::{
     exchange::{Answer, Exchange, bodiless, with},
     groups, jit, network, open, own,
     per_address::Held,
-    resources,
+    questions, resources,
 };
 use crate::{
     admin::person,
@@ -270,6 +270,10 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::InstanceView(id) => network::instance_view(asked, id).await,
         Route::Parts(id, parts) => network::parts(asked, (id, *parts)).await,
         Route::Part(id, parts, name) => network::part(asked, (id, *parts, name)).await,
+        Route::EffectiveGroups(id) => questions::effective(asked, id).await,
+        Route::Watchers { group, .. } => questions::watchers(asked, group.as_ref()).await,
+        Route::Watcher(id) => questions::watcher(asked, id).await,
+        Route::VerifyFlow(id) => questions::verify_flow(asked, id).await,
         Route::Operation(..) => Ok(network::operation(asked)),
         Route::OperationResult(..) => Ok(network::operation_result(asked)),
         Route::Subscriptions => Ok(resources::subscriptions(asked)),
@@ -321,6 +325,10 @@ async fn without_token<S: Store>(
         | Route::InstanceView(_)
         | Route::Parts(..)
         | Route::Part(..)
+        | Route::EffectiveGroups(_)
+        | Route::Watchers { .. }
+        | Route::Watcher(_)
+        | Route::VerifyFlow(_)
         | Route::Operation(..)
         | Route::OperationResult(..)
         | Route::Subscriptions
@@ -425,6 +433,9 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Resource(_) => verb("resource_get", "resource_put", "resource_delete"),
         Route::Parts(..) => "resource_part_list",
         Route::Part(..) => verb("resource_part_get", "resource_part_put", "resource_part_delete"),
+        Route::EffectiveGroups(_) => "effective_rules",
+        Route::Watchers { .. } | Route::Watcher(_) => "watcher_get",
+        Route::VerifyFlow(_) => "flow_verify",
         Route::Operation(..) | Route::OperationResult(..) => "operation_get",
         Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
         Route::Groups(_) => "group_list",

@@ -1,8 +1,12 @@
 //! The one place that maps what went wrong to a status, and to what the caller and the log are told.
 
-use hourgate_api::error::{
-    ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded, explain,
-    group_not_found, internal_error, linked_authorization_failed, too_many_requests, unavailable,
+use hourgate_api::{
+    error::{
+        ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded,
+        explain, group_not_found, internal_error, linked_authorization_failed, too_many_requests,
+        unavailable,
+    },
+    watcher::WATCHER_TYPE,
 };
 use hourgate_core::role::Caller;
 use hourgate_store::StoreError;
@@ -108,6 +112,9 @@ pub(super) fn told(
             &format!("{}/{}/{}/{name}", id.kind.type_name(), id.name, part.as_str()),
             &id.group,
         ),
+        Problem::NoWatcher(id) => {
+            child_not_found(&format!("{WATCHER_TYPE}/{}", id.name), &id.group)
+        }
         Problem::Unreadable(error) => error.clone(),
         Problem::Store(StoreError::Busy) => too_many_requests(),
         Problem::Store(StoreError::Unavailable(why)) => {

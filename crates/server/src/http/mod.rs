@@ -13,6 +13,7 @@ mod open;
 mod own;
 mod parse;
 mod per_address;
+mod questions;
 mod resources;
 
 pub(crate) use self::{

@@ -5,6 +5,7 @@ mod explain;
 mod group;
 mod outlook;
 mod policy;
+mod question;
 mod request;
 mod resource;
 mod see;
@@ -12,7 +13,7 @@ mod waiting;
 
 use std::sync::{Mutex, PoisonError};
 
-use hourgate_api::{error::ArmError, paths::Parts};
+use hourgate_api::{error::ArmError, paths::Parts, watcher::WatcherId};
 use hourgate_core::{
     event::Note,
     id::Name,
@@ -28,6 +29,7 @@ pub(crate) use self::{
     group::{Group, groups, tag_group},
     outlook::outlook,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
         PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
@@ -60,6 +62,8 @@ pub(crate) enum Problem {
     LinkedDenied { action: Action, linked: Action, scope: String },
     /// The resource has no part of that name.
     NoPart { id: ResourceId, part: Parts, name: Name },
+    /// There is no such network watcher.
+    NoWatcher(WatcherId),
     /// What was sent cannot be read together with what stands.
     Unreadable(ArmError),
     /// The rules say no.

@@ -74,6 +74,12 @@ impl<'a> Slice<'a> {
             let owner = self.standing.owner(*address).cloned();
             self.state.owners.extend(owner.map(|vm| (*address, vm)));
         }
+        for address in &needs.at {
+            if let Some(owner) = self.standing.owner(*address) {
+                self.vm(owner);
+            }
+            self.state.released.extend(self.standing.released_on(*address));
+        }
         if needs.due {
             self.standing.due_policies(now).iter().for_each(|id| self.policy(id));
             self.standing.due_vms(now).iter().for_each(|vm| self.vm(vm));

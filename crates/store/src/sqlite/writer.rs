@@ -1,6 +1,7 @@
 //! The one writer: decides and writes each waiting command by itself, and commits many at once.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -269,15 +270,16 @@ impl Writer {
                 return Ok(Err(TransactError::Refused(refusals)));
             }
         };
+        let mut concerned = BTreeSet::new();
         if !events.is_empty() {
             let touched = Touched::by(&events);
             let before = touched.before(&state);
-            events.iter().for_each(|event| state.evolve(event));
+            concerned = state.evolve_all(&events);
             state.pass(now.wall);
             self.write(origin, (&before, &state), &touched, &events, now)?;
             self.stands(touched.change(&before, &state));
         }
-        Ok(Ok(Committed { now, events, state: thin.out_of(state) }))
+        Ok(Ok(Committed { now, events, state: thin.out_of(state), concerned }))
     }
 
     fn stands(&mut self, change: Change) {

@@ -135,6 +135,12 @@ pub(crate) async fn needs_bring_what_they_say<F: Fixture>() {
     let state = store.load(Needs { addresses, ..Needs::default() }).await.unwrap();
     assert_eq!(state.owners.into_values().collect::<Vec<_>>(), [web]);
 
+    let at = ["fd00::4", "10.9.9.9"].map(|address| address.parse().unwrap()).into();
+    let state = store.load(Needs { at, ..Needs::default() }).await.unwrap();
+    assert_eq!(state.vms.keys().collect::<Vec<_>>(), [&vm_id(&store, "web")]);
+    assert_eq!(state.requests.keys().copied().collect::<Vec<_>>(), [RequestId::mint(1)]);
+    assert_eq!(state.policies.len(), 2, "whoever has the address comes as if named");
+
     let due = Needs { due: true, ..Needs::default() };
     assert!(store.load(due.clone()).await.unwrap().vms.is_empty());
     clock.pass(minutes(60));

@@ -1,0 +1,207 @@
+//! What is asked of the rules that hold: those of an interface, and whether a flow of a machine would pass.
+
+use std::collections::BTreeSet;
+
+use hourgate_api::{
+    effective::{EffectiveGroupSeen, qualified},
+    error::{ArmError, Code},
+    watcher::{FlowAnswer, FlowQuestion, WatcherId},
+};
+use hourgate_core::{
+    command::Needs,
+    id::{Location, Name},
+    nsg::{effective::effective, id::GroupId, judge::Layer},
+    policy::Vm,
+    refusal::Refusal,
+    resource::{Kind, Network, ResourceFault, ResourceId},
+    role::{Action, Caller, NetworkThing, Scope, Verb, may},
+    verify::{LastWord, verify},
+};
+use hourgate_store::{Store, StoreError, VmFilter};
+
+use super::{
+    Call, Problem, permit,
+    resource::{is_group, network},
+};
+use crate::server::Server;
+
+/// The rules that hold for an interface, as far as the caller may read them: the subnets' groups first.
+pub(crate) async fn effective_groups<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    id: &ResourceId,
+) -> Result<Vec<EffectiveGroupSeen>, Problem> {
+    permit(caller, server, call, Action::EffectiveGroups, Some(&id.group)).await?;
+    let network = network(server).await?;
+    let Some(nic) = network.get(id) else {
+        return Err(no_interface(server, id).await?);
+    };
+    let configurations = nic.network_interface().map(|view| view.configurations.as_slice());
+    let may_read = |group: &GroupId| may_read_group(caller, group);
+    let (mut of_subnets, mut of_nic) = (Vec::new(), Vec::new());
+    let mut subnets = BTreeSet::new();
+    for configuration in configurations.unwrap_or_default() {
+        let Some((layers, around)) = network.layers(id, &configuration.name) else { continue };
+        let subnet = configuration.subnet.as_ref();
+        for group in effective(layers, &around) {
+            let seen = || EffectiveGroupSeen::of(&group, &nic.id, subnet, may_read);
+            match group.layer {
+                Layer::Subnet if subnets.insert(subnet) => of_subnets.push(seen()),
+                // One group stands before all addresses of the interface.
+                Layer::Nic if of_nic.is_empty() => of_nic.push(seen()),
+                Layer::Subnet | Layer::Nic => {}
+            }
+        }
+    }
+    of_subnets.extend(of_nic);
+    Ok(of_subnets)
+}
+
+/// The network watchers: one for each location in which there is anything.
+pub(crate) async fn watchers<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    group: Option<&Name>,
+) -> Result<Vec<(WatcherId, Location)>, Problem> {
+    permit(caller, server, call, Action::WatcherRead, group).await?;
+    let all = every_watcher(server).await?;
+    Ok(all.into_iter().filter(|(id, _)| group.is_none_or(|group| id.group == *group)).collect())
+}
+
+/// One network watcher.
+pub(crate) async fn watcher<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    id: &WatcherId,
+) -> Result<(WatcherId, Location), Problem> {
+    permit(caller, server, call, Action::WatcherRead, Some(&id.group)).await?;
+    find_watcher(server, id).await
+}
+
+/// Whether a flow of a machine would pass now, and who has the last word, as far as the caller may read it.
+pub(crate) async fn verify_flow<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    (watcher, question): (&WatcherId, &FlowQuestion),
+) -> Result<FlowAnswer, Problem> {
+    permit(caller, server, call, Action::VerifyFlow, Some(&watcher.group)).await?;
+    permit(caller, server, call, Action::VmRead, Some(&question.vm.group)).await?;
+    let (_, location) = find_watcher(server, watcher).await?;
+    let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
+    let state = server.store.load(needs).await?;
+    let vm = state
+        .vms
+        .get(&question.vm)
+        .ok_or_else(|| Problem::Refused(Refusal::VmNotFound { vm: question.vm.clone() }.into()))?;
+    if vm.location != location {
+        let message = format!(
+            "'{}' is in '{}', and this network watcher watches '{location}'. Ask '{}'.",
+            vm.id,
+            vm.location,
+            WatcherId::of(watcher.subscription, &vm.location)
+                .map_or_else(|| vm.location.to_string(), |id| id.name.to_string()),
+        );
+        return Err(unreadable("targetResourceId", message));
+    }
+    has_address(caller, &state.network, vm, question)?;
+    let flow = question.flow().ok_or_else(|| {
+        let message = "The two ends of a flow are of one family.".to_owned();
+        unreadable("remoteIPAddress", message)
+    })?;
+    let verified = verify(&state, &vm.id, question.direction, &flow, server.now());
+    let rule_name = verified.by.and_then(|by| match by {
+        LastWord::Rule { group, rule } => may_read_group(caller, group).then(|| qualified(rule)),
+        LastWord::Jit(policy) => {
+            let scope =
+                Scope { subscription: policy.subscription, group: Some(policy.group.clone()) };
+            let readable = may(caller, Action::PolicyRead, &scope);
+            readable.then(|| format!("jitNetworkAccessPolicies/{}", policy.name))
+        }
+    });
+    Ok(FlowAnswer { access: verified.access, rule_name })
+}
+
+/// Whether the local address is the machine's, and where an interface is named, that one's.
+fn has_address(
+    caller: &Caller,
+    network: &Network,
+    vm: &Vm,
+    question: &FlowQuestion,
+) -> Result<(), Problem> {
+    let listed = |addresses: &[std::net::IpAddr]| {
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let local = question.local.address;
+    if !vm.addresses.contains(&local) {
+        let message =
+            format!("'{local}' is no address of '{}'; it has {}.", vm.id, listed(&vm.addresses));
+        return Err(unreadable("localIPAddress", message));
+    }
+    let Some(id) = &question.nic else { return Ok(()) };
+    let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };
+    let read = Action::Network(NetworkThing::Of(Kind::NetworkInterfaces), Verb::Read);
+    let nic = network.get(id).filter(|_| may(caller, read, &scope));
+    let Some(nic) = nic.and_then(|nic| nic.network_interface()) else {
+        return Err(not_found(id));
+    };
+    let has: Vec<_> = nic.configurations.iter().map(|its| its.address).collect();
+    if !has.iter().any(|address| vm.addresses.contains(address)) {
+        let message = format!("'{id}' is no network interface of '{}'.", vm.id);
+        return Err(unreadable("targetNicResourceId", message));
+    }
+    if !has.contains(&local) {
+        let message = format!("'{local}' is no address of '{id}'; it has {}.", listed(&has));
+        return Err(unreadable("localIPAddress", message));
+    }
+    Ok(())
+}
+
+async fn find_watcher<S: Store>(
+    server: &Server<S>,
+    id: &WatcherId,
+) -> Result<(WatcherId, Location), Problem> {
+    let all = every_watcher(server).await?;
+    let found = all.into_iter().find(|(known, _)| known == id);
+    found.ok_or_else(|| Problem::NoWatcher(id.clone()))
+}
+
+/// Nobody makes a watcher: there is one wherever there is something to watch.
+async fn every_watcher<S: Store>(
+    server: &Server<S>,
+) -> Result<Vec<(WatcherId, Location)>, StoreError> {
+    let vms = server.store.vms(VmFilter::default()).await?;
+    let mut locations: BTreeSet<Location> = vms.into_iter().map(|vm| vm.location).collect();
+    locations.extend(network(server).await?.all().map(|resource| resource.location.clone()));
+    let subscription = server.installation.subscription;
+    let watcher = |location: Location| Some((WatcherId::of(subscription, &location)?, location));
+    Ok(locations.into_iter().filter_map(watcher).collect())
+}
+
+async fn no_interface<S: Store>(
+    server: &Server<S>,
+    id: &ResourceId,
+) -> Result<Problem, StoreError> {
+    Ok(if is_group(server, &id.group).await? {
+        not_found(id)
+    } else {
+        Problem::NoGroup(id.group.clone())
+    })
+}
+
+fn may_read_group(caller: &Caller, group: &GroupId) -> bool {
+    let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
+    let ResourceId { subscription, group, .. } = ResourceId::from(group);
+    may(caller, read, &Scope { subscription, group: Some(group) })
+}
+
+fn not_found(id: &ResourceId) -> Problem {
+    Problem::Refused(Refusal::Resource { id: id.clone(), fault: ResourceFault::NotFound }.into())
+}
+
+fn unreadable(at: &str, message: String) -> Problem {
+    Problem::Unreadable(ArmError::new(Code::InvalidParameter, message).at(at))
+}

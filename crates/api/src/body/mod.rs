@@ -11,8 +11,8 @@ mod value;
 pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
-pub(crate) use resource::{Document, Part};
-pub use resource::{PartChange, resource, resource_tags};
+pub(crate) use resource::{ATTACHED, CREATE_OPTION, Document, Part};
+pub use resource::{PartChange, keep_subnets, resource, resource_tags};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.
 pub const BODY_BYTES_MAX: usize = 4 << 20;

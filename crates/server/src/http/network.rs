@@ -4,7 +4,7 @@ use hourgate_api::{
     body::{self, PartChange},
     error::{ArmError, Positions, internal_error},
     headers,
-    jit::etag,
+    jit::resource_etag,
     list::List,
     operation::Operation,
     paths::{Parts, ResourcePage, Route, expands},
@@ -117,7 +117,7 @@ pub(super) async fn resource<S: Store>(
                 show(&network, &resource)?
             };
             let answer = asked.exchange.json(StatusCode::OK, &shown);
-            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+            Ok(with(answer, headers::ETAG, &resource_etag(&resource)))
         }
     }
 }
@@ -198,7 +198,7 @@ pub(super) async fn part<S: Store>(
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
             let answer = asked.exchange.json(StatusCode::OK, &shown);
-            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+            Ok(with(answer, headers::ETAG, &resource_etag(&resource)))
         }
     }
 }
@@ -236,7 +236,7 @@ pub(super) fn put<S: Store>(
     new: bool,
 ) -> Result<Answer, ArmError> {
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let answer = with(asked.exchange.json(status, shown), headers::ETAG, &etag(resource.version));
+    let answer = with(asked.exchange.json(status, shown), headers::ETAG, &resource_etag(resource));
     if !new {
         return Ok(answer);
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use hourgate_api::{body::PartChange, paths::Parts};
+use hourgate_api::{
+    body::{PartChange, keep_subnets},
+    paths::Parts,
+};
 use hourgate_core::{
     command::{Command, Needs, Precondition},
     id::Name,
@@ -42,11 +45,14 @@ pub(crate) async fn put_resource<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
-    draft: ResourceDraft,
+    mut draft: ResourceDraft,
     only_if: Precondition,
 ) -> Result<(Arc<Resource>, Arc<Network>, bool), Problem> {
     let action = Action::Network(NetworkThing::Of(draft.id.kind), Verb::Write);
     permit(caller, server, call, action, Some(&draft.id.group)).await?;
+    if let Some(stored) = network(server).await?.get(&draft.id) {
+        keep_subnets(&mut draft, stored).map_err(Problem::Unreadable)?;
+    }
     permit_joins(caller, server, call, action, &draft).await?;
     permit_making(caller, server, call, action, &draft).await?;
     set(caller, server, call, action, draft, only_if).await
@@ -218,7 +224,8 @@ async fn change<S: Store>(
         check_part(only_if, resource, true)?;
         let Some(draft) = change(resource)? else { return Ok(None) };
         permit_joins(caller, server, call, action, &draft).await?;
-        let unchanged = Precondition::Version(resource.version);
+        let unchanged =
+            Precondition::Making { instance: resource.instance, version: resource.version };
         match set(caller, server, call, action, draft, unchanged).await {
             Ok((resource, network, _)) => return Ok(Some((resource, network))),
             Err(Problem::Refused(refusals)) if is_late(&refusals) => {}
@@ -323,6 +330,9 @@ fn check_part(only_if: Precondition, resource: &Resource, known: bool) -> Result
         Precondition::None => true,
         Precondition::Exists => known,
         Precondition::Version(version) => known && version == resource.version,
+        Precondition::Making { instance, version } => {
+            known && instance == resource.instance && version == resource.version
+        }
         Precondition::Absent => !known,
     };
     let version = known.then_some(resource.version);

@@ -142,7 +142,10 @@ async fn a_machine_that_is_named_by_its_addresses_is_a_machine_like_any() {
         shown["properties"]["networkProfile"],
         json!({"networkInterfaces": [{"id": nic, "properties": {"primary": true}}]})
     );
-    assert_eq!(shown["properties"]["storageProfile"], json!({"osDisk": {"osType": "Linux"}}));
+    assert_eq!(
+        shown["properties"]["storageProfile"],
+        json!({"osDisk": {"osType": "Linux", "createOption": "Attach"}})
+    );
     let nic = get(&server, &format!("{nic}?api-version=2022-01-01")).await;
     let group = &nic["properties"]["networkSecurityGroup"]["id"];
     assert_eq!(*group, at(&server, "networkSecurityGroups/web-1-nsg"));

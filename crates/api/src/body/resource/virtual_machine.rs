@@ -24,6 +24,10 @@ use crate::text::quoted;
 const VM_OVERLOOKED: [&str; 3] = ["vmId", "instanceView", "timeCreated"];
 /// What Azure never gives back. It is nobody's business here either, and is not kept.
 const SECRETS: [&str; 3] = ["adminPassword", "customData", "secrets"];
+/// How a disk came to be.
+pub(crate) const CREATE_OPTION: &str = "createOption";
+/// It was there before: what is said of a machine's disk of which nothing is known.
+pub(crate) const ATTACHED: &str = "Attach";
 /// What a machine can run.
 const SYSTEMS: [(&str, Os); 2] = [("Linux", Os::Linux), ("Windows", Os::Windows)];
 
@@ -95,7 +99,12 @@ fn disks(json: Json, path: &str, problems: &mut Problems) -> Option<(Kept, Optio
         Some(json) => Some(word(json, &disk.path_of("osType"), &SYSTEMS, problems)?),
         None => None,
     };
-    let left = disk.rest();
+    let mut left = disk.rest();
+    // What is shown of every disk of which nothing else was said.
+    left.retain(|(name, value)| {
+        let attached = Json::Text(ATTACHED.to_owned());
+        !name.eq_ignore_ascii_case(CREATE_OPTION) || (*value != Json::Null && *value != attached)
+    });
     let has = |name: &str| {
         left.iter().any(|(sent, value)| sent.eq_ignore_ascii_case(name) && *value != Json::Null)
     };

@@ -10,6 +10,10 @@ pub mod jit;
 
 pub mod vm;
 
+pub mod pricing;
+
+pub mod eligibility;
+
 pub mod operation;
 pub mod resource;
 

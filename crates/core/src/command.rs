@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use crate::{
     grant::Window,
-    id::{Location, PolicyId, RequestId, VmId, VmInstance},
+    id::{Location, PolicyId, RequestId, SubscriptionId, VmId, VmInstance},
     network::{Port, Source},
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
+    pricing::Tier,
     resource::{ResourceDraft, ResourceId},
     role::{OwnAddress, Person},
     time::Timestamp,
@@ -93,6 +94,13 @@ pub enum Command {
     },
     /// Believe the clock although it lies behind what was committed.
     AcceptClock,
+    /// Turn the plan of a subscription on or off.
+    SetPricing {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// The tier it shall have.
+        tier: Tier,
+    },
     /// Do what time alone demands.
     Tick,
 }
@@ -260,9 +268,11 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            // The network is always there as a whole.
-            Command::PutResource { .. } | Command::DeleteResource { .. } | Command::AcceptClock => {
-            }
+            // The network and the plans are always there as a whole.
+            Command::PutResource { .. }
+            | Command::DeleteResource { .. }
+            | Command::AcceptClock
+            | Command::SetPricing { .. } => {}
             Command::Tick => needs.due = true,
         }
         needs

@@ -2,13 +2,16 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, and [`reach`] tells why.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why, and
+//! [`eligible`] which machines can have any of this.
 
 pub mod id;
 pub mod network;
 pub mod time;
 
 pub mod policy;
+
+pub mod pricing;
 
 pub mod grant;
 
@@ -35,6 +38,8 @@ pub mod resource;
 pub mod screen;
 
 pub mod reach;
+
+pub mod eligible;
 
 mod pairs;
 pub mod personal;

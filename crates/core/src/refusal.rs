@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{PolicyId, RequestId, VmId},
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
+    eligible::Reason,
     nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
     resource::{ResourceFault, ResourceId},
     time::Timestamp,
@@ -331,6 +332,18 @@ pub enum Refusal {
         now: Timestamp,
         /// The latest that was committed.
         highest: Timestamp,
+    },
+    /// The VM cannot have just-in-time access.
+    Unsupported {
+        /// Which.
+        vm: VmId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The subscription's plan is off, and just-in-time access is part of it.
+    PlanNeeded {
+        /// Whose.
+        subscription: SubscriptionId,
     },
 }
 

@@ -122,6 +122,12 @@ pub enum Action {
     VmDelete,
     /// See guards and what they report.
     GuardRead,
+    /// See the plans of a subscription.
+    PricingRead,
+    /// Turn a plan on or off.
+    PricingWrite,
+    /// See which machines can have just-in-time access.
+    EligibilityRead,
     /// Do something to a resource of the network, or to a part of it.
     Network(NetworkThing, Verb),
 }
@@ -165,6 +171,9 @@ impl Action {
             Action::VmWrite => "Microsoft.Compute/virtualMachines/write",
             Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
             Action::GuardRead => "Hourgate.Access/guards/read",
+            Action::PricingRead => "Microsoft.Security/pricings/read",
+            Action::PricingWrite => "Microsoft.Security/pricings/write",
+            Action::EligibilityRead => "Hourgate.Access/eligibility/read",
             Action::Network(thing, verb) => network_action(thing, verb),
         }
     }

@@ -4,12 +4,14 @@ mod initiate;
 pub(crate) mod json;
 mod object;
 mod policy;
+mod pricing;
 mod resource;
 mod value;
 mod vm;
 
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
+pub use pricing::pricing;
 pub(crate) use resource::{Document, Part};
 pub use resource::{PartChange, resource, resource_tags};
 pub use vm::{VmParts, vm};

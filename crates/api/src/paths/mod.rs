@@ -16,12 +16,12 @@ use uuid::Uuid;
 pub use parse::PathError;
 pub(crate) use query::first;
 pub use query::{
-    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
+    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage, WAIT_SECONDS_MAX,
     wait_seconds,
 };
 pub use version::{
     COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,
-    RESOURCES_VERSION, check_version,
+    PRICING_VERSION, RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
 
@@ -83,6 +83,18 @@ pub enum Route {
     Operation(SubscriptionId, Location, Uuid),
     /// The answer of an operation that is done.
     OperationResult(SubscriptionId, Location, Uuid),
+    /// The plans of a subscription.
+    Pricings(SubscriptionId),
+    /// One plan.
+    Pricing(SubscriptionId, Name),
+    /// Which machines can have just-in-time access, and why others cannot: a subscription's, or those of one
+    /// group.
+    Eligibility {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+    },
     /// The subscriptions that the caller sees.
     Subscriptions,
     /// One subscription.
@@ -154,6 +166,7 @@ impl Route {
             | Route::Vm(_)
             | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
+            Route::Pricing(..) => &["GET", "PUT"],
             Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
                 &["POST"]
             }
@@ -169,6 +182,8 @@ impl Route {
             | Route::Guards(_)
             | Route::Explain(_)
             | Route::Vms { .. }
+            | Route::Pricings(_)
+            | Route::Eligibility { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -215,6 +230,9 @@ impl Route {
             | Route::Part(..)
             | Route::Operation(..)
             | Route::OperationResult(..)
+            | Route::Pricings(_)
+            | Route::Pricing(..)
+            | Route::Eligibility { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -236,6 +254,9 @@ impl Route {
             | Route::Resources { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
+            | Route::Pricings(subscription)
+            | Route::Pricing(subscription, _)
+            | Route::Eligibility { subscription, .. }
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
             | Route::Group(subscription, _) => Some(*subscription),
@@ -270,7 +291,9 @@ impl Route {
             | Route::CloseRequest(..)
             | Route::Whoami(_)
             | Route::Guards(_)
-            | Route::Explain(_) => Some(OWN_VERSION),
+            | Route::Explain(_)
+            | Route::Eligibility { .. } => Some(OWN_VERSION),
+            Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
             Route::Resources { .. }
             | Route::Resource(_)

@@ -123,7 +123,9 @@ fn below_subscription(
 fn known(rest: &[&str]) -> bool {
     matches!(
         rest.first(),
-        Some(&"microsoft.security" | &"microsoft.compute" | &"microsoft.network")
+        Some(
+            &"microsoft.security" | &"microsoft.compute" | &"microsoft.network" | &"hourgate.access"
+        )
     )
 }
 
@@ -153,6 +155,13 @@ fn of_provider(
                 ["confirm"] => Ok(Route::Confirm(policy)),
                 _ => Err(PathError::Unknown),
             }
+        }
+        (["microsoft.security", "pricings"], None) => Ok(Route::Pricings(subscription)),
+        (["microsoft.security", "pricings", _], None) => {
+            Ok(Route::Pricing(subscription, name("plan", &sent[2])?))
+        }
+        (["hourgate.access", "eligibility"], group) => {
+            Ok(Route::Eligibility { subscription, group })
         }
         (["microsoft.compute", "virtualmachines"], group) => Ok(Route::Vms { subscription, group }),
         (["microsoft.compute", "virtualmachines", _], Some(group)) => {
@@ -214,6 +223,7 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["whoami"] => Ok(Route::Whoami(Some(subscription))),
         ["guards"] => Ok(Route::Guards(subscription)),
         ["explain"] => Ok(Route::Explain(subscription)),
+        ["eligibility"] => Ok(Route::Eligibility { subscription, group: None }),
         _ => Err(PathError::Unknown),
     }
 }

@@ -31,8 +31,9 @@ use super::{
     caller,
     error::{status, told},
     exchange::{Answer, Exchange, bodiless, with},
-    jit, network, open, own,
+    eligibility, jit, network, open, own,
     per_address::Held,
+    pricing,
     resources,
 };
 use crate::{
@@ -261,6 +262,9 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
         Route::Explain(_) => own::explain(asked).await,
+        Route::Pricings(_) => pricing::list(asked).await,
+        Route::Pricing(_, name) => pricing::pricing(asked, name).await,
+        Route::Eligibility { group, .. } => eligibility::list(asked, group.as_ref()).await,
         Route::Vms { group, .. } => resources::list_vms(asked, group.as_ref()).await,
         Route::Vm(id) => resources::vm(asked, id).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
@@ -320,6 +324,9 @@ async fn without_token<S: Store>(
         | Route::Part(..)
         | Route::Operation(..)
         | Route::OperationResult(..)
+        | Route::Pricings(_)
+        | Route::Pricing(..)
+        | Route::Eligibility { .. }
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Groups(_)
@@ -419,6 +426,9 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Parts(..) => "resource_part_list",
         Route::Part(..) => verb("resource_part_get", "resource_part_put", "resource_part_delete"),
         Route::Operation(..) | Route::OperationResult(..) => "operation_get",
+        Route::Pricings(_) => "pricing_list",
+        Route::Pricing(..) => verb("pricing_get", "pricing_put", "pricing_delete"),
+        Route::Eligibility { .. } => "eligibility_list",
         Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
         Route::Groups(_) | Route::Group(..) => "group_get",
         Route::MetadataEndpoints | Route::Discovery(_) | Route::Keys(_) => "discovery",

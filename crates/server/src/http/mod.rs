@@ -2,6 +2,7 @@
 
 mod caller;
 mod dispatch;
+mod eligibility;
 mod error;
 mod exchange;
 mod figures;
@@ -11,6 +12,7 @@ mod network;
 mod open;
 mod own;
 mod parse;
+mod pricing;
 mod per_address;
 mod resources;
 

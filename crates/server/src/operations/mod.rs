@@ -1,8 +1,10 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod eligibility;
 mod explain;
 mod policy;
+mod pricing;
 mod request;
 mod resource;
 mod see;
@@ -23,8 +25,10 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    eligibility::{Machine, eligibility},
     explain::explain,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    pricing::{get_pricing, set_pricing},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
         PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
@@ -64,6 +68,8 @@ pub(crate) enum Problem {
     Refused(Refusals),
     /// There is no such resource group.
     NoGroup(Name),
+    /// There is no such plan.
+    NoPlan(Name),
     /// The store could not be read or written: nothing was changed.
     Store(StoreError),
     /// The port is closed, and that could not be recorded yet.

@@ -8,7 +8,7 @@ use std::{
 use hourgate_core::{
     event::{AccessId, Event},
     grant::Request,
-    id::{PolicyId, RequestId, VmId},
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::Lock,
     resource::ResourceId,
     state::State,
@@ -29,6 +29,8 @@ pub(super) struct Touched {
     pub(super) known_requests: BTreeSet<RequestId>,
     /// Resources of the network.
     pub(super) resources: BTreeSet<ResourceId>,
+    /// Subscriptions whose plan changed.
+    pub(super) pricings: BTreeSet<SubscriptionId>,
 }
 
 impl Touched {
@@ -51,6 +53,7 @@ impl Touched {
             released: state.released.clone(),
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
+            pricings: state.pricings.clone(),
         }
     }
 
@@ -83,6 +86,9 @@ impl Touched {
             Event::ResourceDeleted { id, .. } => {
                 self.resources.insert(id.clone());
             }
+            Event::PricingSet { subscription, .. } => {
+                self.pricings.insert(*subscription);
+            }
             // Released locks are compared as a set; the latest time stands in the head.
             Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
         }
@@ -102,6 +108,7 @@ impl Touched {
                 .collect(),
             released: gone.chain(back).collect(),
             network: (!self.resources.is_empty()).then(|| Arc::clone(&after.network)),
+            pricings: (!self.pricings.is_empty()).then(|| after.pricings.clone()),
         }
     }
 }

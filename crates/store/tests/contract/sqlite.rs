@@ -339,7 +339,7 @@ async fn opening_says_clearly_why_not() {
     assert!(matches!(other_key.map(|_| ()), Err(OpenError::Damaged(_))));
 
     raw(&place.path())
-        .execute("INSERT INTO migration (number, checksum) VALUES (3, zeroblob(32))", [])
+        .execute("INSERT INTO migration (number, checksum) VALUES (4, zeroblob(32))", [])
         .unwrap();
     let newer = open(&place.path(), &clock).map(|_| ());
     assert!(matches!(newer, Err(OpenError::TooNew { found: 3, known: 2 })), "{newer:?}");

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, completion, config, configure, demo, explain, guard, log, network, policy,
-        serve, status, vm,
+        access, admin, bring, completion, config, configure, demo, eligibility, explain, guard, log,
+        network, policy, pricing, serve, status, vm,
     },
     input,
     output::{Format, query},
@@ -96,6 +96,12 @@ Examples:
     Vm(vm::Vm),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Pricing(pricing::Pricing),
+    Eligibility(eligibility::Eligibility),
+    Import(bring::Import),
+    Export(bring::Export),
+    Apply(bring::Apply),
     #[command(subcommand)]
     Log(log::Log),
     Configure(configure::Configure),

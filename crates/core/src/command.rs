@@ -11,7 +11,11 @@ use crate::{
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
     pricing::Tier,
-    resource::{ResourceDraft, ResourceId},
+    resource::{
+        Network, ResourceDraft, ResourceId, ViewDraft,
+        network_interface::Wanted,
+        virtual_machine::{Joined, VirtualMachineDraft},
+    },
     role::{OwnAddress, Person},
     time::Timestamp,
 };
@@ -19,7 +23,7 @@ use crate::{
 /// Something somebody, or time itself, wants to be so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Make a machine known.
+    /// Make a machine known by its addresses: as a resource, with what it needs beside it.
     RegisterVm {
         /// Its id.
         id: VmId,
@@ -32,7 +36,7 @@ pub enum Command {
         /// Its addresses.
         addresses: Vec<IpAddr>,
     },
-    /// Forget a machine.
+    /// Forget a machine, and what was made for it.
     UnregisterVm {
         /// Which.
         id: VmId,
@@ -80,7 +84,8 @@ pub enum Command {
     PutResource {
         /// What it shall be.
         draft: Box<ResourceDraft>,
-        /// The id of this making, minted by the caller; unused if the resource is known.
+        /// The id of this making, minted by the caller; unused if the resource is known. What is made beside
+        /// a machine gets ids that follow from it.
         instance: Uuid,
         /// Only if it stands so.
         only_if: Precondition,
@@ -241,8 +246,8 @@ pub struct Needs {
 }
 
 impl Command {
-    /// What must be loaded to decide it.
-    pub fn needs(&self) -> Needs {
+    /// What must be loaded to decide it, where this is the network.
+    pub fn needs(&self, network: &Network) -> Needs {
         let mut needs = Needs::default();
         match self {
             Command::RegisterVm { id, addresses, .. } => {
@@ -268,13 +273,43 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            // The network and the plans are always there as a whole.
-            Command::PutResource { .. }
-            | Command::DeleteResource { .. }
-            | Command::AcceptClock
-            | Command::SetPricing { .. } => {}
+            // The network and the plans are always there as a whole, but what JIT knows of a machine follows its interfaces.
+            Command::PutResource { draft, .. } => {
+                needs.vms.extend(draft.id.virtual_machine());
+                needs
+                    .vms
+                    .extend(network.machine_of(&draft.id).and_then(|vm| vm.id.virtual_machine()));
+                needs.addresses.extend(addresses(&draft.view, network));
+            }
+            Command::DeleteResource { id, .. } => needs.vms.extend(id.virtual_machine()),
+            Command::AcceptClock | Command::SetPricing { .. } => {}
             Command::Tick => needs.due = true,
         }
         needs
+    }
+}
+
+/// The addresses that a resource would give a machine, as far as they are named.
+fn addresses(view: &ViewDraft, network: &Network) -> Vec<IpAddr> {
+    match view {
+        ViewDraft::VirtualMachine(VirtualMachineDraft { joined, .. }) => match joined {
+            Joined::Interfaces(sent) => network.addresses_of(sent.iter().map(|sent| &sent.id)),
+            Joined::Addresses(addresses) => addresses.clone(),
+            Joined::Both { interfaces, addresses } => {
+                let of_interfaces = network.addresses_of(interfaces.iter().map(|sent| &sent.id));
+                of_interfaces.into_iter().chain(addresses.iter().copied()).collect()
+            }
+        },
+        ViewDraft::NetworkInterface(nic) => {
+            let named = nic.configurations.iter().filter_map(|sent| match sent.wanted {
+                Wanted::Static(address) => Some(address),
+                Wanted::Dynamic(_) => None,
+            });
+            named.collect()
+        }
+        ViewDraft::VirtualNetwork(_)
+        | ViewDraft::SecurityGroup(_)
+        | ViewDraft::ApplicationSecurityGroup
+        | ViewDraft::PublicIpAddress(_) => Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     id::{Location, PolicyId, SubscriptionId},
     policy::{Settings, Vm},
     pricing::Tier,
-    resource::{Network, ResourceId},
+    resource::{Network, ResourceId, View, virtual_machine::Storage},
     state::State,
 };
 
@@ -52,6 +52,8 @@ pub enum Reason {
     },
     /// No guard covers all its addresses.
     NotCovered,
+    /// Its disks are the owner's: blobs in a storage account.
+    UnmanagedDisks,
     /// No network interface of it is known, so no group can stand before it.
     NoInterface,
     /// Neither an interface of it nor that one's subnet has a security group, and no firewall stands before
@@ -102,6 +104,12 @@ pub fn reasons(state: &State, settings: &Settings, vm: &Vm) -> BTreeSet<Reason> 
     if settings.guard_of(vm).is_none() {
         reasons.insert(Reason::NotCovered);
     }
+    let machine = state.network.get(&ResourceId::from(&vm.id));
+    if let Some(View::VirtualMachine(machine)) = machine.map(|resource| &resource.view)
+        && machine.storage == Storage::Unmanaged
+    {
+        reasons.insert(Reason::UnmanagedDisks);
+    }
     reasons.extend(of_network(&state.network, vm));
     reasons
 }
@@ -111,7 +119,9 @@ fn of_network(network: &Network, vm: &Vm) -> BTreeSet<Reason> {
     vm.addresses
         .iter()
         .filter_map(|address| {
-            let interface = network.owner(*address)?; // MERGE
+            let Some(interface) = network.owner(*address) else {
+                return Some(Reason::NoInterface);
+            };
             let (layers, _) = network.around(*address)?;
             let bare = layers.subnet.is_none() && layers.nic.is_none();
             bare.then(|| Reason::MissingGroup { interface: interface.clone() })

@@ -44,8 +44,8 @@ pub fn open_now(state: &State, now: Now) -> Desired {
     }
 }
 
-/// What new flows to and from some addresses must meet. Of an address that no interface has, or before which
-/// no group stands: nothing.
+/// What new flows to and from some addresses must meet. Of an address that no interface has, before which no
+/// group stands, or whose groups let everything through: nothing.
 ///
 /// `others` are addresses of no VM that was loaded.
 pub fn screens(
@@ -57,7 +57,9 @@ pub fn screens(
         layers.home()?;
         let grants = |layer| vm.is_some_and(|vm| grants_in(state, vm, layers, layer));
         let band = |layer| grants(layer).then(Band::default);
-        Some((address, Screen::of(layers, &surroundings, Family::of(address), band)))
+        let screen = Screen::of(layers, &surroundings, Family::of(address), band);
+        screen.chains().next()?;
+        Some((address, screen))
     };
     let others = others.into_iter().map(|address| (address, None));
     let of_vms = state.vms.values();

@@ -88,6 +88,13 @@ pub enum Refusal {
         /// Whose it is.
         vm: VmId,
     },
+    /// A VM is named by addresses of an interface that has more than those: a VM has all of an interface's.
+    InterfaceHasMore {
+        /// The interface.
+        interface: ResourceId,
+        /// What else it has.
+        addresses: Vec<IpAddr>,
+    },
     /// The VM is held by a policy, so it can neither go nor change its addresses.
     VmHasPolicy {
         /// The VM.

@@ -212,6 +212,13 @@ const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
             "Microsoft.Network/networkInterfaces/delete",
             "Microsoft.Network/networkInterfaces/join/action",
         ],
+        NetworkThing::Of(Kind::VirtualMachines) => [
+            "Microsoft.Compute/virtualMachines/read",
+            "Microsoft.Compute/virtualMachines/write",
+            "Microsoft.Compute/virtualMachines/delete",
+            // Nothing refers to a machine.
+            "Microsoft.Compute/virtualMachines/write",
+        ],
         NetworkThing::Subnet => [
             "Microsoft.Network/virtualNetworks/subnets/read",
             "Microsoft.Network/virtualNetworks/subnets/write",

@@ -14,6 +14,7 @@ pub mod guards;
 mod signin;
 
 mod admin;
+mod adopt;
 mod control;
 
 pub mod config;

@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     admin::{self, AdminError},
+    adopt::adopt,
     clock::SystemClock,
     config::{self, Config, ConfigError, Flags},
     control::{self, Control},
@@ -197,6 +198,7 @@ pub async fn serve_over<S: Store>(
     });
     let version = env!("CARGO_PKG_VERSION").to_owned();
     server.store.note(ours(mint::uuid()?), Note::ServerStarted { version }).await?;
+    adopt(&server.store).await?;
     let ready = Ready {
         addresses,
         metrics: metrics_listener.as_ref().map(|(_, address)| *address),

@@ -25,6 +25,10 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
             "NotEnforced",
             "No guard covers all its addresses. Configure a guard that covers them.".to_owned(),
         ),
+        Reason::UnmanagedDisks => (
+            "UnmanagedDisks",
+            "Its disks are unmanaged: blobs in a storage account. Move it to managed disks.".to_owned(),
+        ),
         Reason::NoInterface => (
             "MissingNetworkInterface",
             "An address of it belongs to no network interface. Give the VM one.".to_owned(),

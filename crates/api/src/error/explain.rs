@@ -97,6 +97,11 @@ fn words(refusal: &Refusal) -> (Code, String) {
         Refusal::AddressTaken { address, vm } => {
             (Code::AddressInUse, format!("The address {address} is that of '{vm}'."))
         }
+        Refusal::InterfaceHasMore { interface, addresses } => value(format!(
+            "The network interface {interface} has {} too: a VM has all addresses of its interfaces. Name them as \
+             well, or take them away from it first.",
+            listed(addresses, LISTED_MAX)
+        )),
         Refusal::VmHasPolicy { vm, policy } => (
             Code::VmHasPolicy,
             format!(
@@ -375,9 +380,9 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::ClockBehind { .. } => None,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),
-        Refusal::NoAddress | Refusal::TooManyAddresses { .. } => {
-            Some("properties.privateAddresses".to_owned())
-        }
+        Refusal::NoAddress
+        | Refusal::TooManyAddresses { .. }
+        | Refusal::InterfaceHasMore { .. } => Some("properties.privateAddresses".to_owned()),
         Refusal::NotAVmAddress { address, .. }
         | Refusal::AddressTwice { address }
         | Refusal::AddressTaken { address, .. } => positions.of_address(*address),

@@ -152,7 +152,7 @@ pub enum Code {
     /// 400.
     InUseVirtualNetworkCannotBeDeleted,
     /// 400.
-    InUseNetworkInterfaceCannotBeDeleted,
+    NicInUse,
     /// 400: an interface has it.
     PublicIPAddressCannotBeDeleted,
     /// 400: no source was named, and the caller's address cannot stand in.

@@ -193,6 +193,28 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
                 "IP configuration '{configuration}' is a second primary one; an interface has one."
             ),
         ),
+        ResourceFault::InterfaceInUse { interface, by } => {
+            (Code::NicInUse, format!("Network Interface {interface} is used by existing VM {by}."))
+        }
+        ResourceFault::InterfaceTwice { interface } => (
+            Code::InvalidRequestFormat,
+            format!("Network interface {interface} is named twice in {id}; each is named once."),
+        ),
+        ResourceFault::TwoPrimaryInterfaces { interface } => (
+            Code::InvalidRequestFormat,
+            format!(
+                "Network interface {interface} is a second primary one of {id}; a virtual machine has one."
+            ),
+        ),
+        ResourceFault::AddressesDisagree { sent, interfaces } => (
+            Code::InvalidParameter,
+            format!(
+                "'privateAddresses' names {}, and the network interfaces have {}. Send one of the two, or both \
+                 alike.",
+                listed(sent, LISTED_MAX),
+                listed(interfaces, LISTED_MAX)
+            ),
+        ),
         ResourceFault::PublicAddressInUse { configuration, target, by } => (
             Code::PublicIPAddressInUse,
             format!(
@@ -238,8 +260,16 @@ fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
         }
         Kind::VirtualNetworks => (Code::InUseVirtualNetworkCannotBeDeleted, "Virtual network"),
         Kind::NetworkInterfaces => {
-            (Code::InUseNetworkInterfaceCannotBeDeleted, "Network interface")
+            return (
+                Code::NicInUse,
+                format!(
+                    "Network Interface {target} is used by existing resource {users}. In order to delete the \
+                     network interface, it must be dissociated from the resource."
+                ),
+            );
         }
+        // Nothing refers to a machine.
+        Kind::VirtualMachines => (Code::InvalidResourceReference, "Virtual machine"),
     };
     let message = format!(
         "{noun} {target} cannot be deleted because it is in use by the following resources: {users}. {cure}"
@@ -419,5 +449,6 @@ fn noun(part: Part) -> &'static str {
         Part::Peers => "peerings",
         Part::IpConfigurations => "IP configurations",
         Part::Asgs => "application security groups",
+        Part::NetworkInterfaces => "network interfaces",
     }
 }

@@ -178,7 +178,7 @@ fn of_provider(
             }
         }
         (["microsoft.network", kind, rest @ ..], group) => {
-            let kind = Kind::of(kind).ok_or(PathError::Unknown)?;
+            let kind = Kind::of("Microsoft.Network", kind).ok_or(PathError::Unknown)?;
             of_network(subscription, group, kind, rest, &sent[2..])
         }
         (_, _) => Err(PathError::Unknown),

@@ -4,12 +4,13 @@
 mod network_interface;
 mod public_ip;
 mod security_group;
+mod virtual_machine;
 mod virtual_network;
 
 use hourgate_core::{
     id::Name,
     nsg::rule::SecurityRule,
-    resource::{Network, Resource, View},
+    resource::{Kind, Network, Resource, View},
 };
 use serde::{Serialize, Serializer};
 
@@ -41,7 +42,15 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
     let document = Document::read(&resource.document)?;
     let mut properties = Fields::default();
     properties.text("provisioningState", SUCCEEDED);
-    properties.text("resourceGuid", &resource.instance.to_string());
+    let guid = match resource.id.kind {
+        Kind::VirtualMachines => "vmId",
+        Kind::VirtualNetworks
+        | Kind::NetworkSecurityGroups
+        | Kind::ApplicationSecurityGroups
+        | Kind::PublicIpAddresses
+        | Kind::NetworkInterfaces => "resourceGuid",
+    };
+    properties.text(guid, &resource.instance.to_string());
     match &resource.view {
         View::VirtualNetwork(view) => {
             virtual_network::fields(&mut properties, network, resource, view, &document);
@@ -54,7 +63,10 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
             public_ip::fields(&mut properties, network, resource, view);
         }
         View::NetworkInterface(view) => {
-            network_interface::fields(&mut properties, resource, view, &document);
+            network_interface::fields(&mut properties, network, resource, view, &document);
+        }
+        View::VirtualMachine(view) => {
+            virtual_machine::fields(&mut properties, network, view, &document);
         }
     }
     properties.rest(&document.properties);
@@ -72,6 +84,27 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
     fields.push("properties", properties.object());
     fields.rest(&document.top);
     Ok(Shown(fields.object()))
+}
+
+/// A machine as an answer, with how it is.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_with_instance_view(network: &Network, machine: &Resource) -> Result<Shown, ArmError> {
+    let Shown(mut shown) = show(network, machine)?;
+    if let Json::Object(fields) = &mut shown
+        && let Some((_, Json::Object(properties))) =
+            fields.iter_mut().find(|(name, _)| name == "properties")
+    {
+        properties.retain(|(name, _)| !name.eq_ignore_ascii_case("instanceView"));
+        properties.push(("instanceView".to_owned(), virtual_machine::instance_view(machine)));
+    }
+    Ok(Shown(shown))
+}
+
+/// How a machine is.
+pub fn show_instance_view(machine: &Resource) -> Shown {
+    Shown(virtual_machine::instance_view(machine))
 }
 
 /// The subnets of a network as answers, by their names.

@@ -3,7 +3,7 @@
 use hourgate_core::{
     network::Family,
     resource::{
-        Resource,
+        Network, Resource,
         network_interface::{IpConfiguration, NetworkInterface},
     },
 };
@@ -13,6 +13,7 @@ use crate::jit::etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
+    network: &Network,
     resource: &Resource,
     view: &NetworkInterface,
     document: &Document,
@@ -22,6 +23,11 @@ pub(super) fn fields(
     fields.push("ipConfigurations", Json::List(configurations));
     if let Some(group) = &view.security_group {
         fields.reference("networkSecurityGroup", group);
+    }
+    if let Some(machine) = network.machine_of(&resource.id) {
+        fields.reference("virtualMachine", &machine.id);
+        let primary = machine.virtual_machine().map(|machine| machine.primary == resource.id);
+        fields.push("primary", Json::Flag(primary.unwrap_or_default()));
     }
 }
 

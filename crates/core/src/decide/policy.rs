@@ -276,7 +276,10 @@ fn unsupported(state: &State, settings: &Settings, vm: &Vm) -> Vec<Refusal> {
         .filter_map(|reason| match reason {
             // Said once, of the subscription, and of whatever its guards do not cover.
             Reason::Plan { .. } | Reason::NotCovered => None,
-            Reason::Location { .. } | Reason::NoInterface | Reason::MissingGroup { .. } => {
+            Reason::Location { .. }
+            | Reason::UnmanagedDisks
+            | Reason::NoInterface
+            | Reason::MissingGroup { .. } => {
                 Some(Refusal::Unsupported { vm: vm.id.clone(), reason })
             }
         })

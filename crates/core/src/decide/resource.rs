@@ -3,6 +3,7 @@
 mod network_interface;
 mod public_ip;
 mod security_group;
+mod virtual_machine;
 mod virtual_network;
 
 use std::collections::BTreeSet;
@@ -40,25 +41,16 @@ pub(super) fn put(
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
         ViewDraft::PublicIpAddress(sent) => public_ip::view(&setting, sent, &mut faults),
         ViewDraft::NetworkInterface(sent) => network_interface::view(&setting, sent, &mut faults),
+        ViewDraft::VirtualMachine(sent) => {
+            return virtual_machine::set(state, &setting, (draft, sent), instance, faults);
+        }
     };
     let Some(view) = view.filter(|_| faults.is_empty()) else {
         return Err(refusals(&draft.id, faults));
     };
-    let resource = Resource {
-        id: before.map_or(&draft.id, |before| &before.id).clone(),
-        instance: before.map_or(instance, |before| before.instance),
-        version: before.map_or(0, |before| before.version) + 1,
-        location: draft.location.clone(),
-        tags: draft.tags.clone(),
-        view,
-        document: draft.document.clone(),
-    };
-    let same = |before: &Resource| Resource { version: resource.version, ..before.clone() };
-    if before.is_some_and(|before| same(before) == resource) {
-        return Ok(Vec::new());
-    }
-    let before = before.map(|before| before.version);
-    happens(state, Event::ResourcePut { resource: Box::new(resource), before })
+    let Some(resource) = setting.becomes(draft, instance, view) else { return Ok(Vec::new()) };
+    let follows = virtual_machine::follows(state, &resource)?;
+    happens(state, [setting.put(resource)].into_iter().chain(follows).collect())
 }
 
 /// Removes a resource that nobody refers to.
@@ -70,6 +62,11 @@ pub(super) fn delete(
     let network = &*state.network;
     let resource = network.get(id);
     check(only_if, resource.map(|resource| resource.version))?;
+    // A machine may still be known by its addresses alone.
+    let machine = id.virtual_machine();
+    if let Some(machine) = machine.filter(|id| resource.is_some() || state.vms.contains_key(id)) {
+        return virtual_machine::remove(state, &machine);
+    }
     let Some(resource) = resource else {
         return Err(refusals(id, vec![ResourceFault::NotFound]));
     };
@@ -81,16 +78,18 @@ pub(super) fn delete(
     if !faults.is_empty() {
         return Err(refusals(id, faults));
     }
-    happens(state, Event::ResourceDeleted { id: resource.id.clone(), before: resource.version })
+    let deleted = Event::ResourceDeleted { id: resource.id.clone(), before: resource.version };
+    happens(state, vec![deleted])
 }
 
-/// The one place through which every change of the network goes, once it is right by itself.
+/// The one place through which every change of the network goes, once it is right by itself: all that one
+/// decision changes, in the order in which it does.
 // LOCKS: a lock is an invariant. Here each change is to be held against what it would newly let through:
-// for every locked port of an address whose interface, subnet, groups or names the event changes,
-// `nsg::hold::standing` over `state.network` and over the same with the event taken in, and
+// for every locked port of an address whose interface, subnet, groups or names the events change,
+// `nsg::hold::standing` over `state.network` and over the same with the events taken in, and
 // `nsg::hold::breaks` of the two. What it finds is refused (`JitLockWouldBreak`). Nothing is held against yet.
-fn happens(_state: &State, event: Event) -> Result<Vec<Event>, Refusals> {
-    Ok(vec![event])
+fn happens(_state: &State, events: Vec<Event>) -> Result<Vec<Event>, Refusals> {
+    Ok(events)
 }
 
 /// A resource that is being set.
@@ -101,6 +100,28 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    /// What the resource becomes; nothing where it is so already.
+    fn becomes(&self, draft: &ResourceDraft, instance: Uuid, view: View) -> Option<Resource> {
+        let before = self.before;
+        let resource = Resource {
+            id: before.map_or(&draft.id, |before| &before.id).clone(),
+            instance: before.map_or(instance, |before| before.instance),
+            version: before.map_or(0, |before| before.version) + 1,
+            location: draft.location.clone(),
+            tags: draft.tags.clone(),
+            view,
+            document: draft.document.clone(),
+        };
+        let same = |before: &Resource| Resource { version: resource.version, ..before.clone() };
+        (!before.is_some_and(|before| same(before) == resource)).then_some(resource)
+    }
+
+    /// The record of that.
+    fn put(&self, resource: Resource) -> Event {
+        let before = self.before.map(|before| before.version);
+        Event::ResourcePut { resource: Box::new(resource), before }
+    }
+
     /// What keeps the resource from referring to that: each target once, in the order given.
     fn references(&self, targets: impl IntoIterator<Item = Target>) -> Vec<ResourceFault> {
         let mut seen = BTreeSet::new();

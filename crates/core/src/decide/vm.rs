@@ -1,17 +1,22 @@
-//! Machines become known and are forgotten.
+//! Machines that are named by their addresses become known, as resources, and are forgotten.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
+use super::resource;
 use crate::{
+    command::Precondition,
     event::Event,
     id::{Location, VmId, VmInstance},
-    network::vm_address,
-    policy::{ADDRESSES_PER_VM_MAX, Os, Vm},
+    policy::Os,
     refusal::{Refusal, Refusals},
+    resource::{
+        ResourceDraft, ResourceId, Tags, ViewDraft,
+        virtual_machine::{Joined, Storage, VirtualMachineDraft},
+    },
     state::State,
 };
 
-/// Makes a machine known. The same again changes nothing.
+/// Makes a machine known. The same again changes nothing; what else is known of it stays.
 pub(super) fn register(
     state: &State,
     id: &VmId,
@@ -20,64 +25,28 @@ pub(super) fn register(
     os: Os,
     addresses: &[IpAddr],
 ) -> Result<Vec<Event>, Refusals> {
-    let known = state.vms.get(id);
-    let vm = Vm {
-        id: known.map_or(id, |vm| &vm.id).clone(),
-        instance: known.map_or(instance, |vm| vm.instance),
-        location: location.clone(),
+    let id = ResourceId::from(id);
+    let known = state.network.get(&id);
+    let machine = known.and_then(|known| known.virtual_machine());
+    let sent = VirtualMachineDraft {
+        joined: Joined::Addresses(addresses.to_vec()),
         os,
-        addresses: addresses.to_vec(),
+        storage: machine.map_or(Storage::default(), |machine| machine.storage),
     };
-    if known == Some(&vm) {
-        return Ok(Vec::new());
-    }
-    let mut refusals = unfit_addresses(addresses);
-    for address in addresses {
-        if let Some(owner) = state.owners.get(address).filter(|owner| *owner != id) {
-            refusals.push(Refusal::AddressTaken { address: *address, vm: owner.clone() });
-        }
-    }
-    // Locks and grants stand on the addresses and the location of a VM: while a policy holds it they stay.
-    let moved = known.is_some_and(|known| {
-        known.location != vm.location
-            || known.addresses.iter().collect::<BTreeSet<_>>()
-                != addresses.iter().collect::<BTreeSet<_>>()
-    });
-    if moved && let Some((policy, _)) = state.policies_of(id).next() {
-        refusals.push(Refusal::VmHasPolicy { vm: id.clone(), policy: policy.id.clone() });
-    }
-    if refusals.is_empty() { Ok(vec![Event::VmRegistered { vm }]) } else { Err(Refusals(refusals)) }
+    let draft = ResourceDraft {
+        location: location.clone(),
+        tags: known.map_or_else(Tags::new, |known| known.tags.clone()),
+        view: ViewDraft::VirtualMachine(sent),
+        document: known.map_or_else(|| "{}".to_owned(), |known| known.document.clone()),
+        id,
+    };
+    resource::put(state, &draft, instance.0, Precondition::None)
 }
 
-/// Forgets a machine that no policy holds.
+/// Forgets a machine that no policy holds, and what was made for it.
 pub(super) fn unregister(state: &State, id: &VmId) -> Result<Vec<Event>, Refusals> {
     if !state.vms.contains_key(id) {
         return Err(Refusal::VmNotFound { vm: id.clone() }.into());
     }
-    match state.policies_of(id).next() {
-        Some((policy, _)) => {
-            Err(Refusal::VmHasPolicy { vm: id.clone(), policy: policy.id.clone() }.into())
-        }
-        None => Ok(vec![Event::VmUnregistered { id: id.clone() }]),
-    }
-}
-
-fn unfit_addresses(addresses: &[IpAddr]) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
-    if addresses.is_empty() {
-        refusals.push(Refusal::NoAddress);
-    }
-    if addresses.len() > ADDRESSES_PER_VM_MAX {
-        refusals.push(Refusal::TooManyAddresses { most: ADDRESSES_PER_VM_MAX });
-    }
-    let mut seen = BTreeSet::new();
-    for address in addresses {
-        if let Err(why) = vm_address(*address) {
-            refusals.push(Refusal::NotAVmAddress { address: *address, why });
-        }
-        if !seen.insert(address) {
-            refusals.push(Refusal::AddressTwice { address: *address });
-        }
-    }
-    refusals
+    resource::delete(state, &ResourceId::from(id), Precondition::None)
 }

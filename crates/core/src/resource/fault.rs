@@ -226,6 +226,30 @@ pub enum ResourceFault {
         /// The later one.
         configuration: Name,
     },
+    /// An interface is another machine's.
+    InterfaceInUse {
+        /// The interface.
+        interface: ResourceId,
+        /// The machine that has it.
+        by: ResourceId,
+    },
+    /// An interface stands twice in one machine.
+    InterfaceTwice {
+        /// The interface.
+        interface: ResourceId,
+    },
+    /// More than one interface is to be the primary one.
+    TwoPrimaryInterfaces {
+        /// The later one.
+        interface: ResourceId,
+    },
+    /// Interfaces and addresses were both sent for a machine, and say two things.
+    AddressesDisagree {
+        /// The addresses that were sent.
+        sent: Vec<IpAddr>,
+        /// What the interfaces have.
+        interfaces: Vec<IpAddr>,
+    },
     /// A public address is another configuration's.
     PublicAddressInUse {
         /// Which configuration.
@@ -250,4 +274,6 @@ pub enum Part {
     IpConfigurations,
     /// Application security groups of an address.
     Asgs,
+    /// Interfaces of a machine.
+    NetworkInterfaces,
 }

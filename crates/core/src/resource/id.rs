@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{Name, NotAResourceId, SubscriptionId, wildcards},
+    id::{Name, NotAResourceId, SubscriptionId, VmId, wildcards},
     nsg::id::{AsgId, GroupId},
 };
 
@@ -22,16 +22,19 @@ pub enum Kind {
     PublicIpAddresses,
     /// What joins a machine to a network.
     NetworkInterfaces,
+    /// A machine.
+    VirtualMachines,
 }
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::VirtualNetworks,
         Kind::NetworkSecurityGroups,
         Kind::ApplicationSecurityGroups,
         Kind::PublicIpAddresses,
         Kind::NetworkInterfaces,
+        Kind::VirtualMachines,
     ];
 
     /// Its segment of a path, as Azure writes it.
@@ -42,6 +45,7 @@ impl Kind {
             Kind::ApplicationSecurityGroups => "applicationSecurityGroups",
             Kind::PublicIpAddresses => "publicIPAddresses",
             Kind::NetworkInterfaces => "networkInterfaces",
+            Kind::VirtualMachines => "virtualMachines",
         }
     }
 
@@ -53,12 +57,29 @@ impl Kind {
             Kind::ApplicationSecurityGroups => "Microsoft.Network/applicationSecurityGroups",
             Kind::PublicIpAddresses => "Microsoft.Network/publicIPAddresses",
             Kind::NetworkInterfaces => "Microsoft.Network/networkInterfaces",
+            Kind::VirtualMachines => "Microsoft.Compute/virtualMachines",
         }
     }
 
-    /// The kind of that segment, compared without case.
-    pub fn of(segment: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(segment))
+    /// Whose kind it is, as Azure writes it: the provider in its path.
+    pub const fn provider(self) -> &'static str {
+        match self {
+            Kind::VirtualNetworks
+            | Kind::NetworkSecurityGroups
+            | Kind::ApplicationSecurityGroups
+            | Kind::PublicIpAddresses
+            | Kind::NetworkInterfaces => "Microsoft.Network",
+            Kind::VirtualMachines => "Microsoft.Compute",
+        }
+    }
+
+    /// The kind of that segment behind that provider, compared without case.
+    pub fn of(provider: &str, segment: &str) -> Option<Kind> {
+        let same = |kind: &Kind| {
+            kind.provider().eq_ignore_ascii_case(provider)
+                && kind.as_str().eq_ignore_ascii_case(segment)
+        };
+        Kind::ALL.into_iter().find(same)
     }
 }
 
@@ -136,11 +157,9 @@ impl FromStr for ResourceId {
     type Err = NotAResourceId;
 
     fn from_str(text: &str) -> Result<ResourceId, NotAResourceId> {
-        let segments =
-            ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
-        let [subscription, group, kind, name] =
-            wildcards(text, segments.into_iter().chain(["*", "*"]))?;
-        id(subscription, group, Kind::of(kind), name)
+        let segments = ["subscriptions", "*", "resourceGroups", "*", "providers", "*", "*", "*"];
+        let [subscription, group, provider, kind, name] = wildcards(text, segments.into_iter())?;
+        id(subscription, group, Kind::of(provider, kind), name)
     }
 }
 
@@ -175,7 +194,7 @@ impl TryFrom<String> for ResourceId {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<ResourceId, &'static str> {
-        text.parse().map_err(|NotAResourceId| "not a resource id of the network")
+        text.parse().map_err(|NotAResourceId| "not a resource id")
     }
 }
 
@@ -213,7 +232,20 @@ impl From<&AsgId> for ResourceId {
     }
 }
 
+impl From<&VmId> for ResourceId {
+    fn from(id: &VmId) -> ResourceId {
+        let VmId { subscription, group, name } = id.clone();
+        ResourceId { subscription, group, kind: Kind::VirtualMachines, name }
+    }
+}
+
 impl ResourceId {
+    /// As the id of a machine, if it is one's.
+    pub fn virtual_machine(&self) -> Option<VmId> {
+        let ResourceId { subscription, group, kind, name } = self.clone();
+        (kind == Kind::VirtualMachines).then_some(VmId { subscription, group, name })
+    }
+
     /// As the id of a security group, if it is one's.
     pub fn security_group(&self) -> Option<GroupId> {
         let ResourceId { subscription, group, kind, name } = self;

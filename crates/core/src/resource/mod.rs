@@ -1,4 +1,4 @@
-//! The network's resources: what is known of each, and how they stand together.
+//! The network's resources, machines among them: what is known of each, and how they stand together.
 //!
 //! What is understood of a resource is typed ([`view`]); the rest of what was sent is kept beside it as a text
 //! that nobody here reads ([`Resource::document`]). Children (subnets, security rules) are part of their parent:
@@ -11,6 +11,7 @@ pub mod id;
 
 pub mod network_interface;
 pub mod public_ip;
+pub mod virtual_machine;
 pub mod virtual_network;
 
 pub mod view;

@@ -155,6 +155,23 @@ impl Network {
         self.layers(nic, &configuration.name)
     }
 
+    /// The machine that an interface belongs to.
+    pub fn machine_of(&self, nic: &ResourceId) -> Option<&Arc<Resource>> {
+        // By value: the target is made here.
+        let referrers = self.referrers.get(&Target::Resource(nic.clone()))?;
+        let machine = referrers.iter().find(|by| by.kind == Kind::VirtualMachines)?;
+        self.get(machine)
+    }
+
+    /// The addresses of some interfaces, in their order.
+    pub fn addresses_of<'a>(
+        &'a self,
+        interfaces: impl IntoIterator<Item = &'a ResourceId>,
+    ) -> Vec<IpAddr> {
+        let resources = interfaces.into_iter().filter_map(|nic| self.get(nic));
+        resources.flat_map(|nic| addresses(nic)).collect()
+    }
+
     /// The addresses of a network and of those joined to it: where both say so.
     pub fn joined_space(&self, id: &ResourceId) -> Vec<IpNet> {
         let Some(network) = self.virtual_network(id) else { return Vec::new() };
@@ -205,7 +222,7 @@ impl Network {
 }
 
 /// The addresses that a resource takes.
-fn addresses(resource: &Resource) -> Vec<IpAddr> {
+pub(crate) fn addresses(resource: &Resource) -> Vec<IpAddr> {
     let configurations = resource.network_interface().map(|nic| nic.configurations.as_slice());
     configurations.unwrap_or_default().iter().map(|c| c.address).collect()
 }

@@ -9,6 +9,7 @@ use super::{
     id::{Kind, ResourceId, Target},
     network_interface::{NetworkInterface, NetworkInterfaceDraft},
     public_ip::PublicIpAddress,
+    virtual_machine::{VirtualMachine, VirtualMachineDraft},
     virtual_network::{VirtualNetwork, VirtualNetworkDraft},
 };
 use crate::{
@@ -65,6 +66,8 @@ pub enum View {
     PublicIpAddress(PublicIpAddress),
     /// A network interface.
     NetworkInterface(NetworkInterface),
+    /// A machine.
+    VirtualMachine(VirtualMachine),
 }
 
 /// A resource as it was sent.
@@ -96,6 +99,8 @@ pub enum ViewDraft {
     PublicIpAddress(PublicIpAddress),
     /// A network interface.
     NetworkInterface(NetworkInterfaceDraft),
+    /// A machine.
+    VirtualMachine(VirtualMachineDraft),
 }
 
 impl View {
@@ -107,14 +112,15 @@ impl View {
             View::ApplicationSecurityGroup => Kind::ApplicationSecurityGroups,
             View::PublicIpAddress(_) => Kind::PublicIpAddresses,
             View::NetworkInterface(_) => Kind::NetworkInterfaces,
+            View::VirtualMachine(_) => Kind::VirtualMachines,
         }
     }
 
     /// Everything it refers to.
     ///
     /// No cycle can be told but that of networks which are joined to each other, and that one is meant: an
-    /// interface refers to subnets, groups and public addresses, a subnet and a rule to groups, and nothing
-    /// else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
+    /// interface refers to subnets, groups and public addresses, a subnet and a rule to groups, a machine to
+    /// interfaces, and nothing else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
     pub fn references(&self) -> Vec<Target> {
         match self {
             View::VirtualNetwork(network) => {
@@ -125,6 +131,7 @@ impl View {
             View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
             View::ApplicationSecurityGroup | View::PublicIpAddress(_) => Vec::new(),
             View::NetworkInterface(nic) => nic.draft().references(),
+            View::VirtualMachine(machine) => machine.draft().references(),
         }
     }
 }
@@ -147,6 +154,7 @@ impl ViewDraft {
                 .collect(),
             ViewDraft::ApplicationSecurityGroup | ViewDraft::PublicIpAddress(_) => Vec::new(),
             ViewDraft::NetworkInterface(nic) => nic.references(),
+            ViewDraft::VirtualMachine(machine) => machine.references(),
         }
     }
 }
@@ -179,6 +187,7 @@ impl Resource {
             View::ApplicationSecurityGroup => ViewDraft::ApplicationSecurityGroup,
             View::PublicIpAddress(public) => ViewDraft::PublicIpAddress(public.clone()),
             View::NetworkInterface(nic) => ViewDraft::NetworkInterface(nic.draft()),
+            View::VirtualMachine(machine) => ViewDraft::VirtualMachine(machine.draft()),
         };
         ResourceDraft {
             id: self.id.clone(),
@@ -196,7 +205,8 @@ impl Resource {
             View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
             | View::PublicIpAddress(_)
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::VirtualMachine(_) => None,
         }
     }
 
@@ -207,7 +217,8 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::ApplicationSecurityGroup
             | View::PublicIpAddress(_)
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::VirtualMachine(_) => None,
         }
     }
 
@@ -218,7 +229,8 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::VirtualMachine(_) => None,
         }
     }
 
@@ -229,7 +241,20 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
-            | View::PublicIpAddress(_) => None,
+            | View::PublicIpAddress(_)
+            | View::VirtualMachine(_) => None,
+        }
+    }
+
+    /// As a machine.
+    pub fn virtual_machine(&self) -> Option<&VirtualMachine> {
+        match &self.view {
+            View::VirtualMachine(machine) => Some(machine),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_) => None,
         }
     }
 }

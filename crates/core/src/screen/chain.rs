@@ -100,6 +100,14 @@ pub enum NotAChain {
 }
 
 impl Chain {
+    /// Whether nothing stops at it: then it need not stand.
+    pub fn lets_everything_through(&self) -> bool {
+        self.lines.iter().all(|line| match line {
+            Line::Flows { access, .. } => *access == Access::Allow,
+            Line::Grants => true,
+        })
+    }
+
     /// A chain of lines.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl Screen {
         let chain = |layer, direction| {
             let group = layers.group(layer)?;
             let chain = compile::compile(group, direction, surroundings, family, band(layer));
-            Some(Arc::new(chain))
+            (!chain.lets_everything_through()).then(|| Arc::new(chain))
         };
         let layered = |direction| Layered {
             subnet: chain(Layer::Subnet, direction),

@@ -15,12 +15,17 @@ pub(crate) fn ssh() -> PortDraft {
     rule_from(22, &["203.0.113.0/24"])
 }
 
-/// The machine `web` of the scene with an interface, in a subnet and behind groups.
+/// The machine `web` at one address, its policy with one rule.
+fn machine() -> Scene {
+    scene().vm("web", &["10.0.0.4"]).policy("p", vec![member("web", vec![ssh()])])
+}
+
+/// The same, its interface in a subnet and behind groups.
 pub(crate) fn networked(
     of_subnet: Option<Vec<RuleDraft>>,
     of_nic: Option<Vec<RuleDraft>>,
 ) -> Scene {
-    let mut scene = web(ssh());
+    let mut scene = machine();
     stand(&mut scene, of_subnet, of_nic);
     scene
 }
@@ -37,7 +42,7 @@ fn stand(scene: &mut Scene, of_subnet: Option<Vec<RuleDraft>>, of_nic: Option<Ve
     let inner = of_nic.is_some().then(|| nsg("inner").security_group()).flatten();
     let address = configuration("ip", Some(subnet("v", "a")), at_address("10.0.0.4"));
     let view = NetworkInterfaceDraft { security_group: inner, configurations: vec![address] };
-    scene.does(&put(nic("web"), ViewDraft::NetworkInterface(view)));
+    scene.does(&put(nic("web-nic"), ViewDraft::NetworkInterface(view)));
 }
 
 pub(crate) fn deny(name: &str, priority: i64, from: &str) -> RuleDraft {
@@ -137,7 +142,7 @@ fn the_cure_is_told_and_helps() {
 
 #[test]
 fn what_was_planned_is_looked_at_again_when_it_begins() {
-    let mut scene = web(ssh());
+    let mut scene = machine();
     let later = ask("web", 22).from("203.0.113.7").starting(noon_and(hours(1)));
     let id = scene.gets(later.lasting(hours(1)));
     stand(&mut scene, Some(vec![]), Some(vec![]));

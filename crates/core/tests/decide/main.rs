@@ -20,3 +20,4 @@ mod resources;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod sources;
+mod virtual_machines;

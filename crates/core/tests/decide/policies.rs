@@ -280,7 +280,7 @@ fn who_loads_a_policy_in_part_does_not_roll_it_back() {
     let mut part = scene.clone();
     part.state.vms.remove(&vm("db"));
     part.state.requests.clear();
-    assert!(part.does(&register("new", 9, &["10.0.0.6"])).len() == 1, "only what it can see");
+    assert!(part.does(&register("new", 9, &["10.0.0.6"])).len() == 4, "only what it can see");
     scene.ticks();
     assert_eq!(scene.stage(ann), "withdrawn");
     assert_eq!(scene.state.released.len(), 2, "every VM's port is given back");

@@ -6,6 +6,7 @@ use hourgate_core::{
         word::Access,
     },
     reach::reach,
+    resource::virtual_machine::ALLOW_ALL_IN,
 };
 
 use crate::{effect::*, scene::*};
@@ -33,13 +34,16 @@ fn told(scene: &Scene, flow: &Flow) -> (Access, Option<bool>, Vec<String>) {
 fn a_locked_port_opens_with_an_access_and_only_for_tcp() {
     let mut scene = web(ssh());
     let tcp = to(22, Transport::Tcp);
-    assert_eq!(told(&scene, &tcp), (Access::Deny, Some(false), vec![]));
-    assert_eq!(told(&scene, &to(80, Transport::Tcp)), (Access::Allow, None, vec![]));
+    // What was made for it lets everything through: the lock alone stands in the way.
+    let by = |what: &str| vec![what.to_owned()];
+    assert_eq!(told(&scene, &tcp), (Access::Deny, Some(false), by(ALLOW_ALL_IN)));
+    assert_eq!(told(&scene, &to(80, Transport::Tcp)), (Access::Allow, None, by(ALLOW_ALL_IN)));
     let id = scene.gets(ask("web", 22).from("203.0.113.7"));
-    assert_eq!(told(&scene, &tcp), (Access::Allow, Some(true), vec![]));
-    assert_eq!(told(&scene, &to(22, Transport::Udp)), (Access::Deny, Some(false), vec![]));
+    assert_eq!(told(&scene, &tcp), (Access::Allow, Some(true), by("access")));
+    let udp = to(22, Transport::Udp);
+    assert_eq!(told(&scene, &udp), (Access::Deny, Some(false), by(ALLOW_ALL_IN)));
     scene.does(&end(id));
-    assert_eq!(told(&scene, &tcp), (Access::Deny, Some(false), vec![]));
+    assert_eq!(told(&scene, &tcp), (Access::Deny, Some(false), by(ALLOW_ALL_IN)));
 }
 
 #[test]

@@ -442,7 +442,7 @@ fn ending() {
 #[test]
 fn a_request_needs_the_head_of_its_policy_and_its_vms_alone() {
     let asking = ask("web", 22);
-    let needs = Command::Request(asking.0.clone()).needs();
+    let needs = Command::Request(asking.0.clone()).needs(&scene().state.network);
     let wanted = Needs {
         heads: [policy("p")].into_iter().collect(),
         requests: [asking.0.id].into_iter().collect(),

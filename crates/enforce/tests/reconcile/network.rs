@@ -50,19 +50,26 @@ fn allows(port: u16) -> Command {
     put(id(Kind::NetworkSecurityGroups, "web"), ViewDraft::SecurityGroup(vec![rule]))
 }
 
-/// An interface with an address, behind that group.
-fn interface(address: IpAddr) -> Command {
+/// The interface with an address, the first machine's or nobody's, behind that group or none.
+fn interface(at: IpAddr, grouped: bool) -> Command {
     let configuration = IpConfigurationDraft {
         name: "ip".parse().unwrap(),
-        wanted: Wanted::Static(address),
+        wanted: Wanted::Static(at),
         subnet: None,
         public_address: None,
         asgs: Vec::new(),
         primary: true,
     };
-    let security_group = id(Kind::NetworkSecurityGroups, "web").security_group();
+    let group = id(Kind::NetworkSecurityGroups, "web").security_group();
+    let security_group = group.filter(|_| grouped);
+    let nic = if at == address(1) {
+        let [group, name] = ["default", "vm-1-nic"].map(|text| text.parse().unwrap());
+        ResourceId { subscription: Uuid::nil(), group, kind: Kind::NetworkInterfaces, name }
+    } else {
+        id(Kind::NetworkInterfaces, "web")
+    };
     let view = NetworkInterfaceDraft { security_group, configurations: vec![configuration] };
-    put(id(Kind::NetworkInterfaces, "web"), ViewDraft::NetworkInterface(view))
+    put(nic, ViewDraft::NetworkInterface(view))
 }
 
 /// Whether the guard lets a new connection from 198.51.100.9 to a port of an address through its rules.
@@ -81,7 +88,7 @@ async fn a_changed_rule_reaches_the_guard_at_once_and_nothing_else_is_told() {
     for address in [address(1), other] {
         assert!(passes(&world, address, 80) && passes(&world, address, 443), "no group");
         world.memory.command(&allows(443)).unwrap();
-        world.memory.command(&interface(address)).unwrap();
+        world.memory.command(&interface(address, true)).unwrap();
         world.reconciler.wake_all();
         let took = until("ruled", || !passes(&world, address, 80)).await;
         assert!(took <= Duration::from_millis(50), "ruled after {took:?}");
@@ -97,9 +104,7 @@ async fn a_changed_rule_reaches_the_guard_at_once_and_nothing_else_is_told() {
         sleep(Duration::from_millis(200)).await;
         assert!(world.guard.statements() - before <= 2, "{}", world.guard.statements() - before);
 
-        let gone = id(Kind::NetworkInterfaces, "web");
-        let delete = Command::DeleteResource { id: gone, only_if: Precondition::None };
-        world.memory.command(&delete).unwrap();
+        world.memory.command(&interface(address, false)).unwrap();
         world.reconciler.wake_all();
         until("no group", || passes(&world, address, 443)).await;
         assert!(!world.guard.screens().contains_key(&address));
@@ -110,7 +115,7 @@ async fn a_changed_rule_reaches_the_guard_at_once_and_nothing_else_is_told() {
 async fn what_is_known_of_one_machine_does_not_take_rules_from_another() {
     let world = world();
     world.memory.command(&allows(443)).unwrap();
-    world.memory.command(&interface(address(1))).unwrap();
+    world.memory.command(&interface(address(1), true)).unwrap();
     world.reconciler.wake_all();
     until("ruled", || !passes(&world, address(1), 80)).await;
     // A look at the machine itself, and at another.

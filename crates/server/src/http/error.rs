@@ -54,7 +54,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::InUseNetworkSecurityGroupCannotBeDeleted
         | Code::InUseApplicationSecurityGroupCannotBeDeleted
         | Code::InUseVirtualNetworkCannotBeDeleted
-        | Code::InUseNetworkInterfaceCannotBeDeleted
+        | Code::NicInUse
         | Code::PublicIPAddressCannotBeDeleted
         | Code::RequestNotSubset
         | Code::VmNotInPolicy

@@ -37,7 +37,7 @@ async fn walled() -> Running {
     }});
     assert_eq!(put(&server, "virtualNetworks/v", &net).await.0, 201);
     let nic = nic(&server, Some("10.9.0.4"));
-    assert_eq!(put(&server, "networkInterfaces/web-1", &nic).await.0, 201);
+    assert_eq!(put(&server, "networkInterfaces/web-1-nic", &nic).await.0, 200);
     server
 }
 
@@ -85,7 +85,7 @@ async fn a_request_that_a_rule_would_drop_is_refused_with_it() {
     let mut nic = nic(&server, Some("10.9.0.4"));
     nic["properties"]["networkSecurityGroup"] =
         json!({"id": at(&server, "networkSecurityGroups/inner")});
-    assert_eq!(put(&server, "networkInterfaces/web-1", &nic).await.0, 200);
+    assert_eq!(put(&server, "networkInterfaces/web-1-nic", &nic).await.0, 200);
     let (status, told) = server.json(Method::POST, &path, Some(&body)).await;
     assert_eq!((status, told["error"]["code"].as_str()), (409, Some("Blocked")), "{told}");
     let message = told["error"]["message"].as_str().expect("a message");

@@ -44,6 +44,11 @@ pub(super) fn put(db: &Connection, resource: &Resource) -> Result<()> {
         insert.execute(params![own, target_key(&target)])?;
     }
     let mut insert =
+        db.prepare_cached("INSERT INTO document_interface (interface, machine) VALUES (?1, ?2)")?;
+    for interface in resource.virtual_machine().iter().flat_map(|machine| &machine.interfaces) {
+        insert.execute(params![key(interface), own])?;
+    }
+    let mut insert =
         db.prepare_cached("INSERT INTO document_address (address, document) VALUES (?1, ?2)")?;
     for has in resource.network_interface().iter().flat_map(|nic| &nic.configurations) {
         insert.execute(params![has.address.to_string(), own])?;
@@ -60,10 +65,11 @@ pub(super) fn delete(db: &Connection, id: &ResourceId) -> Result<()> {
     Ok(())
 }
 
-/// What a resource refers to and which addresses it has, before that is written anew.
+/// What a resource refers to, which addresses and interfaces it has, before that is written anew.
 fn take_back(db: &Connection, own: &str) -> Result<()> {
     db.prepare_cached("DELETE FROM document_reference WHERE referrer = ?1")?.execute([own])?;
     db.prepare_cached("DELETE FROM document_address WHERE document = ?1")?.execute([own])?;
+    db.prepare_cached("DELETE FROM document_interface WHERE machine = ?1")?.execute([own])?;
     Ok(())
 }
 

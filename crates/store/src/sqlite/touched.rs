@@ -27,8 +27,9 @@ pub(super) struct Touched {
     pub(super) accesses: BTreeSet<AccessId>,
     /// Those requests.
     pub(super) known_requests: BTreeSet<RequestId>,
-    /// Resources of the network.
-    pub(super) resources: BTreeSet<ResourceId>,
+    /// Resources, in the order in which they change: what is referred to stands before who refers to it, and
+    /// goes after it.
+    pub(super) resources: Vec<ResourceId>,
     /// Subscriptions whose plan changed.
     pub(super) pricings: BTreeSet<SubscriptionId>,
 }
@@ -80,17 +81,19 @@ impl Touched {
             | Event::Closed { access, .. } => {
                 self.accesses.insert(access.clone());
             }
-            Event::ResourcePut { resource, .. } => {
-                self.resources.insert(resource.id.clone());
-            }
-            Event::ResourceDeleted { id, .. } => {
-                self.resources.insert(id.clone());
-            }
+            Event::ResourcePut { resource, .. } => self.resource(&resource.id),
+            Event::ResourceDeleted { id, .. } => self.resource(id),
             Event::PricingSet { subscription, .. } => {
                 self.pricings.insert(*subscription);
             }
             // Released locks are compared as a set; the latest time stands in the head.
             Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
+        }
+    }
+
+    fn resource(&mut self, id: &ResourceId) {
+        if !self.resources.contains(id) {
+            self.resources.push(id.clone());
         }
     }
 

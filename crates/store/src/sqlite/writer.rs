@@ -288,7 +288,8 @@ impl Writer {
     fn load(&mut self, command: &Command, now: Now) -> Result<(State, Thin)> {
         self.standing.highest = self.chain.highest;
         let mut slice = Slice::of(&self.standing);
-        slice.needs(&command.needs(), now, |id| load::request(&self.db, id))?;
+        let needs = command.needs(&self.standing.network);
+        slice.needs(&needs, now, |id| load::request(&self.db, id))?;
         slice.overdue(now);
         if matches!(command, Command::Observe { .. }) {
             slice.vms_to_close();

@@ -93,6 +93,10 @@ async fn rows_that_break_a_rule_are_refused_by_the_database() {
         ("a subnet in use deleted", "DELETE FROM document_part WHERE key LIKE '%/subnets/a'"),
         ("an address of two interfaces", "UPDATE document_address SET address = '10.0.0.4'"),
         (
+            "an interface of two machines",
+            "UPDATE document_interface SET interface = (SELECT min(interface) FROM document_interface)",
+        ),
+        (
             "a reference to nothing",
             "INSERT INTO document_reference SELECT key, 'none' FROM document LIMIT 1",
         ),
@@ -148,24 +152,24 @@ async fn a_changed_log_is_found_at_its_first_bad_record() {
         ("of another version", 6, "UPDATE log SET version = 2 WHERE seq = 6"),
         ("with its seal edited", 2, "UPDATE log SET seal = zeroblob(32) WHERE seq = 2"),
         ("with a seal that is none", 2, "UPDATE log SET seal = x'00' WHERE seq = 2"),
-        ("without a head", 9, "DELETE FROM head"),
+        ("without a head", 15, "DELETE FROM head"),
         (
             "with a record appended",
-            9,
-            "INSERT INTO log SELECT 9, version, body, hash, seal FROM log WHERE seq = 8",
+            15,
+            "INSERT INTO log SELECT 15, version, body, hash, seal FROM log WHERE seq = 14",
         ),
-        ("with an edited head", 9, "UPDATE head SET seal = zeroblob(32)"),
+        ("with an edited head", 15, "UPDATE head SET seal = zeroblob(32)"),
         (
             "with an edited name",
-            4,
-            "UPDATE personal SET text = 'mallory' WHERE seq = 4 AND path = '/entry/request/requester/name'",
+            10,
+            "UPDATE personal SET text = 'mallory' WHERE seq = 10 AND path = '/entry/request/requester/name'",
         ),
     ];
     for (what, first_bad, sql) in edits {
         let (place, clock) = written().await;
         let store = place.open(&clock);
         let whole = store.verify_log().await.unwrap();
-        assert_eq!((whole.records, whole.first_bad), (8, None));
+        assert_eq!((whole.records, whole.first_bad), (14, None));
         tamper(&place, sql);
         let verdict = store.verify_log().await.unwrap();
         assert_eq!(verdict.first_bad, Some(first_bad), "a log {what}");
@@ -188,7 +192,7 @@ async fn a_store_that_does_not_open_is_verified_all_the_same() {
     for (what, first_bad, sql) in edits {
         let (place, clock) = written().await;
         let whole = verify(&place.path(), &LOG_KEY).unwrap();
-        assert_eq!((whole.records, whole.first_bad, whole.rows_hold), (8, None, true));
+        assert_eq!((whole.records, whole.first_bad, whole.rows_hold), (14, None, true));
         tamper(&place, sql);
         for _ in 0..2 {
             let opened = open(&place.path(), &clock).map(|_| ());
@@ -339,10 +343,10 @@ async fn opening_says_clearly_why_not() {
     assert!(matches!(other_key.map(|_| ()), Err(OpenError::Damaged(_))));
 
     raw(&place.path())
-        .execute("INSERT INTO migration (number, checksum) VALUES (4, zeroblob(32))", [])
+        .execute("INSERT INTO migration (number, checksum) VALUES (5, zeroblob(32))", [])
         .unwrap();
     let newer = open(&place.path(), &clock).map(|_| ());
-    assert!(matches!(newer, Err(OpenError::TooNew { found: 3, known: 2 })), "{newer:?}");
+    assert!(matches!(newer, Err(OpenError::TooNew { found: 5, known: 4 })), "{newer:?}");
 
     let nowhere = open(Path::new("/proc/hourgate/store.db"), &clock).map(|_| ());
     assert!(matches!(nowhere, Err(OpenError::NotWritable { .. })), "{nowhere:?}");

@@ -6,6 +6,7 @@ mod network_interface;
 mod public_ip;
 mod security_group;
 mod value;
+mod virtual_machine;
 mod virtual_network;
 
 use hourgate_core::{
@@ -65,6 +66,8 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
             network_interface::read(&mut properties, &mut document, problems)
                 .map(ViewDraft::NetworkInterface)
         }
+        Kind::VirtualMachines => virtual_machine::read(&mut properties, &mut document, problems)
+            .map(ViewDraft::VirtualMachine),
     };
     document.properties.extend(properties.rest());
     let document = document.text()?;
@@ -208,7 +211,8 @@ impl PartChange {
                 | ViewDraft::SecurityGroup(_)
                 | ViewDraft::ApplicationSecurityGroup
                 | ViewDraft::PublicIpAddress(_)
-                | ViewDraft::NetworkInterface(_),
+                | ViewDraft::NetworkInterface(_)
+                | ViewDraft::VirtualMachine(_),
                 Change::Subnet(..) | Change::Rule(..) | Change::Gone,
             ) => return Err(internal_error()),
         };

@@ -145,7 +145,7 @@ fn table(kind: Kind, found: &[Value]) -> Table {
         Kind::NetworkSecurityGroups => "RULES",
         Kind::ApplicationSecurityGroups => "STATE",
         Kind::PublicIpAddresses => "ADDRESS",
-        Kind::NetworkInterfaces => "ADDRESSES",
+        Kind::NetworkInterfaces | Kind::VirtualMachines => "ADDRESSES",
     };
     let mut table = Table::new(["NAME", "GROUP", "LOCATION", about]);
     for value in found {
@@ -176,6 +176,7 @@ fn summary(kind: Kind, value: &Value) -> String {
                 all.into_iter().flatten().map(|c| text(c, "/properties/privateIPAddress"));
             addresses.collect::<Vec<_>>().join(", ")
         }
+        Kind::VirtualMachines => text(value, "/properties/privateAddresses"),
     }
 }
 

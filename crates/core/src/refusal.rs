@@ -5,9 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    eligible::Reason,
     id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
-    eligible::Reason,
     nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
     resource::{ResourceFault, ResourceId},
     time::Timestamp,

@@ -155,7 +155,10 @@ fn a_template_is_brought_once_and_then_changes_nothing() {
             .iter()
             .map(|difference| difference["path"].as_str().expect("a path"))
             .collect();
-        assert!(paths.contains(&"properties.securityRules[https].properties.priority"), "{paths:?}");
+        assert!(
+            paths.contains(&"properties.securityRules[https].properties.priority"),
+            "{paths:?}"
+        );
         ends(home, 0, &import);
         let again = value(home, &import);
         assert_eq!(counts(&again), [("unchanged".to_owned(), 6)], "{again:#}");
@@ -229,7 +232,11 @@ fn what_is_exported_is_applied_again_and_drift_is_told() {
 
         // Nobody is here to be asked.
         let ran = ends(home, 1, "apply -f site.yaml --prune");
-        assert!(ran.err.contains("--yes") && ran.err.contains("Nothing was changed"), "{}", ran.err);
+        assert!(
+            ran.err.contains("--yes") && ran.err.contains("Nothing was changed"),
+            "{}",
+            ran.err
+        );
         ends(home, 5, "apply -f site.yaml --prune --what-if");
         ends(home, 0, "apply -f site.yaml --prune --yes");
         ends(home, 0, "apply -f site.yaml --prune --what-if");
@@ -247,9 +254,8 @@ fn what_is_exported_is_applied_again_and_drift_is_told() {
 
 #[test]
 fn what_cannot_be_brought_changes_nothing_and_says_why() {
-    let template = |resources: &str| {
-        format!(r#"{{"contentVersion": "1.0.0.0", "resources": [{resources}]}}"#)
-    };
+    let template =
+        |resources: &str| format!(r#"{{"contentVersion": "1.0.0.0", "resources": [{resources}]}}"#);
     let nic = |subnet: &str| {
         format!(
             r#"{{"type": "Microsoft.Network/networkInterfaces", "name": "n", "location": "local", "properties":
@@ -283,7 +289,10 @@ fn what_cannot_be_brought_changes_nothing_and_says_why() {
         (
             "a subnet that is nowhere",
             template(&nic("[resourceId('Microsoft.Network/virtualNetworks/subnets', 'v', 's')]")),
-            &["networkInterfaces/n` needs `", "virtualNetworks/v`, which is neither in the file nor"],
+            &[
+                "networkInterfaces/n` needs `",
+                "virtualNetworks/v`, which is neither in the file nor",
+            ],
         ),
         (
             "the same of a foreign subscription",
@@ -315,17 +324,9 @@ fn what_cannot_be_brought_changes_nothing_and_says_why() {
             template(&asg("[concat('a', 'b']", "")),
             &["`)` is missing", "concat('a', 'b'"],
         ),
-        (
-            "a name that would be a path",
-            template(&asg("../../../etc/passwd", "")),
-            &["segments"],
-        ),
+        ("a name that would be a path", template(&asg("../../../etc/passwd", "")), &["segments"]),
         ("a name that would be an option", template(&asg("-o", "")), &["`-o` is no name"]),
-        (
-            "a name with an escape",
-            template(&asg("a\\u001b[2J", "")),
-            &["is no name"],
-        ),
+        ("a name with an escape", template(&asg("a\\u001b[2J", "")), &["is no name"]),
         (
             "what the server would not read",
             template(
@@ -342,11 +343,7 @@ fn what_cannot_be_brought_changes_nothing_and_says_why() {
         ),
         ("an unknown field", "- {name: a, adress: x}".to_owned(), &["unknown field `adress`"]),
         ("a csv without names", "name,host\na,b\n".to_owned(), &["`host`", "no field `addresses`"]),
-        (
-            "a csv with an odd line",
-            "name,addresses\na,10.0.0.4\nb\n".to_owned(),
-            &["line"],
-        ),
+        ("a csv with an odd line", "name,addresses\na,10.0.0.4\nb\n".to_owned(), &["line"]),
         (
             "a type that is not kept",
             "hourgate: 1\nresources: [{type: A.B/c, name: d}]".to_owned(),

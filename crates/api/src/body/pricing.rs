@@ -46,7 +46,8 @@ fn tier(json: Json, problems: &mut Problems) -> Option<Tier> {
     if let Some(Json::List(items)) = properties.optional("extensions")
         && !items.is_empty()
     {
-        let message = "The plan has no extensions here. Leave 'extensions' out, or send an empty list.";
+        let message =
+            "The plan has no extensions here. Leave 'extensions' out, or send an empty list.";
         problems.value("properties.extensions", message.to_owned());
     }
     if let Some(json) = properties.optional("enforce") {

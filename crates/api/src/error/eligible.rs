@@ -27,7 +27,8 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
         ),
         Reason::UnmanagedDisks => (
             "UnmanagedDisks",
-            "Its disks are unmanaged: blobs in a storage account. Move it to managed disks.".to_owned(),
+            "Its disks are unmanaged: blobs in a storage account. Move it to managed disks."
+                .to_owned(),
         ),
         Reason::NoInterface => (
             "MissingNetworkInterface",

@@ -28,6 +28,8 @@ pub enum PathError {
     },
     /// A request's id that none can have: 404.
     NotARequest(String),
+    /// A machine of Azure's older kind: 404, whatever its name.
+    Classic,
 }
 
 impl PathError {
@@ -48,6 +50,11 @@ impl PathError {
                 ),
             )
             .at(*what),
+            PathError::Classic => ArmError::new(
+                Code::InvalidResourceType,
+                "A classic VM (Microsoft.ClassicCompute) cannot have just-in-time access, so none is kept here. \
+                 Register it as 'Microsoft.Compute/virtualMachines'.",
+            ),
             PathError::NotARequest(sent) => ArmError::new(
                 Code::ResourceNotFound,
                 format!(
@@ -109,6 +116,9 @@ fn below_subscription(
         [] => Ok(Route::Subscription(subscription)),
         ["resourcegroups"] => Ok(Route::Groups(subscription)),
         ["resourcegroups", _] => Ok(Route::Group(subscription, name("resource group", &sent[1])?)),
+        ["resourcegroups", _, "providers", "microsoft.classiccompute", "virtualmachines", ..] => {
+            Err(PathError::Classic)
+        }
         ["resourcegroups", _, "providers", rest @ ..] => {
             let group = known(rest).then(|| name("resource group", &sent[1])).transpose()?;
             of_provider(subscription, Some(group.ok_or(PathError::Unknown)?), rest, &sent[3..])
@@ -124,7 +134,10 @@ fn known(rest: &[&str]) -> bool {
     matches!(
         rest.first(),
         Some(
-            &"microsoft.security" | &"microsoft.compute" | &"microsoft.network" | &"hourgate.access"
+            &"microsoft.security"
+                | &"microsoft.compute"
+                | &"microsoft.network"
+                | &"hourgate.access"
         )
     )
 }

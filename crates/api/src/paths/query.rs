@@ -186,8 +186,7 @@ impl VmPage {
 fn skip_token<T: FromStr>(query: Option<&str>) -> Result<Option<T>, ArmError> {
     let Some(token) = first(query, "$skipToken") else { return Ok(None) };
     token.parse().map(Some).map_err(|_| {
-        let message =
-            format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
+        let message = format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
         ArmError::new(Code::InvalidParameter, message).at("$skipToken")
     })
 }

@@ -1,11 +1,7 @@
 //! The plan of a subscription is turned on and off; and what needs it.
 
 use crate::{
-    event::Event,
-    id::SubscriptionId,
-    policy::Settings,
-    pricing::Tier,
-    refusal::Refusal,
+    event::Event, id::SubscriptionId, policy::Settings, pricing::Tier, refusal::Refusal,
     state::State,
 };
 

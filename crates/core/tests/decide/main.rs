@@ -12,6 +12,7 @@ mod effect;
 mod gate;
 mod machines;
 mod network;
+mod plans;
 mod policies;
 mod reach;
 mod requests;

@@ -172,7 +172,8 @@ fn compare(
             for folded in keys {
                 let (wanted, live) = (one.get(folded), other.get(folded));
                 let name = wanted.or(live).map_or(folded.as_str(), |(name, _)| name);
-                let inner = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                let inner =
+                    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
                 let (wanted, live) = (wanted.map(|(_, v)| v), live.map(|(_, v)| v));
                 compare(&inner, name, wanted, live, found);
             }

@@ -259,9 +259,34 @@ const LISTS: &str = "concat() takes lists, or texts";
 const TOO_LONG: &str = "a text becomes longer than 1 MiB";
 /// The functions that are worked out.
 const FUNCTIONS: [&str; 28] = [
-    "parameters", "variables", "subscription", "resourcegroup", "resourceid", "concat", "format",
-    "tolower", "toupper", "trim", "string", "int", "bool", "true", "false", "null", "equals", "not",
-    "and", "or", "empty", "length", "createarray", "coalesce", "first", "last", "split", "if",
+    "parameters",
+    "variables",
+    "subscription",
+    "resourcegroup",
+    "resourceid",
+    "concat",
+    "format",
+    "tolower",
+    "toupper",
+    "trim",
+    "string",
+    "int",
+    "bool",
+    "true",
+    "false",
+    "null",
+    "equals",
+    "not",
+    "and",
+    "or",
+    "empty",
+    "length",
+    "createarray",
+    "coalesce",
+    "first",
+    "last",
+    "split",
+    "if",
 ];
 
 /// The expression that a text is.
@@ -339,8 +364,9 @@ impl<'a> Reader<'a> {
         }
         let negative = self.takes('-');
         let before = self.rest;
-        let word =
-            self.word().ok_or_else(|| format!("no expression begins at `{}`", shortened(before)))?;
+        let word = self
+            .word()
+            .ok_or_else(|| format!("no expression begins at `{}`", shortened(before)))?;
         if word.starts_with(|c: char| c.is_ascii_digit()) {
             let number: i64 = word.parse().map_err(|_| format!("`{word}` is no whole number"))?;
             return Ok(Expression::Number(if negative { -number } else { number }));

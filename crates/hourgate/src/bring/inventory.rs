@@ -90,10 +90,9 @@ pub(super) fn value(value: &Value, place: &Place) -> Result<Brought, Vec<String>
                     }
                 }
                 (_, Value::Null) => {}
-                (
-                    _,
-                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
-                ) => problems.push(format!("{at}: `{field}` is no text; put it in quotes")),
+                (_, Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    problems.push(format!("{at}: `{field}` is no text; put it in quotes"))
+                }
             }
         }
         rows.push((at, row));

@@ -12,11 +12,7 @@ use super::{
     source::failed,
     thing::{Brought, Skipped, Thing, Wanted},
 };
-use crate::{
-    exit::Failure,
-    output::Table,
-    view::plain,
-};
+use crate::{exit::Failure, output::Table, view::plain};
 
 /// How many properties of one resource a table tells.
 const TOLD_MAX: usize = 20;
@@ -280,7 +276,11 @@ impl Plan {
         if !self.skipped.is_empty() {
             parts.push(format!("{} skipped", self.skipped.len()));
         }
-        if parts.is_empty() { "Nothing is in it.".to_owned() } else { format!("{}.", parts.join(", ")) }
+        if parts.is_empty() {
+            "Nothing is in it.".to_owned()
+        } else {
+            format!("{}.", parts.join(", "))
+        }
     }
 }
 

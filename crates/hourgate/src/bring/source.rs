@@ -24,7 +24,8 @@ const PROBLEMS_MAX: usize = 20;
 pub(crate) fn text(path: &Path) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let unread = |error: &io::Error| {
-        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
+        let exit =
+            if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
         Failure::new(exit, format!("{shown} cannot be read: {error}."))
     };
     let mut bytes = Vec::new();
@@ -134,8 +135,10 @@ fn first_line(text: &str) -> String {
 fn unknown(shown: &str, value: &Value) -> Failure {
     let schema = value.get("$schema").and_then(Value::as_str).unwrap_or_default();
     if schema.to_ascii_lowercase().contains("deploymentparameters") {
-        return Failure::usage(format!("{shown} holds the parameters of a template, and no template."))
-            .advise("Name the template, and give this file with --parameters.");
+        return Failure::usage(format!(
+            "{shown} holds the parameters of a template, and no template."
+        ))
+        .advise("Name the template, and give this file with --parameters.");
     }
     Failure::usage(format!("{shown} is none of what can be brought.")).advise(
         "Accepted are an ARM template as Azure exports it, a list of machines (YAML, JSON or CSV with name and \

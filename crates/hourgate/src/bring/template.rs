@@ -18,8 +18,17 @@ pub(crate) const RESOURCES_MAX: usize = 20_000;
 /// How deep resources may stand within resources.
 const NESTED_MAX: usize = 5;
 /// What a template says of a resource to whoever deploys it, and not of the resource.
-const OF_THE_DEPLOYMENT: [&str; 9] =
-    ["type", "apiVersion", "name", "dependsOn", "condition", "resources", "scope", "comments", "copy"];
+const OF_THE_DEPLOYMENT: [&str; 9] = [
+    "type",
+    "apiVersion",
+    "name",
+    "dependsOn",
+    "condition",
+    "resources",
+    "scope",
+    "comments",
+    "copy",
+];
 /// How names of the rules begin that Azure's own just-in-time access makes. Copied, such a rule would be a
 /// port that is open, or closed, for good.
 const RULES_OF_JIT: [&str; 2] = ["MicrosoftDefenderForCloud-JITRule", "SecurityCenter-JITRule"];
@@ -62,9 +71,9 @@ fn scope<'a>(
         Some(_) => Err(format!("`{what}` of the template is no object")),
     };
     let lower = |(name, value): (String, Value)| (name.to_ascii_lowercase(), value);
-    let variables = object(template.get("variables"), "variables")?.into_iter().map(lower).collect();
-    let mut scope =
-        Scope { place, parameters: BTreeMap::new(), variables, made: Cell::new(0) };
+    let variables =
+        object(template.get("variables"), "variables")?.into_iter().map(lower).collect();
+    let mut scope = Scope { place, parameters: BTreeMap::new(), variables, made: Cell::new(0) };
     // A file of parameters in Azure's shape, or the values alone.
     let given = object(given.map(|given| given.get("parameters").unwrap_or(given)), "parameters")?;
     let mut given: BTreeMap<String, Value> = given.into_iter().map(lower).collect();
@@ -164,9 +173,13 @@ impl Reading<'_> {
             return self.skip(&kind, name, why);
         }
         match self.scope.value(resource.get("condition").unwrap_or(&Value::Bool(true))) {
-            Ok(Value::Bool(false)) => return self.skip(&kind, name, "its condition is false".into()),
+            Ok(Value::Bool(false)) => {
+                return self.skip(&kind, name, "its condition is false".into());
+            }
             Ok(Value::Bool(true)) => {}
-            Ok(_) => return self.problems.push(told("its condition is neither true nor false".into())),
+            Ok(_) => {
+                return self.problems.push(told("its condition is neither true nor false".into()));
+            }
             Err(why) => return self.problems.push(told(why)),
         }
         if resource.get("copy").is_some() {
@@ -284,9 +297,10 @@ fn set_part(body: &mut Value, list: &str, name: &Name, mut part: Value) {
     let listed = properties.entry(list).or_insert_with(|| json!([]));
     let Value::Array(listed) = listed else { return };
     let of_name = |known: &Value| {
-        known.get("name").and_then(Value::as_str).is_some_and(|known| {
-            known.eq_ignore_ascii_case(name.as_str())
-        })
+        known
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|known| known.eq_ignore_ascii_case(name.as_str()))
     };
     match listed.iter_mut().find(|known| of_name(known)) {
         Some(known) => *known = part,

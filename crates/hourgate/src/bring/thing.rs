@@ -143,7 +143,8 @@ pub(crate) fn known(
     let Some(kind) = resource else { return Ok(Known::No(String::new())) };
     let id = ResourceId { subscription, group: group.clone(), kind, name: name(0)? };
     let Some(part) = segments.get(1) else { return Ok(Known::Whole(Thing::Resource(id))) };
-    let listed = PARTS.into_iter().find(|(of, list)| *of == kind && list.eq_ignore_ascii_case(part));
+    let listed =
+        PARTS.into_iter().find(|(of, list)| *of == kind && list.eq_ignore_ascii_case(part));
     Ok(match listed {
         Some((_, list)) if segments.len() == 2 => Known::Part(id, list, name(1)?),
         _ if part.eq_ignore_ascii_case("defaultSecurityRules") => {

@@ -141,7 +141,8 @@ fn stopped(writes: &[Write<'_>], done: usize, failure: Failure) -> Failure {
     details.extend(list(&writes[..done], "done"));
     details.extend(list(&writes[done + 1..], "not tried"));
     let advice = failure.advice.unwrap_or_else(|| {
-        "What is done stays. Once the cause is gone, the same command goes on from there.".to_owned()
+        "What is done stays. Once the cause is gone, the same command goes on from there."
+            .to_owned()
     });
     Failure::new(failure.exit, sentence).because(details).advise(advice)
 }

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, bring, completion, config, configure, demo, eligibility, explain, guard, log,
-        network, policy, pricing, serve, status, vm,
+        access, admin, bring, completion, config, configure, demo, eligibility, explain, guard,
+        log, network, policy, pricing, serve, status, vm,
     },
     input,
     output::{Format, query},

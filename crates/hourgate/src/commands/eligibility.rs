@@ -40,11 +40,11 @@ pub(crate) async fn run(session: &Session, args: Eligibility) -> Result<(), Fail
     let list = Route::Eligibility { subscription, group: args.group };
     let found = session.client.list(&list.uri()).await?;
     let read = found.iter().map(|value| serde_json::from_value(value.clone()));
-    let mut machines: Vec<EligibilityResource> = read
-        .collect::<Result<_, _>>()
-        .map_err(|_| not_understood("a machine without a state"))?;
+    let mut machines: Vec<EligibilityResource> =
+        read.collect::<Result<_, _>>().map_err(|_| not_understood("a machine without a state"))?;
     machines.sort_by_key(|machine| machine.properties.state);
-    let mut table = Table::new(["STATE", "VM", "GROUP", "REQUESTS 7 D", "LAST ACCESS", "BY", "WHY NOT"]);
+    let mut table =
+        Table::new(["STATE", "VM", "GROUP", "REQUESTS 7 D", "LAST ACCESS", "BY", "WHY NOT"]);
     for EligibilityResource { id, name, properties, .. } in &machines {
         let EligibilityProperties { state, reasons, used, .. } = properties;
         let group = id.parse().map(|vm: VmId| vm.group.to_string()).unwrap_or_default();

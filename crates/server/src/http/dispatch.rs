@@ -28,13 +28,12 @@ use hyper::{
 use tokio::sync::SemaphorePermit;
 
 use super::{
-    caller,
+    caller, eligibility,
     error::{status, told},
     exchange::{Answer, Exchange, bodiless, with},
-    eligibility, jit, network, open, own,
+    jit, network, open, own,
     per_address::Held,
-    pricing,
-    resources,
+    pricing, resources,
 };
 use crate::{
     admin::person,

@@ -2,8 +2,8 @@
 
 use hourgate_api::error::{
     ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded, explain,
-    group_not_found, internal_error, linked_authorization_failed, plan_not_found, too_many_requests,
-    unavailable,
+    group_not_found, internal_error, linked_authorization_failed, plan_not_found,
+    too_many_requests, unavailable,
 };
 use hourgate_core::role::Caller;
 use hourgate_store::StoreError;

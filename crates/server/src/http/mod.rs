@@ -12,8 +12,8 @@ mod network;
 mod open;
 mod own;
 mod parse;
-mod pricing;
 mod per_address;
+mod pricing;
 mod resources;
 
 pub(crate) use self::{

@@ -8,7 +8,7 @@ use std::{
 use hourgate_api::{eligibility::Used, time::UtcTime};
 use hourgate_core::{
     command::Needs,
-    eligible::{Eligibility, eligibility as of, Standing},
+    eligible::{Eligibility, Standing, eligibility as of},
     grant::{Request, Stage},
     id::{Name, PolicyId, VmId},
     policy::Vm,

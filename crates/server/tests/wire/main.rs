@@ -21,6 +21,7 @@ mod large;
 mod life;
 mod network;
 mod network_bad_input;
+mod pricing;
 mod signin;
 mod slow;
 mod time;

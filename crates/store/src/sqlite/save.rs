@@ -20,8 +20,7 @@ use super::{
     Result, documents,
     fingerprint::{self, Fingerprint},
     numbers::{Named, Numbers},
-    pricings,
-    rows,
+    pricings, rows,
     standing::Released,
     touched::{Touched, given_back, seen_gone},
 };

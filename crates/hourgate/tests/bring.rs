@@ -411,7 +411,7 @@ fn without_the_plan_nothing_new_is_locked_or_opened() {
         let shown = value(home, "pricing show -n VirtualMachines");
         assert_eq!(shown["properties"]["pricingTier"], "Standard");
         assert_eq!(shown["properties"]["subPlan"], "P2");
-        ends(home, 0, "protect web-1 --timeout 5s");
+        ends(home, 0, "protect web-1 --allowed-sources 203.0.113.0/24 --timeout 5s");
         ends(home, 0, "request web-1 -s 203.0.113.9 --timeout 5s");
 
         ends(home, 0, "pricing create -n VirtualMachines --tier free");

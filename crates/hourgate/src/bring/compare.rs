@@ -5,17 +5,19 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use hourgate_api::time::IsoDuration;
+use hourgate_core::resource::Kind;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
+use super::thing::Thing;
+
 /// What only the server says, wherever it stands.
-const OVERLOOKED: [&str; 13] = [
+const OVERLOOKED: [&str; 12] = [
     "etag",
     "provisioningState",
     "resourceGuid",
     "systemData",
     "defaultSecurityRules",
-    "networkInterfaces",
     "ipConfiguration",
     "virtualMachine",
     "requests",
@@ -24,10 +26,10 @@ const OVERLOOKED: [&str; 13] = [
     "instanceView",
     "vmId",
 ];
-/// Which of those a body may also mean: in these objects they are somebody's words.
-const MEANT_IN: [(&str, &str); 1] = [("networkProfile", "networkInterfaces")];
+/// Who is in a security group, its members say: these stand only in what the server answers of it.
+const MEMBERS_OF_A_GROUP: [&str; 2] = ["networkInterfaces", "subnets"];
 /// What the server fills in, or keeps as it was, where nothing is said.
-const FILLED_IN: [&str; 15] = [
+const FILLED_IN: [&str; 17] = [
     "privateIPAddress",
     "privateIPAddressVersion",
     "privateIPAllocationMethod",
@@ -43,6 +45,18 @@ const FILLED_IN: [&str; 15] = [
     "privateAddresses",
     "osType",
     "timeCreated",
+    // Of a machine that is named by its addresses.
+    "networkProfile",
+    "storageProfile",
+];
+/// What refers to something by its id, of which the server keeps nothing else.
+const REFERENCES: [&str; 6] = [
+    "networkSecurityGroup",
+    "subnet",
+    "publicIPAddress",
+    "applicationSecurityGroups",
+    "sourceApplicationSecurityGroups",
+    "destinationApplicationSecurityGroups",
 ];
 /// Texts whose case somebody chose.
 const EXACT: [&str; 2] = ["description", "tags"];
@@ -61,29 +75,34 @@ pub(crate) struct Difference {
 }
 
 /// Whether that property says nothing in what is sent.
-pub(super) fn is_overlooked(key: &str) -> bool {
+fn is_overlooked(key: &str) -> bool {
     OVERLOOKED.iter().any(|name| name.eq_ignore_ascii_case(key))
 }
 
-/// A body without all that only the server says: what can be sent again.
-pub(super) fn meant(body: &Value) -> Value {
+/// The body of a thing without all that only the server says: what can be sent again.
+pub(super) fn meant(thing: &Thing, body: &Value) -> Value {
     let mut out = within(body, "");
     if let Value::Object(object) = &mut out {
         ["id", "name", "type"].into_iter().for_each(|key| {
             object.remove(key);
         });
-        // Who is in a group, its members say.
         if let Some(Value::Object(properties)) = object.get_mut("properties")
-            && properties.contains_key("securityRules")
+            && matches!(thing, Thing::Resource(id) if id.kind == Kind::NetworkSecurityGroups)
         {
-            properties.remove("subnets");
+            MEMBERS_OF_A_GROUP.into_iter().for_each(|key| {
+                properties.remove(key);
+            });
         }
     }
     out
 }
 
 fn within(value: &Value, of: &str) -> Value {
+    let refers = REFERENCES.iter().any(|name| name.eq_ignore_ascii_case(of));
     match value {
+        Value::Object(object) if refers && object.contains_key("id") => {
+            Value::Object(object.iter().filter(|(key, _)| *key == "id").map(both).collect())
+        }
         Value::Object(object) => {
             let named = object.keys().any(|key| key.eq_ignore_ascii_case("name"));
             let mut out = Map::new();
@@ -92,12 +111,9 @@ fn within(value: &Value, of: &str) -> Value {
                 let is_own_type = named
                     && key.eq_ignore_ascii_case("type")
                     && value.as_str().is_some_and(|kind| kind.starts_with("Microsoft."));
-                let meant = MEANT_IN.iter().any(|(within, name)| {
-                    of.eq_ignore_ascii_case(within) && key.eq_ignore_ascii_case(name)
-                });
                 // In a subnet, who has an address of it.
                 let is_use = named_subnet(object) && key.eq_ignore_ascii_case("ipConfigurations");
-                if is_own_id || is_own_type || is_use || (is_overlooked(key) && !meant) {
+                if is_own_id || is_own_type || is_use || is_overlooked(key) {
                     continue;
                 }
                 let value = within(value, key);
@@ -113,6 +129,10 @@ fn within(value: &Value, of: &str) -> Value {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
+}
+
+fn both((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
 }
 
 /// Whether these are the properties of a subnet.
@@ -138,9 +158,10 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// What differs; nothing if what stands is what is wanted.
-pub(super) fn differences(wanted: &Value, live: &Value) -> Vec<Difference> {
+pub(super) fn differences(thing: &Thing, wanted: &Value, live: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare("", "", Some(&meant(wanted)), Some(&meant(live)), &mut found);
+    let (wanted, live) = (meant(thing, wanted), meant(thing, live));
+    compare("", "", Some(&wanted), Some(&live), &mut found);
     found
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn file(live: &Live) -> Value {
     let all: Vec<Wanted> = live
         .all()
         .map(|(thing, body)| {
-            let mut body = meant(body);
+            let mut body = meant(thing, body);
             without_filled_in(thing, &mut body);
             Wanted { thing: thing.clone(), body, after: Vec::new() }
         })

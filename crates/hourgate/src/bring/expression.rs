@@ -73,7 +73,11 @@ impl Scope<'_> {
         let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
             return Ok(Value::String(text.to_owned()));
         };
-        let in_words = |why: String| format!("{why}, in `{}`", shortened(text));
+        // Of expressions that stand for one another the innermost is told.
+        let in_words = |why: String| match why.contains(", in `[") {
+            true => why,
+            false => format!("{why}, in `{}`", shortened(text)),
+        };
         let expression = parse(inner).map_err(in_words)?;
         self.of(&expression, depth + 1).map_err(in_words)
     }
@@ -258,7 +262,9 @@ impl Scope<'_> {
 const LISTS: &str = "concat() takes lists, or texts";
 const TOO_LONG: &str = "a text becomes longer than 1 MiB";
 /// The functions that are worked out.
-const FUNCTIONS: [&str; 28] = [
+const FUNCTIONS: [&str; 30] = [
+    "replace",
+    "contains",
     "parameters",
     "variables",
     "subscription",

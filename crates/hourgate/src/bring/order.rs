@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use hourgate_core::id::Name;
 use serde_json::Value;
 
-use super::thing::{Thing, Wanted};
+use super::{
+    compare::meant,
+    thing::{Thing, Wanted},
+};
 
 /// A thing that a body refers to, and the subnet where it names one.
 pub(super) type Reference = (Thing, Option<Name>);
 
-/// Everything of ours that a body refers to, but the thing itself and its parts.
+/// Everything of ours that a body refers to, but the thing itself and its parts. Who refers to it is nothing that
+/// it refers to, though the server says so too.
 pub(super) fn references(thing: &Thing, body: &Value) -> BTreeSet<Reference> {
     let mut found = BTreeSet::new();
-    collect(body, &mut found);
+    collect(&meant(thing, body), &mut found);
     found.retain(|(other, _)| other != thing && Some(other) != whole(thing).as_ref());
     if let Some(whole) = whole(thing) {
         found.insert((whole, None));
@@ -33,11 +37,7 @@ fn collect(value: &Value, found: &mut BTreeSet<Reference>) {
     match value {
         Value::String(text) if text.starts_with('/') => found.extend(Thing::of_id(text)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        // Only the server says who refers to something, and it is told nothing by being sent that.
-        Value::Object(object) => object
-            .iter()
-            .filter(|(key, _)| !super::compare::is_overlooked(key) || key.as_str() == "id")
-            .for_each(|(_, value)| collect(value, found)),
+        Value::Object(object) => object.values().for_each(|value| collect(value, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

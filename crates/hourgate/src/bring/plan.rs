@@ -159,7 +159,7 @@ fn step(wanted: &Wanted, live: &Live) -> Step {
     let act = match live.get(thing) {
         None => Act::Create { body: body.clone() },
         Some(stands) => {
-            let differences = differences(body, stands);
+            let differences = differences(thing, body, stands);
             let etag = stands.get("etag").and_then(Value::as_str).map(str::to_owned);
             match differences.is_empty() {
                 true => Act::Nothing,

@@ -2,8 +2,19 @@ use serde_json::json;
 
 use super::*;
 
+fn group() -> Thing {
+    let id = "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/g/providers\
+              /Microsoft.Network/networkSecurityGroups/g";
+    Thing::of_id(id).expect("ours").0
+}
+
+fn network() -> Thing {
+    let id = group().to_string().replace("networkSecurityGroups", "virtualNetworks");
+    Thing::of_id(&id).expect("ours").0
+}
+
 fn paths(wanted: &Value, live: &Value) -> Vec<String> {
-    differences(wanted, live).into_iter().map(|difference| difference.path).collect()
+    differences(&group(), wanted, live).into_iter().map(|difference| difference.path).collect()
 }
 
 #[test]
@@ -51,10 +62,14 @@ fn what_only_the_server_says_or_fills_in_is_no_difference() {
             json!({"properties": {"securityRules": [{"name": "a"}, {"name": "JIT_web_22_x"}]}}),
         ),
         (
-            "who uses a subnet or a group",
-            json!({"properties": {"subnets": [{"name": "a", "properties": {"addressPrefix": "10.0.0.0/24"}}]}}),
-            json!({"properties": {"subnets": [{"name": "a", "properties": {"addressPrefix": "10.0.0.0/24",
-                "ipConfigurations": [{"id": "/n"}]}}]}}),
+            "what stands beside an id",
+            json!({"p": {"publicIPAddress": {"id": "/a", "properties": {"deleteOption": "Detach"}}}}),
+            json!({"p": {"publicIPAddress": {"id": "/a"}}}),
+        ),
+        (
+            "who is in a group",
+            json!({}),
+            json!({"properties": {"networkInterfaces": [{"id": "/n"}], "subnets": [{"id": "/s"}]}}),
         ),
     ];
     for (why, wanted, live) in rows {
@@ -108,4 +123,16 @@ fn what_differs_is_told_by_its_path() {
     for (why, wanted, live, expected) in rows {
         assert_eq!(paths(&wanted, &live), expected, "{why}");
     }
+}
+
+#[test]
+fn who_uses_a_subnet_is_no_difference_of_its_network_and_a_subnet_more_is_one() {
+    let subnet = json!({"name": "a", "properties": {"addressPrefix": "10.0.0.0/24"}});
+    let mut used = subnet.clone();
+    used["properties"]["ipConfigurations"] = json!([{"id": "/n"}]);
+    let of = |subnets: &[&Value]| json!({"properties": {"subnets": subnets}});
+    assert_eq!(differences(&network(), &of(&[&subnet]), &of(&[&used])), []);
+    let more = json!({"name": "b", "properties": {"addressPrefix": "10.0.1.0/24"}});
+    let found = differences(&network(), &of(&[&subnet]), &of(&[&used, &more]));
+    assert_eq!(found[0].path, "properties.subnets[b]");
 }

@@ -86,6 +86,10 @@ pub(super) fn meant(thing: &Thing, body: &Value) -> Value {
         ["id", "name", "type"].into_iter().for_each(|key| {
             object.remove(key);
         });
+        if matches!(thing, Thing::Policy(_)) {
+            // Where a policy is stands in its name.
+            object.remove("location");
+        }
         if let Some(Value::Object(properties)) = object.get_mut("properties")
             && matches!(thing, Thing::Resource(id) if id.kind == Kind::NetworkSecurityGroups)
         {

@@ -15,21 +15,14 @@ use super::{
 pub(crate) fn file(live: &Live) -> Value {
     let all: Vec<Wanted> = live
         .all()
-        .map(|(thing, body)| {
-            let mut body = meant(thing, body);
-            without_filled_in(thing, &mut body);
-            Wanted { thing: thing.clone(), body, after: Vec::new() }
+        .map(|(thing, body)| Wanted {
+            thing: thing.clone(),
+            body: meant(thing, body),
+            after: Vec::new(),
         })
         .collect();
     // What stands can be made, so it has an order.
     let order = ordered(&all).unwrap_or_else(|_| (0..all.len()).collect());
     let listed = order.into_iter().map(|index| (all[index].thing.clone(), all[index].body.clone()));
     manifest::file(&listed.collect::<Vec<_>>())
-}
-
-/// The location of a policy is in its name.
-fn without_filled_in(thing: &Thing, body: &mut Value) {
-    if let (Thing::Policy(_), Value::Object(body)) = (thing, body) {
-        body.remove("location");
-    }
 }

@@ -385,6 +385,9 @@ impl<'a> Reader<'a> {
                 if self.takes(')') {
                     break;
                 }
+                if self.rest.is_empty() {
+                    return Err(format!("`)` is missing behind what {word}() is given"));
+                }
                 self.needs(',')?;
             }
         }

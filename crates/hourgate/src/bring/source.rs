@@ -20,9 +20,14 @@ pub(crate) const FILE_BYTES_MAX: u64 = 32 << 20;
 /// How many problems are told.
 const PROBLEMS_MAX: usize = 20;
 
+/// What a file is called in a sentence.
+pub(crate) fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "what is piped in".to_owned() } else { path.display().to_string() }
+}
+
 /// Reads a file, or what is piped in for `-`.
 pub(crate) fn text(path: &Path) -> Result<String, Failure> {
-    let shown = path.display().to_string();
+    let shown = shown(path);
     let unread = |error: &io::Error| {
         let exit =
             if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
@@ -62,13 +67,13 @@ pub(crate) fn read(
     parameters: Option<&Path>,
     place: &Place,
 ) -> Result<Brought, Failure> {
-    let shown = path.display().to_string();
+    let shown = shown(path);
     let text = text(path)?;
     let is_csv = match path.extension() {
         Some(extension) => extension.eq_ignore_ascii_case("csv"),
         None => looks_like_csv(&text),
     };
-    let given = parameters.map(|path| value(&path.display().to_string(), &self::text(path)?));
+    let given = parameters.map(|path| value(&self::shown(path), &self::text(path)?));
     let given = given.transpose()?;
     let is_template = |value: &Value| {
         let schema = value.get("$schema").and_then(Value::as_str).unwrap_or_default();

@@ -132,7 +132,7 @@ pub(crate) async fn import(session: &Session, args: Import) -> Result<(), Failur
     let Import { file, parameters, place, what_if } = args;
     let brought = source::read(&file, parameters.as_deref(), &place.place(session)?)?;
     let live = Live::read(session, None).await?;
-    let plan = plan(&file.display().to_string(), brought, &live, false)?;
+    let plan = plan(&source::shown(&file), brought, &live, false)?;
     if !what_if {
         write::all(session, &plan).await?;
     }
@@ -144,14 +144,14 @@ pub(crate) async fn apply(session: &Session, args: Apply) -> Result<(), Failure>
     let Apply { file, place, what_if, prune, yes } = args;
     let brought = source::read(&file, None, &place.place(session)?)?;
     let live = Live::read(session, None).await?;
-    let plan = plan(&file.display().to_string(), brought, &live, prune)?;
+    let plan = plan(&source::shown(&file), brought, &live, prune)?;
     if what_if {
         show(session, &plan, true)?;
         return match plan.changes() {
             0 => Ok(()),
             count => Err(Failure::new(
                 Exit::Drift,
-                format!("What stands differs from {} in {count} resources.", file.display()),
+                format!("What stands differs from {} in {count} resources.", source::shown(&file)),
             )),
         };
     }

@@ -61,7 +61,9 @@ async fn what_is_no_plan_and_what_no_plan_can_be_is_said() {
     let plan = path(&server, "Microsoft.Security/pricings/VirtualMachines");
     let other = path(&server, "Microsoft.Security/pricings/KeyVaults");
     let standard = r#"{"properties":{"pricingTier":"Standard"}}"#;
-    let rows: [(Method, &str, Option<&str>, u16, &str, &str); 11] = [
+    /// How it is called, with which body; and the status, code and words of the answer.
+    type Row<'a> = (Method, &'a str, Option<&'a str>, u16, &'a str, &'a str);
+    let rows: [Row<'_>; 11] = [
         (Method::GET, &other, None, 404, "ResourceNotFound", "'VirtualMachines'"),
         (Method::PUT, &other, Some(standard), 404, "ResourceNotFound", "'VirtualMachines'"),
         (Method::DELETE, &plan, None, 405, "MethodNotAllowed", "GET, PUT"),

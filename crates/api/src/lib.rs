@@ -8,8 +8,6 @@ pub mod body;
 
 pub mod jit;
 
-pub mod vm;
-
 pub mod pricing;
 
 pub mod eligibility;

@@ -120,6 +120,13 @@ pub enum Precondition {
     Exists,
     /// It is this version.
     Version(u64),
+    /// It is this making of its name, at this version: what a resource's ETag says. Nothing else has makings.
+    Making {
+        /// Which making.
+        instance: Uuid,
+        /// The version.
+        version: u64,
+    },
     /// It does not exist (`If-None-Match: *`).
     Absent,
 }

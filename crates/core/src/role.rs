@@ -114,12 +114,6 @@ pub enum Action {
     Initiate,
     /// End an access, one's own or another's.
     Close,
-    /// See VMs.
-    VmRead,
-    /// Register a VM, or have a policy cover it.
-    VmWrite,
-    /// Unregister a VM.
-    VmDelete,
     /// See guards and what they report.
     GuardRead,
     /// See the plans of a subscription.
@@ -128,7 +122,7 @@ pub enum Action {
     PricingWrite,
     /// See which machines can have just-in-time access.
     EligibilityRead,
-    /// Do something to a resource of the network, or to a part of it.
+    /// Do something to a resource, or to a part of it. To set a VM is also to have a policy cover it.
     Network(NetworkThing, Verb),
 }
 
@@ -157,6 +151,13 @@ pub enum Verb {
 }
 
 impl Action {
+    /// See VMs.
+    pub const VM_READ: Action =
+        Action::Network(NetworkThing::Of(Kind::VirtualMachines), Verb::Read);
+    /// Set a VM, or have a policy cover it.
+    pub const VM_WRITE: Action =
+        Action::Network(NetworkThing::Of(Kind::VirtualMachines), Verb::Write);
+
     /// Azure's name of the action, or ours in its style.
     pub fn name(self) -> &'static str {
         match self {
@@ -167,9 +168,6 @@ impl Action {
                 "Microsoft.Security/locations/jitNetworkAccessPolicies/initiate/action"
             }
             Action::Close => "Hourgate.Access/requests/close/action",
-            Action::VmRead => "Microsoft.Compute/virtualMachines/read",
-            Action::VmWrite => "Microsoft.Compute/virtualMachines/write",
-            Action::VmDelete => "Microsoft.Compute/virtualMachines/delete",
             Action::GuardRead => "Hourgate.Access/guards/read",
             Action::PricingRead => "Microsoft.Security/pricings/read",
             Action::PricingWrite => "Microsoft.Security/pricings/write",

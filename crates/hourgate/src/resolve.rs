@@ -2,7 +2,10 @@
 
 use clap::Args;
 use hourgate_api::paths::Route;
-use hourgate_core::id::{Name, VmId};
+use hourgate_core::{
+    id::{Name, VmId},
+    resource::Kind,
+};
 
 use crate::{
     commands::Session,
@@ -77,7 +80,7 @@ pub(crate) async fn find(
 /// Every machine.
 pub(crate) async fn all(session: &Session) -> Result<Vec<Vm>, Failure> {
     let subscription = session.client.profile().subscription_id;
-    let list = Route::Vms { subscription, group: None };
+    let list = Route::Resources { subscription, group: None, kind: Kind::VirtualMachines };
     session.client.list(&list.uri()).await?.iter().map(Vm::of).collect()
 }
 

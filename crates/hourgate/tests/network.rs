@@ -61,6 +61,7 @@ fn typed(home: &Path) {
     let ip = &nics[0]["properties"]["ipConfigurations"][0]["properties"];
     assert_eq!(ip["privateIPAddress"], "10.0.1.4");
     assert!(done(home, "network public-ip show -n front -o table").contains("203.0.113.9"));
+    machines(home);
     let (code, _, err) = run(home, "network nsg delete -n web");
     assert!(code == Some(1) && err.contains("in use by the following resources"), "{code:?} {err}");
     let (code, _, err) = run(home, "network nsg show -n none");
@@ -70,6 +71,26 @@ fn typed(home: &Path) {
     done(home, "network nsg rule delete --nsg-name web -n in");
     done(home, "network nsg delete -n web");
     assert_eq!(done(home, "network nsg list").trim(), "[]");
+}
+
+/// Machines by their interfaces and by their addresses.
+fn machines(home: &Path) {
+    done(home, "add web-1 --nic web-1 --os linux");
+    let shown = done(home, "vm show web-1 -o table");
+    let row = shown.lines().nth(1).expect("a row");
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells, ["web-1", "default", "local", "10.0.1.4", "Linux", "web-1", "web"]);
+    let (code, _, err) = run(home, "network nic delete -n web-1");
+    assert!(code == Some(1) && err.contains("is used by existing resource"), "{code:?} {err}");
+    let (code, _, err) = run(home, "add web-2 --nic web-1");
+    assert!(code == Some(1) && err.contains("is used by existing VM"), "{code:?} {err}");
+    let (code, _, err) = run(home, "add web-2 --nic none");
+    assert!(code == Some(1) && err.contains("was not found"), "{code:?} {err}");
+    done(home, "add web-2 10.9.0.4 fd00::4");
+    let listed = done(home, "vm list -o table");
+    assert!(listed.contains("web-2-nic") && listed.contains("web-2-nsg"), "{listed}");
+    done(home, "vm unregister web-1 web-2");
+    assert!(!done(home, "network nsg list").contains("web-2-nsg"), "what was made is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,7 +125,7 @@ fn ruled(home: &Path, guard: &FakeGuard) {
     let space = ["network", "vnet", "create", "-n", "v", "--address-prefixes", "10.0.0.0/16"];
     let subnet = ["--subnet-name", "a", "--subnet-prefixes", "10.0.0.0/24"];
     done(home, &[&space[..], &subnet].concat());
-    let nic = ["network", "nic", "create", "-n", "web-1", "--vnet-name", "v", "--subnet", "a"];
+    let nic = ["network", "nic", "create", "-n", "web-1-nic", "--vnet-name", "v", "--subnet", "a"];
     let behind = ["--private-ip-address", "10.0.0.4", "--network-security-group", "web"];
     done(home, &[&nic[..], &behind].concat());
     soon("the group stands", || passes(guard, 80) && !passes(guard, 81));

@@ -7,14 +7,12 @@ mod policy;
 mod pricing;
 mod resource;
 mod value;
-mod vm;
 
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
 pub use pricing::pricing;
-pub(crate) use resource::{Document, Part};
-pub use resource::{PartChange, resource, resource_tags};
-pub use vm::{VmParts, vm};
+pub(crate) use resource::{ATTACHED, CREATE_OPTION, Document, Part};
+pub use resource::{PartChange, keep_subnets, resource, resource_tags};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.
 pub const BODY_BYTES_MAX: usize = 4 << 20;

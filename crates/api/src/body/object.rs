@@ -114,6 +114,17 @@ impl Object {
         self.left
     }
 
+    /// Whatever nobody took is kept, but for misspellings of names of ours: nobody else knows those.
+    pub(super) fn suspect(&self, ours: &[&'static str], problems: &mut Problems) {
+        for (sent, _) in &self.left {
+            if let Some(name) = meant(sent, ours) {
+                let path = self.path_of(&crate::text::escaped(sent, NAME_CHARS_MAX));
+                let message = format!("Unknown property {}. Did you mean '{name}'?", quoted(sent));
+                problems.form(&path, message);
+            }
+        }
+    }
+
     /// Whatever nobody took is unknown.
     pub(super) fn close(self, problems: &mut Problems) {
         let known = self.known.join("', '");

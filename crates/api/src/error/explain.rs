@@ -294,10 +294,9 @@ pub(crate) fn no_ports(vm: &hourgate_core::id::VmId) -> String {
 fn stands(version: Option<u64>) -> String {
     match version {
         Some(version) => {
-            let etag = crate::jit::etag(version);
             format!(
-                "The resource has the ETag {etag}, which is not what the request asks for. Read it again, and \
-                 send the change with its new ETag."
+                "The resource stands at version {version}, and its ETag is not what the request asks for. Read \
+                 it again, and send the change with its new ETag."
             )
         }
         None => "The resource does not exist, and the request asks that it does.".to_owned(),

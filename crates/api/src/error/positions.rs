@@ -6,6 +6,7 @@ use hourgate_core::{
     id::{PolicyId, VmId},
     network::Port,
     refusal::At,
+    resource::{ResourceDraft, ViewDraft, virtual_machine::Joined},
 };
 
 /// Where things stand in a sent body. Of none, where nothing was sent.
@@ -40,9 +41,20 @@ impl Positions {
         Positions { policy: Some(policy.clone()), list, ..Positions::default() }
     }
 
-    /// Of a VM's registration.
-    pub(crate) fn of_addresses(addresses: &[IpAddr]) -> Positions {
-        Positions { addresses: addresses.to_vec(), ..Positions::default() }
+    /// Of a resource.
+    pub fn of_resource(draft: &ResourceDraft) -> Positions {
+        let addresses = match &draft.view {
+            ViewDraft::VirtualMachine(machine) => match &machine.joined {
+                Joined::Addresses(addresses) | Joined::Both { addresses, .. } => addresses.clone(),
+                Joined::Interfaces(_) => Vec::new(),
+            },
+            ViewDraft::VirtualNetwork(_)
+            | ViewDraft::SecurityGroup(_)
+            | ViewDraft::ApplicationSecurityGroup
+            | ViewDraft::PublicIpAddress(_)
+            | ViewDraft::NetworkInterface(_) => Vec::new(),
+        };
+        Positions { addresses, ..Positions::default() }
     }
 
     /// Takes note of a VM.

@@ -1,6 +1,6 @@
-//! A policy's version as an ETag, and what a caller says of it.
+//! A version as an ETag, and what a caller says of it.
 
-use hourgate_core::command::Precondition;
+use hourgate_core::{command::Precondition, resource::Resource};
 
 use crate::{
     error::{ArmError, Code},
@@ -13,6 +13,11 @@ const NO_VERSION: u64 = 0;
 /// The ETag of a version. It is weak: `requests` and `provisioningState` change without it.
 pub fn etag(version: u64) -> String {
     format!("W/\"{version}\"")
+}
+
+/// The ETag of a resource: which making of its name, and which version, for each making begins at 1.
+pub fn resource_etag(resource: &Resource) -> String {
+    format!("W/\"{}-{}\"", resource.instance.simple(), resource.version)
 }
 
 /// What `If-Match` and `If-None-Match` demand.
@@ -28,7 +33,7 @@ pub fn precondition(
         (None, None) => Ok(Precondition::None),
         (None, Some("*")) => Ok(Precondition::Absent),
         (Some("*"), None) => Ok(Precondition::Exists),
-        (Some(tag), None) => version(tag).map(Precondition::Version).ok_or_else(|| {
+        (Some(tag), None) => read(tag).ok_or_else(|| {
             let message = format!(
                 "{} is no ETag. One ETag as a GET gave it, or '*', is accepted.",
                 quoted(tag)
@@ -46,14 +51,22 @@ pub fn precondition(
     }
 }
 
-fn version(tag: &str) -> Option<u64> {
+fn read(tag: &str) -> Option<Precondition> {
     let tag = tag.strip_prefix("W/").unwrap_or(tag);
     let inner = tag.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('"') {
         return None;
     }
-    let digits = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit());
-    Some(if digits { inner.parse().unwrap_or(NO_VERSION) } else { NO_VERSION })
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits)
+    };
+    let making = inner.split_once('-').and_then(|(instance, version)| {
+        let hex = instance.len() == 32 && instance.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let instance = instance.parse().ok().filter(|_| hex)?;
+        Some(Precondition::Making { instance, version: number(version)? })
+    });
+    Some(making.unwrap_or_else(|| Precondition::Version(number(inner).unwrap_or(NO_VERSION))))
 }
 
 #[cfg(test)]
@@ -66,6 +79,12 @@ mod tests {
             ("*", Precondition::Exists),
             ("W/\"3\"", Precondition::Version(3)),
             (" \"3\" ", Precondition::Version(3)),
+            (
+                "W/\"00000000000000000000000000000007-3\"",
+                Precondition::Making { instance: uuid::Uuid::from_u128(7), version: 3 },
+            ),
+            ("\"00000000-0000-0000-0000-000000000007-3\"", Precondition::Version(NO_VERSION)),
+            ("\"00000000000000000000000000000007-\"", Precondition::Version(NO_VERSION)),
             ("\"0b9e\"", Precondition::Version(NO_VERSION)),
             ("\"+3\"", Precondition::Version(NO_VERSION)),
             ("\"99999999999999999999\"", Precondition::Version(NO_VERSION)),

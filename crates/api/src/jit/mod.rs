@@ -7,7 +7,7 @@ mod policy;
 mod request;
 mod send;
 
-pub use etag::{etag, precondition};
+pub use etag::{etag, precondition, resource_etag};
 pub(crate) use policy::{
     OTHERS_ALLOWED, OTHERS_APPROVAL, PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET, PROTOCOL_ANY,
     PROTOCOL_TCP,

@@ -8,7 +8,7 @@ mod version;
 mod write;
 
 use hourgate_core::{
-    id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId},
+    id::{Location, Name, PolicyId, RequestId, SubscriptionId},
     resource::{Kind, ResourceId},
 };
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub use parse::PathError;
 pub(crate) use query::first;
 pub use query::{
     PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage, WAIT_SECONDS_MAX,
-    wait_seconds,
+    expands, wait_seconds,
 };
 pub use version::{
     COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION, PRICING_VERSION,
@@ -55,16 +55,7 @@ pub enum Route {
     Guards(SubscriptionId),
     /// Why a new connection would reach a machine, or not.
     Explain(SubscriptionId),
-    /// VMs of a subscription, or of one group.
-    Vms {
-        /// The subscription.
-        subscription: SubscriptionId,
-        /// Only of this group.
-        group: Option<Name>,
-    },
-    /// One VM.
-    Vm(VmId),
-    /// Resources of the network of one kind: a subscription's, or those of one group.
+    /// Resources of one kind: a subscription's, or those of one group.
     Resources {
         /// The subscription.
         subscription: SubscriptionId,
@@ -73,8 +64,10 @@ pub enum Route {
         /// The kind.
         kind: Kind,
     },
-    /// One resource of the network.
+    /// One resource.
     Resource(ResourceId),
+    /// How a machine is.
+    InstanceView(ResourceId),
     /// The parts of one kind that a resource has.
     Parts(ResourceId, Parts),
     /// One part of a resource.
@@ -162,9 +155,9 @@ impl Route {
     /// The methods it is served with.
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
-            Route::Policy(_)
-            | Route::Vm(_)
-            | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
+            Route::Policy(_) | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => {
+                &["GET", "PUT", "DELETE"]
+            }
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Pricing(..) => &["GET", "PUT"],
             Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
@@ -181,7 +174,7 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
-            | Route::Vms { .. }
+            | Route::InstanceView(_)
             | Route::Pricings(_)
             | Route::Eligibility { .. }
             | Route::Subscriptions
@@ -222,10 +215,9 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
-            | Route::Vms { .. }
-            | Route::Vm(_)
             | Route::Resources { .. }
             | Route::Resource(_)
+            | Route::InstanceView(_)
             | Route::Parts(..)
             | Route::Part(..)
             | Route::Operation(..)
@@ -250,7 +242,6 @@ impl Route {
             | Route::CloseRequest(subscription, _)
             | Route::Guards(subscription)
             | Route::Explain(subscription)
-            | Route::Vms { subscription, .. }
             | Route::Resources { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
@@ -263,10 +254,10 @@ impl Route {
             Route::Policy(policy) | Route::Initiate(policy) | Route::Confirm(policy) => {
                 Some(policy.subscription)
             }
-            Route::Vm(vm) => Some(vm.subscription),
-            Route::Resource(id) | Route::Parts(id, _) | Route::Part(id, ..) => {
-                Some(id.subscription)
-            }
+            Route::Resource(id)
+            | Route::InstanceView(id)
+            | Route::Parts(id, _)
+            | Route::Part(id, ..) => Some(id.subscription),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -294,10 +285,11 @@ impl Route {
             | Route::Explain(_)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
-            Route::Vms { .. } | Route::Vm(_) => Some(COMPUTE_VERSION),
-            Route::Resources { .. }
-            | Route::Resource(_)
-            | Route::Parts(..)
+            Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
+                Some(version::of(*kind))
+            }
+            Route::InstanceView(_) => Some(COMPUTE_VERSION),
+            Route::Parts(..)
             | Route::Part(..)
             | Route::Operation(..)
             | Route::OperationResult(..) => Some(NETWORK_VERSION),

@@ -1,7 +1,7 @@
 //! From a path to what is served there.
 
 use hourgate_core::{
-    id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId},
+    id::{Location, Name, PolicyId, RequestId, SubscriptionId},
     resource::{Kind, ResourceId},
 };
 use percent_encoding::percent_decode_str;
@@ -176,10 +176,9 @@ fn of_provider(
         (["hourgate.access", "eligibility"], group) => {
             Ok(Route::Eligibility { subscription, group })
         }
-        (["microsoft.compute", "virtualmachines"], group) => Ok(Route::Vms { subscription, group }),
-        (["microsoft.compute", "virtualmachines", _], Some(group)) => {
-            let name = name("virtual machine", &sent[2])?;
-            Ok(Route::Vm(VmId { subscription, group, name }))
+        (["microsoft.compute", "virtualmachines", _, "instanceview"], Some(group)) => {
+            let (kind, name) = (Kind::VirtualMachines, name("resource", &sent[2])?);
+            Ok(Route::InstanceView(ResourceId { subscription, group, kind, name }))
         }
         (["microsoft.network", "locations", _, what, id], None) => {
             let location = location(&sent[2])?;
@@ -190,16 +189,16 @@ fn of_provider(
                 _ => Err(PathError::Unknown),
             }
         }
-        (["microsoft.network", kind, rest @ ..], group) => {
-            let kind = Kind::of("Microsoft.Network", kind).ok_or(PathError::Unknown)?;
-            of_network(subscription, group, kind, rest, &sent[2..])
+        ([provider, kind, rest @ ..], group) => {
+            let kind = Kind::of(provider, kind).ok_or(PathError::Unknown)?;
+            of_kind(subscription, group, kind, rest, &sent[2..])
         }
         (_, _) => Err(PathError::Unknown),
     }
 }
 
-/// What stands behind a kind of the network's resources.
-fn of_network(
+/// What stands behind a kind of resources.
+fn of_kind(
     subscription: SubscriptionId,
     group: Option<Name>,
     kind: Kind,

@@ -270,3 +270,9 @@ pub(crate) fn first(query: Option<&str>, name: &str) -> Option<String> {
 fn decoded(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
+
+/// Whether a query asks for that beside the resource (`$expand`).
+pub fn expands(query: Option<&str>, what: &str) -> bool {
+    let sent = first(query, "$expand").unwrap_or_default();
+    sent.split(',').any(|word| word.trim().eq_ignore_ascii_case(what))
+}

@@ -1,5 +1,6 @@
 //! The api-version that every call to Azure Resource Manager must name, whichever date it is.
 
+use hourgate_core::resource::Kind;
 use jiff::civil::Date;
 
 use super::query::first;
@@ -22,6 +23,18 @@ pub const PRICING_VERSION: &str = "2024-01-01";
 pub const RESOURCES_VERSION: &str = "2022-12-01";
 /// What az sends to the metadata; it is not needed there.
 pub const METADATA_VERSION: &str = "2022-09-01";
+
+/// What our clients send to resources of a kind.
+pub(super) const fn of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::VirtualNetworks
+        | Kind::NetworkSecurityGroups
+        | Kind::ApplicationSecurityGroups
+        | Kind::PublicIpAddresses
+        | Kind::NetworkInterfaces => NETWORK_VERSION,
+        Kind::VirtualMachines => COMPUTE_VERSION,
+    }
+}
 
 /// What may stand behind the date.
 const SUFFIXES: [&str; 5] = ["-preview", "-alpha", "-beta", "-rc", "-privatepreview"];

@@ -48,14 +48,6 @@ impl fmt::Display for Route {
             Route::Explain(subscription) => {
                 write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/explain")
             }
-            Route::Vms { subscription, group } => {
-                write!(f, "/subscriptions/{subscription}")?;
-                if let Some(group) = group {
-                    write!(f, "/resourceGroups/{group}")?;
-                }
-                f.write_str("/providers/Microsoft.Compute/virtualMachines")
-            }
-            Route::Vm(vm) => write!(f, "{vm}"),
             Route::Resources { subscription, group, kind } => {
                 write!(f, "/subscriptions/{subscription}")?;
                 if let Some(group) = group {
@@ -64,6 +56,7 @@ impl fmt::Display for Route {
                 write!(f, "/providers/{}", kind.type_name())
             }
             Route::Resource(id) => write!(f, "{id}"),
+            Route::InstanceView(id) => write!(f, "{id}/instanceView"),
             Route::Parts(id, parts) => write!(f, "{id}/{}", parts.as_str()),
             Route::Part(id, parts, name) => write!(f, "{id}/{}/{name}", parts.as_str()),
             Route::Operation(subscription, location, id) => write!(

@@ -18,7 +18,7 @@ use crate::{
     body::json::Json,
     body::{Document, Part},
     error::ArmError,
-    jit::etag,
+    jit::resource_etag,
 };
 
 /// The state of everything that is shown: a change stands before it is answered.
@@ -73,10 +73,11 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
     let mut fields = Fields::default();
     fields.text("name", resource.id.name.as_str());
     fields.text("id", &resource.id.to_string());
-    fields.text("etag", &etag(resource.version));
+    fields.text("etag", &resource_etag(resource));
     fields.text("type", resource.id.kind.type_name());
     fields.text("location", resource.location.as_str());
-    if !resource.tags.is_empty() {
+    // `az vm update --set tags.x=y` needs something to set it in.
+    if !resource.tags.is_empty() || resource.id.kind == Kind::VirtualMachines {
         let tags = resource.tags.iter();
         let tags = tags.map(|(name, value)| (name.clone(), Json::Text(value.clone()))).collect();
         fields.push("tags", Json::Object(tags));

@@ -9,7 +9,7 @@ use hourgate_core::{
 };
 
 use super::{Document, Fields, Json, SUCCEEDED};
-use crate::jit::etag;
+use crate::jit::resource_etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
@@ -52,7 +52,7 @@ fn configuration(resource: &Resource, is: &IpConfiguration, document: &Document)
     let mut fields = Fields::default();
     fields.text("name", is.name.as_str());
     fields.text("id", &format!("{}/ipConfigurations/{}", resource.id, is.name));
-    fields.text("etag", &etag(resource.version));
+    fields.text("etag", &resource_etag(resource));
     fields.text("type", "Microsoft.Network/networkInterfaces/ipConfigurations");
     fields.push("properties", properties.object());
     fields.rest(&part.top);

@@ -11,7 +11,7 @@ use hourgate_core::{
 };
 
 use super::{Document, Fields, Json, Part, SUCCEEDED, texts};
-use crate::jit::etag;
+use crate::jit::resource_etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
@@ -104,7 +104,7 @@ pub(super) fn rule(resource: &Resource, list: &str, rule: &SecurityRule, part: &
     let mut fields = Fields::default();
     fields.text("name", rule.name().as_str());
     fields.text("id", &format!("{}/{list}/{}", resource.id, rule.name()));
-    fields.text("etag", &etag(resource.version));
+    fields.text("etag", &resource_etag(resource));
     fields.text("type", &format!("{}/{list}", resource.id.kind.type_name()));
     fields.push("properties", properties.object());
     fields.rest(&part.top);

@@ -6,6 +6,7 @@ use hourgate_core::{
 };
 
 use super::{Document, Fields, Json, texts};
+use crate::body::{ATTACHED, CREATE_OPTION};
 
 /// What Azure says of a machine that runs. Whether it does is not seen from here: a machine is known or it is not.
 const STATUSES: [(&str, &str); 2] = [
@@ -27,9 +28,7 @@ pub(super) fn fields(
         }
     };
     let os = os_text(view.os);
-    if let Some(disks) = disks(view, kept("storageProfile")) {
-        fields.push("storageProfile", disks);
-    }
+    fields.push("storageProfile", disks(view, kept("storageProfile")));
     let mut profile = Fields::default();
     let interfaces = view.interfaces.iter().map(|id| {
         let part = document.part(&id.to_string());
@@ -51,30 +50,28 @@ pub(super) fn fields(
     }
 }
 
-/// Its disks as they were sent, with what its system is, which Azure's clients read there.
-fn disks(view: &VirtualMachine, kept: Vec<(String, Json)>) -> Option<Json> {
-    let of_disk = kept.iter().find_map(|(name, value)| match value {
-        Json::Object(disk) if name.eq_ignore_ascii_case("osDisk") => Some(disk.clone()),
-        Json::Object(_)
-        | Json::Null
-        | Json::Flag(_)
-        | Json::Number(_)
-        | Json::Text(_)
-        | Json::List(_) => None,
-    });
-    let mut disk = Fields::default();
-    if let Some(os) = os_text(view.os) {
-        disk.text("osType", os);
+/// Its disks as they were sent, with what Azure's clients need there: what its system is, and how the disk came
+/// to be, without which `az vm update` sends nothing back.
+fn disks(view: &VirtualMachine, mut kept: Vec<(String, Json)>) -> Json {
+    let text = |name: &str, value: &str| (name.to_owned(), Json::Text(value.to_owned()));
+    let mut known: Vec<(String, Json)> =
+        os_text(view.os).map(|os| text("osType", os)).into_iter().collect();
+    let disk = kept.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("osDisk"));
+    let sent = match &disk {
+        Some((_, Json::Object(sent))) => sent.as_slice(),
+        Some(_) | None => &[],
+    };
+    if !sent.iter().any(|(name, _)| name.eq_ignore_ascii_case(CREATE_OPTION)) {
+        known.push(text(CREATE_OPTION, ATTACHED));
     }
-    disk.rest(&of_disk.unwrap_or_default());
-    let disk = disk.object();
-    if kept.is_empty() && disk == Json::Object(Vec::new()) {
-        return None;
+    match disk {
+        Some((_, Json::Object(sent))) => {
+            sent.splice(0..0, known);
+        }
+        Some(_) => {}
+        None => kept.insert(0, ("osDisk".to_owned(), Json::Object(known))),
     }
-    let mut profile = Fields::default();
-    profile.push("osDisk", disk);
-    profile.rest(&kept);
-    Some(profile.object())
+    Json::Object(kept)
 }
 
 fn os_text(os: Os) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use hourgate_core::{
 };
 
 use super::{Document, Fields, Json, SUCCEEDED, reference, texts};
-use crate::jit::etag;
+use crate::jit::resource_etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
@@ -63,7 +63,7 @@ pub(super) fn subnet(
     let mut fields = Fields::default();
     fields.text("name", name.as_str());
     fields.text("id", &id.to_string());
-    fields.text("etag", &etag(resource.version));
+    fields.text("etag", &resource_etag(resource));
     fields.text("type", "Microsoft.Network/virtualNetworks/subnets");
     fields.push("properties", properties.object());
     fields.rest(&part.top);

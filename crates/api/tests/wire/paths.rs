@@ -34,9 +34,9 @@ fn every_route() -> Vec<Route> {
         Route::Whoami(Some(s)),
         Route::Guards(s),
         Route::Explain(s),
-        Route::Vms { subscription: s, group: None },
-        Route::Vms { subscription: s, group: Some(group.clone()) },
-        Route::Vm(AZURE_VM.parse().unwrap()),
+        Route::Resources { subscription: s, group: None, kind: Kind::VirtualMachines },
+        Route::Resource(network(Kind::VirtualMachines)),
+        Route::InstanceView(network(Kind::VirtualMachines)),
         Route::Resources { subscription: s, group: None, kind: Kind::VirtualNetworks },
         Route::Resources {
             subscription: s,

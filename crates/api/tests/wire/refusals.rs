@@ -5,8 +5,8 @@ use hourgate_api::{
     error::{ArmError, Code, DETAILS_MAX, Positions, explain},
 };
 use hourgate_core::{
-    command::Command,
-    id::{RequestId, VmInstance},
+    command::{Command, Precondition},
+    id::RequestId,
     network::{Family, NotAVmAddress},
     refusal::{At, Refusal, Refusals, SourceNeeded, TextProperty},
     role::OwnAddress,
@@ -255,10 +255,12 @@ fn what_a_policy_and_a_vm_are_refused_for() {
     ] {
         let json =
             format!(r#"{{"location":"local","properties":{{"privateAddresses":[{addresses}]}}}}"#);
-        let parts = body::vm(json.as_bytes()).unwrap();
         let id = format!("{AZURE_VM}-new").parse().unwrap();
-        let command = parts.command(id, VmInstance(Uuid::from_u128(3)));
-        let error = explain(&world().command(command).unwrap_err(), &parts.positions);
+        let draft = body::resource(json.as_bytes(), &id).unwrap();
+        let positions = Positions::of_resource(&draft);
+        let (instance, only_if) = (Uuid::from_u128(3), Precondition::None);
+        let command = Command::PutResource { draft: Box::new(draft), instance, only_if };
+        let error = explain(&world().command(command).unwrap_err(), &positions);
         assert_eq!(error.code, code, "{addresses}: {}", error.message);
         assert_eq!(error.target, Some(format!("properties.privateAddresses{target}")));
         assert!(error.message.contains(says), "{addresses}: {}", error.message);

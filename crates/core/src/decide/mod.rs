@@ -140,6 +140,7 @@ fn check(only_if: Precondition, version: Option<u64>) -> Result<(), Refusals> {
         Precondition::None => true,
         Precondition::Exists => version.is_some(),
         Precondition::Version(wanted) => version == Some(wanted),
+        Precondition::Making { .. } => false,
         Precondition::Absent => version.is_none(),
     };
     if holds { Ok(()) } else { Err(Refusal::PreconditionFailed { version }.into()) }

@@ -32,7 +32,7 @@ pub(super) fn put(
 ) -> Result<Vec<Event>, Refusals> {
     let network = &*state.network;
     let before = network.get(&draft.id);
-    check(only_if, before.map(|resource| resource.version))?;
+    stands(only_if, before.map(|before| &**before))?;
     let setting = Setting { network, id: &draft.id, before: before.map(|before| &**before) };
     let mut faults = common(&setting, draft);
     let view = match &draft.view {
@@ -61,7 +61,7 @@ pub(super) fn delete(
 ) -> Result<Vec<Event>, Refusals> {
     let network = &*state.network;
     let resource = network.get(id);
-    check(only_if, resource.map(|resource| resource.version))?;
+    stands(only_if, resource.map(|resource| &**resource))?;
     // A machine may still be known by its addresses alone.
     let machine = id.virtual_machine();
     if let Some(machine) = machine.filter(|id| resource.is_some() || state.vms.contains_key(id)) {
@@ -90,6 +90,23 @@ pub(super) fn delete(
 // `nsg::hold::breaks` of the two. What it finds is refused (`JitLockWouldBreak`). Nothing is held against yet.
 fn happens(_state: &State, events: Vec<Event>) -> Result<Vec<Event>, Refusals> {
     Ok(events)
+}
+
+/// Whether a resource stands as the caller says.
+fn stands(only_if: Precondition, resource: Option<&Resource>) -> Result<(), Refusals> {
+    let version = resource.map(|resource| resource.version);
+    match only_if {
+        Precondition::Making { instance, version: wanted } => {
+            // A name that was made anew begins at the same version again.
+            let same = |is: &Resource| is.instance == instance && is.version == wanted;
+            let holds = resource.is_some_and(same);
+            if holds { Ok(()) } else { Err(Refusal::PreconditionFailed { version }.into()) }
+        }
+        Precondition::None
+        | Precondition::Exists
+        | Precondition::Version(_)
+        | Precondition::Absent => check(only_if, version),
+    }
 }
 
 /// A resource that is being set.

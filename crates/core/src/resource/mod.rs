@@ -18,6 +18,7 @@ pub mod view;
 
 pub mod fault;
 pub mod network;
+mod shelves;
 
 pub use fault::ResourceFault;
 pub use id::{Kind, ResourceId, SubnetId, Target};

@@ -1,16 +1,13 @@
 //! All resources together: who refers to what, which addresses are in use, and what a flow meets.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
 use super::{
     id::{Kind, ResourceId, SubnetId, Target},
     network_interface::IpConfiguration,
+    shelves::Shelves,
     view::{Resource, asgs_of},
     virtual_network::{Subnet, VirtualNetwork},
 };
@@ -22,17 +19,17 @@ use crate::{
 /// How many resources there may be: all of them are in memory.
 pub const RESOURCES_MAX: usize = 100_000;
 
-/// Every resource there is. Shared by whoever looks at it: changes are rare, and make a copy of the maps, not
-/// of the resources.
+/// Every resource there is. Shared by whoever looks at it: a change makes a copy of what it changes, not of
+/// the rest.
 ///
 /// What is kept beside the resources follows from them alone, so two that hold the same are the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
-    resources: BTreeMap<ResourceId, Arc<Resource>>,
-    referrers: BTreeMap<Target, BTreeSet<ResourceId>>,
+    resources: Shelves<ResourceId, Arc<Resource>>,
+    referrers: Shelves<Target, Arc<BTreeSet<ResourceId>>>,
     /// The interfaces' addresses. Azure has an address once in each network; here it is one interface's
     /// altogether, as it is one VM's, because a guard tells machines apart by it.
-    addresses: BTreeMap<IpAddr, ResourceId>,
+    addresses: Shelves<IpAddr, ResourceId>,
 }
 
 impl Network {
@@ -40,7 +37,9 @@ impl Network {
     pub fn put(&mut self, resource: Arc<Resource>) {
         self.remove(&resource.id);
         for target in resource.view.references() {
-            self.referrers.entry(target).or_default().insert(resource.id.clone());
+            let mut referrers = self.referrers.get(&target).cloned().unwrap_or_default();
+            Arc::make_mut(&mut referrers).insert(resource.id.clone());
+            self.referrers.insert(target, referrers);
         }
         for address in addresses(&resource) {
             self.addresses.insert(address, resource.id.clone());
@@ -52,10 +51,10 @@ impl Network {
     pub fn remove(&mut self, id: &ResourceId) -> Option<Arc<Resource>> {
         let gone = self.resources.remove(id)?;
         for target in gone.view.references() {
-            if let Some(referrers) = self.referrers.get_mut(&target) {
-                referrers.remove(id);
-                if referrers.is_empty() {
-                    self.referrers.remove(&target);
+            if let Some(mut referrers) = self.referrers.remove(&target) {
+                Arc::make_mut(&mut referrers).remove(id);
+                if !referrers.is_empty() {
+                    self.referrers.insert(target, referrers);
                 }
             }
         }
@@ -72,7 +71,7 @@ impl Network {
 
     /// All resources, by their ids.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.resources.values()
+        self.resources.iter().map(|(_, resource)| resource)
     }
 
     /// The resources of a kind, of one group or of all.
@@ -93,12 +92,13 @@ impl Network {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
+        self.resources.len() == 0
     }
 
     /// Who refers to it.
     pub fn referrers(&self, target: &Target) -> impl Iterator<Item = &Arc<Resource>> {
-        self.referrers.get(target).into_iter().flatten().filter_map(|id| self.get(id))
+        let referrers = self.referrers.get(target).map(|referrers| referrers.iter());
+        referrers.into_iter().flatten().filter_map(|id| self.get(id))
     }
 
     /// A virtual network.
@@ -126,6 +126,7 @@ impl Network {
     ) -> impl Iterator<Item = (&'a Arc<Resource>, &'a IpConfiguration)> {
         // By value: the target is made here.
         let referrers = self.referrers.get(&Target::Subnet(id.clone()));
+        let referrers = referrers.map(|referrers| referrers.iter());
         referrers.into_iter().flatten().filter_map(|nic| self.get(nic)).flat_map(move |nic| {
             let configurations = nic.network_interface().map(|n| n.configurations.iter());
             configurations
@@ -143,7 +144,7 @@ impl Network {
 
     /// The addresses that interfaces have.
     pub fn interface_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.keys().copied()
+        self.addresses.iter().map(|(address, _)| *address)
     }
 
     /// What the flows of an address meet: the groups, and what names in their rules stand for. None where no

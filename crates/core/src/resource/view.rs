@@ -141,7 +141,8 @@ impl ViewDraft {
     pub fn references(&self) -> Vec<Target> {
         match self {
             ViewDraft::VirtualNetwork(network) => {
-                let groups = network.subnets.iter().filter_map(|(_, s)| s.security_group.as_ref());
+                let subnets = network.subnets.iter().flatten();
+                let groups = subnets.filter_map(|(_, subnet)| subnet.security_group.as_ref());
                 let groups = groups.map(ResourceId::from);
                 groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
             }
@@ -178,7 +179,7 @@ impl Resource {
         let view = match &self.view {
             View::VirtualNetwork(network) => ViewDraft::VirtualNetwork(VirtualNetworkDraft {
                 address_space: network.address_space.clone(),
-                subnets: network.subnets.iter().map(|(n, s)| (n.clone(), s.clone())).collect(),
+                subnets: Some(network.subnets.clone().into_iter().collect()),
                 peers: network.peers.clone(),
             }),
             View::SecurityGroup(group) => {

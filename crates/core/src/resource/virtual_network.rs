@@ -49,8 +49,8 @@ pub struct Subnet {
 pub struct VirtualNetworkDraft {
     /// Its addresses.
     pub address_space: Vec<IpNet>,
-    /// Its subnets.
-    pub subnets: Vec<(Name, Subnet)>,
+    /// Its subnets; none where nothing was said of them: then those that are stored stay, as in Azure.
+    pub subnets: Option<Vec<(Name, Subnet)>>,
     /// The networks it shall be joined to.
     pub peers: Vec<ResourceId>,
 }

@@ -77,7 +77,7 @@ pub(crate) fn network(
     };
     VirtualNetworkDraft {
         address_space: space.iter().map(|text| net(text)).collect(),
-        subnets: subnets.iter().map(subnet).collect(),
+        subnets: Some(subnets.iter().map(subnet).collect()),
         peers: Vec::new(),
     }
 }

@@ -1,11 +1,19 @@
 //! Random lives of resources against a naive oracle, which knows neither indexes nor the order of checks: it
 //! looks at everything there is after each step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use hourgate_core::{
     command::Command,
-    resource::{Network, ResourceId, Target, View, ViewDraft},
+    policy::{Os, Vm},
+    resource::{
+        Network, ResourceId, Target, View, ViewDraft,
+        virtual_machine::{InterfaceDraft, Joined, Storage, VirtualMachineDraft},
+    },
+    state::State,
 };
 
 use crate::{network::*, scene::*};
@@ -27,9 +35,9 @@ impl Random {
     }
 }
 
-fn command(random: &mut Random) -> Command {
+fn command(random: &mut Random, step: u64) -> Command {
     let (net, group) = (random.of(&["v", "w"]), random.of(&["g", "h"]));
-    match random.below(12) {
+    match random.below(18) {
         0 => delete(vnet(net)),
         1 => delete(nsg(group)),
         2 => delete(random.of(&[asg("x"), public("p"), public("q")])),
@@ -56,6 +64,33 @@ fn command(random: &mut Random) -> Command {
             let address = random.of(&[None, Some("203.0.113.1"), Some("203.0.113.2")]);
             put(random.of(&[public("p"), public("q")]), public_of(address))
         }
+        12 => {
+            let name = random.of(&["a", "b"]);
+            if random.below(2) == 0 {
+                delete(ResourceId::from(&vm(name)))
+            } else {
+                Command::UnregisterVm { id: vm(name) }
+            }
+        }
+        13 | 14 => {
+            let all = ["10.0.0.4", "10.0.0.5", "10.1.0.4", "10.7.0.1"];
+            let addresses: Vec<&str> = (0..1 + random.below(2)).map(|_| random.of(&all)).collect();
+            register(random.of(&["a", "b"]), 1_000 + step, &addresses)
+        }
+        15 => {
+            let nics = (0..1 + random.below(2)).map(|_| random.of(&["k", "l", "m", "a-nic"]));
+            let interface = |name| InterfaceDraft { id: nic(name), primary: false };
+            let view = VirtualMachineDraft {
+                joined: Joined::Interfaces(nics.map(interface).collect()),
+                os: Os::Unknown,
+                storage: Storage::Unknown,
+            };
+            put(ResourceId::from(&vm(random.of(&["a", "b"]))), ViewDraft::VirtualMachine(view))
+        }
+        16 => match random.below(3) {
+            0 => set("p", vec![member(random.of(&["a", "b"]), vec![rule(22)])]),
+            _ => remove("p"),
+        },
         _ => {
             let within = subnet(net, random.of(&["a", "b"]));
             let wanted = random.of(&[any(), at_address("10.0.0.5"), at_address("10.1.0.4"), any()]);
@@ -99,11 +134,47 @@ fn wrong(network: &Network) -> Vec<String> {
             if has.public_address.as_ref().is_some_and(|public| !publics.insert(public.clone())) {
                 wrong.push(format!("{} has another's public address", resource.id));
             }
-            let subnet = has.subnet.as_ref().and_then(|id| network.subnet(id));
+            let Some(subnet) = has.subnet.as_ref() else { continue };
+            let subnet = network.subnet(subnet);
             if !subnet.is_some_and(|s| s.prefixes.iter().any(|p| p.contains(&has.address))) {
                 wrong.push(format!("{} of {} lies outside", has.address, resource.id));
             }
         }
+    }
+    wrong
+}
+
+/// What is wrong with what JIT knows of machines.
+fn wrong_machines(state: &State) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut interfaces: BTreeSet<&ResourceId> = BTreeSet::new();
+    let mut known = 0;
+    for resource in state.network.all() {
+        let View::VirtualMachine(machine) = &resource.view else { continue };
+        let addresses: Vec<IpAddr> = machine
+            .interfaces
+            .iter()
+            .filter_map(|id| state.network.get(id)?.network_interface())
+            .flat_map(|nic| nic.configurations.iter().map(|has| has.address))
+            .collect();
+        known += 1;
+        let id = resource.id.virtual_machine().expect("a machine");
+        let same = |vm: &Vm| vm.addresses == addresses && vm.instance.0 == resource.instance;
+        if !state.vms.get(&id).is_some_and(same) {
+            wrong.push(format!("{id} has {addresses:?}, known are {:?}", state.vms.get(&id)));
+        }
+        if addresses.iter().any(|address| state.owners.get(address) != Some(&id)) {
+            wrong.push(format!("{id} has an address of another's"));
+        }
+        if !machine.interfaces.iter().all(|id| interfaces.insert(id)) {
+            wrong.push(format!("{id} has an interface of another's"));
+        }
+        if !machine.interfaces.contains(&machine.primary) {
+            wrong.push(format!("{id} speaks with what it has not"));
+        }
+    }
+    if state.vms.len() != known {
+        wrong.push(format!("{} machines are known, {known} stand", state.vms.len()));
     }
     wrong
 }
@@ -119,8 +190,9 @@ fn nothing_dangles_nothing_is_had_twice_and_what_is_in_use_stays() {
     for seed in 0..60 {
         let (mut random, mut scene) = (Random(seed), scene());
         for step in 0..250 {
-            let command = command(&mut random);
+            let command = command(&mut random, step);
             let before = scene.state.network.clone();
+            let locked = scene.locks();
             match scene.hears(&command) {
                 Ok(_) => {
                     done += 1;
@@ -130,7 +202,13 @@ fn nothing_dangles_nothing_is_had_twice_and_what_is_in_use_stays() {
                 }
                 Err(_) => refused += 1,
             }
-            let wrong = wrong(&scene.state.network);
+            let mut wrong = wrong(&scene.state.network);
+            wrong.extend(wrong_machines(&scene.state));
+            let of_policy =
+                matches!(command, Command::SetPolicy { .. } | Command::RemovePolicy { .. });
+            if !of_policy && scene.locks() != locked {
+                wrong.push(format!("{locked:?} became {:?}", scene.locks()));
+            }
             assert!(wrong.is_empty(), "seed {seed}, step {step}, {command:?}: {wrong:?}");
             let mut anew = Network::default();
             scene.state.network.all().for_each(|resource| anew.put(resource.clone()));

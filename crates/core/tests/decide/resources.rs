@@ -487,3 +487,23 @@ fn an_interfaces_flows_meet_its_subnets_group_and_its_own() {
     assert_eq!(verdict("203.0.113.7"), said(Access::Deny, "outer", "DenyAllInBound"));
     assert!(scene.state.network.layers(&nic("web"), &name("none")).is_none());
 }
+
+#[test]
+fn subnets_of_which_nothing_is_said_stay() {
+    let mut scene = scene();
+    let subnets = [("a", "10.0.0.0/24", None), ("b", "10.0.1.0/29", None)];
+    scene.does(&put(vnet("v"), vnet_of(&["10.0.0.0/16"], &subnets)));
+    let mut sent = network(&["10.0.0.0/16", "10.7.0.0/16"], &[]);
+    sent.subnets = None;
+    scene.does(&put(vnet("v"), ViewDraft::VirtualNetwork(sent)));
+    let subnets =
+        |scene: &Scene| scene.state.network.virtual_network(&vnet("v")).map(|v| v.subnets.len());
+    assert_eq!(subnets(&scene), Some(2));
+    // They still have to fit.
+    let mut sent = network(&["10.7.0.0/16"], &[]);
+    sent.subnets = None;
+    let refused = scene.refuses(&put(vnet("v"), ViewDraft::VirtualNetwork(sent)));
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    scene.does(&put(vnet("v"), vnet_of(&["10.0.0.0/16"], &[])));
+    assert_eq!(subnets(&scene), Some(0), "an empty list says that there are none");
+}

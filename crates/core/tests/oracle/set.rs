@@ -22,6 +22,8 @@ fn stands(only_if: Precondition, version: Option<u64>) -> Result<(), Kinds> {
         Precondition::Exists => version.is_some(),
         Precondition::Absent => version.is_none(),
         Precondition::Version(wanted) => version == Some(wanted),
+        // Of resources alone, which have an oracle of their own.
+        Precondition::Making { .. } => false,
     };
     if ok { Ok(()) } else { Err(Kinds::from(["PreconditionFailed"])) }
 }

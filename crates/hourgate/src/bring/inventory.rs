@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hourgate_core::id::VmId;
+use hourgate_core::resource::{Kind, ResourceId};
 use serde_json::{Value, json};
 
 use super::{
@@ -171,7 +171,8 @@ impl Row {
         if let Some(os) = os {
             properties["osType"] = json!(os);
         }
-        let thing = Thing::Vm(VmId { subscription: place.subscription, group, name });
+        let (subscription, kind) = (place.subscription, Kind::VirtualMachines);
+        let thing = Thing::Resource(ResourceId { subscription, group, kind, name });
         let body = json!({ "location": location, "properties": properties });
         Ok(Wanted { thing, body, after: Vec::new() })
     }

@@ -6,7 +6,7 @@ use hourgate_api::paths::Route;
 use hourgate_core::{id::Name, resource::Kind};
 use serde_json::Value;
 
-use super::thing::{Thing, VM_TYPE};
+use super::thing::Thing;
 use crate::{commands::Session, exit::Failure, view::not_understood};
 
 /// Everything that can be brought, as the server answers it.
@@ -18,11 +18,10 @@ impl Live {
     pub(crate) async fn read(session: &Session, group: Option<&Name>) -> Result<Live, Failure> {
         let subscription = session.client.profile().subscription_id;
         let group = group.cloned();
-        let kinds = Kind::ALL.into_iter().filter(|kind| kind.type_name() != VM_TYPE);
-        let mut lists: Vec<Route> = kinds
+        let mut lists: Vec<Route> = Kind::ALL
+            .into_iter()
             .map(|kind| Route::Resources { subscription, group: group.clone(), kind })
             .collect();
-        lists.push(Route::Vms { subscription, group: group.clone() });
         lists.push(Route::Policies { subscription, group, location: None });
         let mut all = BTreeMap::new();
         for list in lists {
@@ -50,7 +49,7 @@ impl Live {
                 let whole = self.0.get(&Thing::Resource(id.clone()))?;
                 part(whole, kind.list(), name)
             }
-            Thing::Resource(_) | Thing::Vm(_) | Thing::Policy(_) => self.0.get(thing),
+            Thing::Resource(_) | Thing::Policy(_) => self.0.get(thing),
         }
     }
 

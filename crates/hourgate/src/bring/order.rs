@@ -29,7 +29,7 @@ pub(super) fn references(thing: &Thing, body: &Value) -> BTreeSet<Reference> {
 fn whole(thing: &Thing) -> Option<Thing> {
     match thing {
         Thing::Part(id, ..) => Some(Thing::Resource(id.clone())),
-        Thing::Resource(_) | Thing::Vm(_) | Thing::Policy(_) => None,
+        Thing::Resource(_) | Thing::Policy(_) => None,
     }
 }
 

@@ -110,7 +110,6 @@ fn unreadable(wanted: &[Wanted]) -> Vec<String> {
         let read = match thing {
             Thing::Resource(id) => body::resource(&bytes, id).map(drop),
             Thing::Part(_, kind, name) => kind.read(&bytes, name),
-            Thing::Vm(id) => body::resource(&bytes, &id.into()).map(drop),
             Thing::Policy(id) => body::policy(&bytes, id).map(drop),
         };
         let each = |error: ArmError| {

@@ -8,13 +8,11 @@ use hourgate_api::{
     paths::{Parts, Route},
 };
 use hourgate_core::{
-    id::{Location, Name, PolicyId, SubscriptionId, VmId},
+    id::{Location, Name, PolicyId, SubscriptionId},
     resource::{Kind, ResourceId, SubnetId},
 };
 use serde_json::Value;
 
-/// The type of machines, as Azure writes it.
-pub(crate) const VM_TYPE: &str = "Microsoft.Compute/virtualMachines";
 /// The type of JIT policies, as Azure writes it.
 pub(crate) const POLICY_TYPE: &str = "Microsoft.Security/locations/jitNetworkAccessPolicies";
 /// The provider of classic machines.
@@ -23,12 +21,10 @@ const CLASSIC: &str = "Microsoft.ClassicCompute/";
 /// Something that can be brought.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Thing {
-    /// A resource of the network.
+    /// A resource, machines among them.
     Resource(ResourceId),
     /// A part of one that the file does not hold as a whole.
     Part(ResourceId, PartKind, Name),
-    /// A machine.
-    Vm(VmId),
     /// A JIT policy.
     Policy(PolicyId),
 }
@@ -109,8 +105,7 @@ pub(crate) fn known(
         known.type_name().eq_ignore_ascii_case(&format!("{provider}/{}", segments[0]))
     });
     let policy = kind.eq_ignore_ascii_case(POLICY_TYPE);
-    let vm = kind.eq_ignore_ascii_case(VM_TYPE);
-    if resource.is_none() && !policy && !vm {
+    if resource.is_none() && !policy {
         let why = if kind.eq_ignore_ascii_case("Microsoft.Resources/deployments") {
             "it is a deployment within the template: export its own template, and import that"
         } else {
@@ -136,10 +131,6 @@ pub(crate) fn known(
         let policy = PolicyId { subscription, group: group.clone(), location, name: name(1)? };
         return Ok(Known::Whole(Thing::Policy(policy)));
     }
-    if vm {
-        let vm = VmId { subscription, group: group.clone(), name: name(0)? };
-        return Ok(Known::Whole(Thing::Vm(vm)));
-    }
     let Some(kind) = resource else { return Ok(Known::No(String::new())) };
     let id = ResourceId { subscription, group: group.clone(), kind, name: name(0)? };
     let Some(part) = segments.get(1) else { return Ok(Known::Whole(Thing::Resource(id))) };
@@ -164,9 +155,6 @@ const PARTS: [(Kind, &str); 3] = [
 impl Thing {
     /// What an id names, and the subnet where it names one; nothing where it is of nothing that is kept here.
     pub(crate) fn of_id(text: &str) -> Option<(Thing, Option<Name>)> {
-        if let Ok(vm) = text.parse::<VmId>() {
-            return Some((Thing::Vm(vm), None));
-        }
         if let Ok(subnet) = text.parse::<SubnetId>() {
             return Some((Thing::Resource(subnet.network), Some(subnet.name)));
         }
@@ -189,7 +177,7 @@ impl Thing {
     pub(crate) fn of_subnet(network: &Thing, name: Name) -> Option<Thing> {
         match network {
             Thing::Resource(id) => Thing::part(id.clone(), "subnets", name),
-            Thing::Part(..) | Thing::Vm(_) | Thing::Policy(_) => None,
+            Thing::Part(..) | Thing::Policy(_) => None,
         }
     }
 
@@ -198,7 +186,6 @@ impl Thing {
         match self {
             Thing::Resource(id) => Route::Resource(id.clone()),
             Thing::Part(id, kind, name) => Route::Part(id.clone(), kind.parts(), name.clone()),
-            Thing::Vm(id) => Route::Vm(id.clone()),
             Thing::Policy(id) => Route::Policy(id.clone()),
         }
     }
@@ -210,7 +197,6 @@ impl Thing {
             Thing::Part(id, kind, _) => {
                 format!("{}/{}", id.kind.type_name(), kind.parts().as_str())
             }
-            Thing::Vm(_) => VM_TYPE.to_owned(),
             Thing::Policy(_) => POLICY_TYPE.to_owned(),
         }
     }
@@ -219,7 +205,6 @@ impl Thing {
     pub(crate) fn group(&self) -> &Name {
         match self {
             Thing::Resource(id) | Thing::Part(id, ..) => &id.group,
-            Thing::Vm(id) => &id.group,
             Thing::Policy(id) => &id.group,
         }
     }
@@ -229,7 +214,6 @@ impl Thing {
         match self {
             Thing::Resource(id) => id.name.to_string(),
             Thing::Part(id, _, name) => format!("{}/{name}", id.name),
-            Thing::Vm(id) => id.name.to_string(),
             Thing::Policy(id) => format!("{}/{}", id.location, id.name),
         }
     }

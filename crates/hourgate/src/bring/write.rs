@@ -111,7 +111,7 @@ fn conditional(thing: &Thing) -> bool {
     match thing {
         Thing::Resource(_) | Thing::Policy(_) => true,
         // A part has the version of the whole, which grows with each of its parts.
-        Thing::Part(..) | Thing::Vm(_) => false,
+        Thing::Part(..) => false,
     }
 }
 

@@ -77,6 +77,9 @@ fn what_the_product_lists_can_be_typed() {
     let lines = [
         "add web-1 10.0.0.4",
         "add web-1 10.0.0.4 fd00::4 -g prod -l westeurope --os linux",
+        "add web-1 --nic front back -g prod",
+        "vm register -g prod -n web-1 --nic /subscriptions/00000000-0000-0000-0000-000000000000\
+         /resourceGroups/g/providers/Microsoft.Network/networkInterfaces/front",
         "vm register -g prod -n web-1 --private-ip 10.0.0.4 --private-ip fd00::4 --os-type Linux",
         "network vnet create -g prod -n v --address-prefixes 10.0.0.0/16 fd00::/48",
         "network vnet subnet create -g prod --vnet-name v -n a --address-prefixes 10.0.0.0/24 --nsg x",
@@ -138,6 +141,8 @@ fn what_makes_no_sense_is_usage() {
         "protect web-1 --max-duration forever",
         "add web-1",
         "add web-1 10.0.0.256",
+        "add web-1 --nic a/b",
+        "add web-1 --nic /subscriptions/x",
         "add web\u{1b}[2J 10.0.0.4",
         "status --query [?",
         "status --timeout soon",

@@ -1,10 +1,13 @@
 //! `hourgate add` and `hourgate vm …`: which machines there are.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use clap::{Args, Subcommand, ValueEnum};
 use hourgate_api::paths::Route;
-use hourgate_core::id::{Location, Name, VmId};
+use hourgate_core::{
+    id::{Location, Name, VmId},
+    resource::{Kind, ResourceId},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -70,21 +73,53 @@ struct Place {
     os: Option<OsType>,
 }
 
-/// Make a machine known: NAME and its private addresses
+/// Make a machine known: NAME and its private addresses, or its network interfaces
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourgate add web-1 10.0.0.4
-  hourgate add web-1 10.0.0.4 fd00::4 --os linux -g prod -l westeurope")]
+  hourgate add web-1 10.0.0.4 fd00::4 --os linux -g prod -l westeurope
+  hourgate add web-1 --nic web-1-front web-1-back -g prod")]
 pub(crate) struct Add {
     /// What it is called
     #[arg(value_parser = network::name)]
     name: Name,
     /// Its private addresses, all of them: those that are not named stay open
-    #[arg(value_name = "ADDRESS", required = true, value_parser = network::address)]
+    #[arg(value_name = "ADDRESS", required_unless_present = "nics", value_parser = network::address)]
     addresses: Vec<IpAddr>,
     #[command(flatten)]
+    nics: Nics,
+    #[command(flatten)]
     place: Place,
+}
+
+#[derive(Debug, Args)]
+struct Nics {
+    /// Its network interfaces, by name or resource id, the one it speaks with first: all their addresses are its
+    #[arg(long = "nic", id = "nics", value_name = "NIC", num_args = 1.., value_parser = nic)]
+    nics: Vec<Called>,
+}
+
+/// What somebody calls a network interface.
+#[derive(Clone, Debug)]
+enum Called {
+    /// Its name, in the machine's resource group.
+    Name(Name),
+    /// Its resource id.
+    Id(ResourceId),
+}
+
+fn nic(text: &str) -> Result<Called, String> {
+    if !text.starts_with('/') {
+        return network::name(text).map(Called::Name);
+    }
+    let id: Option<ResourceId> = text.parse().ok();
+    let id = id.filter(|id| id.kind == Kind::NetworkInterfaces).map(Called::Id);
+    id.ok_or_else(|| {
+        "a network interface's resource id is /subscriptions/…/resourceGroups/…/providers/Microsoft.Network\
+         /networkInterfaces/NAME"
+            .to_owned()
+    })
 }
 
 /// Make a machine known
@@ -92,7 +127,8 @@ pub(crate) struct Add {
 #[command(after_help = "\
 Examples:
   hourgate vm register -g prod -n web-1 --private-ip 10.0.0.4
-  hourgate vm register -g prod -n web-1 --private-ip 10.0.0.4 --private-ip fd00::4 --os-type Linux")]
+  hourgate vm register -g prod -n web-1 --private-ip 10.0.0.4 --private-ip fd00::4 --os-type Linux
+  hourgate vm register -g prod -n web-1 --nic web-1-front")]
 pub(crate) struct Register {
     /// What it is called
     #[arg(short = 'n', long = "name", value_parser = network::name)]
@@ -101,12 +137,14 @@ pub(crate) struct Register {
     #[arg(
         long = "private-ip",
         value_name = "ADDRESS",
-        required = true,
+        required_unless_present = "nics",
         num_args = 1..,
         value_delimiter = ',',
         value_parser = network::address
     )]
     addresses: Vec<IpAddr>,
+    #[command(flatten)]
+    nics: Nics,
     #[command(flatten)]
     place: Place,
 }
@@ -147,8 +185,8 @@ pub(crate) struct Unregister {
 /// Does what was typed behind `vm`.
 pub(crate) async fn run(session: &Session, args: Vm) -> Result<(), Failure> {
     match args {
-        Vm::Register(Register { name, addresses, place }) => {
-            put(session, name, &addresses, place).await
+        Vm::Register(Register { name, addresses, nics, place }) => {
+            put(session, name, (&addresses, &nics.nics), place).await
         }
         Vm::List(args) => list(session, &args).await,
         Vm::Show(args) => show(session, &args.vms).await,
@@ -163,13 +201,13 @@ pub(crate) async fn run(session: &Session, args: Vm) -> Result<(), Failure> {
 
 /// Makes a machine known.
 pub(crate) async fn add(session: &Session, args: Add) -> Result<(), Failure> {
-    put(session, args.name, &args.addresses, args.place).await
+    put(session, args.name, (&args.addresses, &args.nics.nics), args.place).await
 }
 
 async fn put(
     session: &Session,
     name: Name,
-    addresses: &[IpAddr],
+    (addresses, nics): (&[IpAddr], &[Called]),
     place: Place,
 ) -> Result<(), Failure> {
     let named = |text: &str| network::name(text).map_err(Failure::usage);
@@ -181,22 +219,41 @@ async fn put(
     let location = location.map_or_else(|| "local".to_owned(), |l| l.to_string());
     let subscription = session.client.profile().subscription_id;
     let id = VmId { subscription, group, name };
-    let mut properties = json!({ "privateAddresses": addresses });
+    let mut properties = json!({});
+    if !addresses.is_empty() {
+        properties["privateAddresses"] = json!(addresses);
+    }
+    if !nics.is_empty() {
+        let one = |(n, called): (usize, &Called)| {
+            let nic = match called {
+                Called::Id(id) => id.clone(),
+                Called::Name(name) => {
+                    let (kind, name) = (Kind::NetworkInterfaces, name.clone());
+                    ResourceId { kind, name, ..ResourceId::from(&id) }
+                }
+            };
+            json!({ "id": nic.to_string(), "properties": { "primary": n == 0 } })
+        };
+        let nics: Vec<Value> = nics.iter().enumerate().map(one).collect();
+        properties["networkProfile"] = json!({ "networkInterfaces": nics });
+    }
     if let Some(os) = place.os {
         properties["osType"] = json!(os.wire());
     }
     let body = json!({ "location": location, "properties": properties });
-    let path = Route::Vm(id.clone()).uri();
+    let path = route(&id).uri();
     let value = session.client.send(Call::new(Method::PUT, &path).body(&body)).await?.body;
     let next = vec![format!("Close its management ports with: hourgate protect {}", id.name)];
-    session.output.show(&Answer::new(value.clone(), table(&[value])?).then(next))
+    let table = table(session, std::slice::from_ref(&value)).await?;
+    session.output.show(&Answer::new(value, table).then(next))
 }
 
 async fn list(session: &Session, args: &List) -> Result<(), Failure> {
     let subscription = session.client.profile().subscription_id;
-    let list = Route::Vms { subscription, group: args.group.clone() };
+    let kind = Kind::VirtualMachines;
+    let list = Route::Resources { subscription, group: args.group.clone(), kind };
     let vms = session.client.list(&list.uri()).await?;
-    let table = table(&vms)?;
+    let table = table(session, &vms).await?;
     let next = match vms.is_empty() {
         true => vec!["No machine is known yet. Add one with: hourgate add NAME ADDRESS".to_owned()],
         false => Vec::new(),
@@ -207,9 +264,9 @@ async fn list(session: &Session, args: &List) -> Result<(), Failure> {
 async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
     let mut found = Vec::new();
     for vm in vms.find(session).await? {
-        found.push(session.client.get(&Route::Vm(vm.id.clone()).uri()).await?.body);
+        found.push(session.client.get(&route(&vm.id).uri()).await?.body);
     }
-    let table = table(&found)?;
+    let table = table(session, &found).await?;
     session.output.show(&Answer::new(one_or_list(found), table))
 }
 
@@ -217,7 +274,7 @@ async fn unregister(session: &Session, vms: &Vms) -> Result<(), Failure> {
     let mut forgotten = Table::new(["VM", "GROUP", "NOW"]);
     let mut values = Vec::new();
     for vm in vms.find(session).await? {
-        session.client.send(Call::new(Method::DELETE, &Route::Vm(vm.id.clone()).uri())).await?;
+        session.client.send(Call::new(Method::DELETE, &route(&vm.id).uri())).await?;
         let VmId { name, group, .. } = &vm.id;
         forgotten.row([name.to_string(), group.to_string(), "forgotten".to_owned()]);
         values.push(json!({ "id": vm.id, "registered": false }));
@@ -230,8 +287,14 @@ pub(crate) fn one_or_list(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
 }
 
-fn table(vms: &[Value]) -> Result<Table, Failure> {
-    let mut table = Table::new(["NAME", "GROUP", "LOCATION", "ADDRESSES", "OS"]);
+fn route(vm: &VmId) -> Route {
+    Route::Resource(ResourceId::from(vm))
+}
+
+async fn table(session: &Session, vms: &[Value]) -> Result<Table, Failure> {
+    let before = groups_before(session, vms).await?;
+    let mut table =
+        Table::new(["NAME", "GROUP", "LOCATION", "ADDRESSES", "OS", "NICS", "SECURITY GROUPS"]);
     for value in vms {
         let vm = VmView::of(value)?;
         let addresses: Vec<String> = vm.addresses.iter().map(ToString::to_string).collect();
@@ -241,7 +304,53 @@ fn table(vms: &[Value]) -> Result<Table, Failure> {
             vm.location.to_string(),
             addresses.join(", "),
             value.pointer("/properties/osType").map(view::plain).unwrap_or_default(),
+            names(nics_of(value)),
+            names(nics_of(value).filter_map(|nic| before.get(&nic.parse::<ResourceId>().ok()?))),
         ]);
     }
     Ok(table)
+}
+
+/// The ids of a machine's interfaces.
+fn nics_of(vm: &Value) -> impl Iterator<Item = &str> {
+    let nics = vm.pointer("/properties/networkProfile/networkInterfaces");
+    let nics = nics.and_then(Value::as_array).into_iter().flatten();
+    nics.filter_map(|nic| nic.get("id")?.as_str())
+}
+
+/// The names at the ends of ids, each once.
+fn names<'a>(ids: impl IntoIterator<Item = impl AsRef<str> + 'a>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for id in ids {
+        let name = id.as_ref().rsplit('/').next().unwrap_or_default().to_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+/// The security group of each interface of these machines that has one.
+async fn groups_before(
+    session: &Session,
+    vms: &[Value],
+) -> Result<BTreeMap<ResourceId, String>, Failure> {
+    let wanted: Vec<ResourceId> =
+        vms.iter().flat_map(nics_of).filter_map(|id| id.parse().ok()).collect();
+    let nics = match wanted.as_slice() {
+        [] => Vec::new(),
+        [nic] => vec![session.client.get(&Route::Resource(nic.clone()).uri()).await?.body],
+        // One call for all of them.
+        _ => {
+            let subscription = session.client.profile().subscription_id;
+            let kind = Kind::NetworkInterfaces;
+            session.client.list(&Route::Resources { subscription, group: None, kind }.uri()).await?
+        }
+    };
+    let group = |nic: &Value| {
+        let id: ResourceId = nic.get("id")?.as_str()?.parse().ok()?;
+        let group = nic.pointer("/properties/networkSecurityGroup/id")?.as_str()?;
+        Some((id, group.to_owned()))
+    };
+    Ok(nics.iter().filter_map(group).collect())
 }

@@ -16,7 +16,10 @@ use hourgate_api::{
     },
     paths::{Route, check_version},
 };
-use hourgate_core::role::{Assignment, Caller, OwnAddress, Role, Scope};
+use hourgate_core::{
+    resource::{Kind, ResourceId},
+    role::{Assignment, Caller, OwnAddress, Role, Scope},
+};
 use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
@@ -264,10 +267,9 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Pricings(_) => pricing::list(asked).await,
         Route::Pricing(_, name) => pricing::pricing(asked, name).await,
         Route::Eligibility { group, .. } => eligibility::list(asked, group.as_ref()).await,
-        Route::Vms { group, .. } => resources::list_vms(asked, group.as_ref()).await,
-        Route::Vm(id) => resources::vm(asked, id).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
         Route::Resource(id) => network::resource(asked, id).await,
+        Route::InstanceView(id) => network::instance_view(asked, id).await,
         Route::Parts(id, parts) => network::parts(asked, (id, *parts)).await,
         Route::Part(id, parts, name) => network::part(asked, (id, *parts, name)).await,
         Route::Operation(..) => Ok(network::operation(asked)),
@@ -315,10 +317,9 @@ async fn without_token<S: Store>(
         | Route::Whoami(_)
         | Route::Guards(_)
         | Route::Explain(_)
-        | Route::Vms { .. }
-        | Route::Vm(_)
         | Route::Resources { .. }
         | Route::Resource(_)
+        | Route::InstanceView(_)
         | Route::Parts(..)
         | Route::Part(..)
         | Route::Operation(..)
@@ -418,8 +419,11 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Whoami(_) => "whoami",
         Route::Guards(_) => "guard_list",
         Route::Explain(_) => "explain",
-        Route::Vms { .. } => "vm_list",
-        Route::Vm(_) => verb("vm_get", "vm_put", "vm_delete"),
+        Route::Resources { kind: Kind::VirtualMachines, .. } => "vm_list",
+        Route::Resource(ResourceId { kind: Kind::VirtualMachines, .. }) => {
+            verb("vm_get", "vm_put", "vm_delete")
+        }
+        Route::InstanceView(_) => "vm_get",
         Route::Resources { .. } => "resource_list",
         Route::Resource(_) => verb("resource_get", "resource_put", "resource_delete"),
         Route::Parts(..) => "resource_part_list",

@@ -1,14 +1,17 @@
-//! Azure's routes for resources of the network.
+//! Azure's routes for resources: the network's, and machines.
 
 use hourgate_api::{
     body::{self, PartChange},
     error::{ArmError, Positions, internal_error},
     headers,
-    jit::etag,
+    jit::resource_etag,
     list::List,
     operation::Operation,
-    paths::{Parts, ResourcePage, Route},
-    resource::{Shown, show, show_default_rules, show_rules, show_subnet, show_subnets},
+    paths::{Parts, ResourcePage, Route, expands},
+    resource::{
+        Shown, show, show_default_rules, show_instance_view, show_rules, show_subnet, show_subnets,
+        show_with_instance_view,
+    },
 };
 use hourgate_core::{
     id::{Location, Name},
@@ -79,10 +82,11 @@ pub(super) async fn resource<S: Store>(
             let only_if = condition(asked)?;
             let of = id.clone();
             let draft = asked.parse(move |sent| body::resource(sent, &of)).await?;
+            let positions = Positions::of_resource(&draft);
             let (resource, network, new) =
                 operations::put_resource(caller, server, &call, draft, only_if)
                     .await
-                    .map_err(problem)?;
+                    .map_err(|problem| asked.problem(&problem, &positions))?;
             put(asked, &resource, &show(&network, &resource)?, new)
         }
         Method::PATCH => {
@@ -105,10 +109,30 @@ pub(super) async fn resource<S: Store>(
             let what = (id, NetworkThing::Of(id.kind));
             let (resource, network) =
                 operations::get_resource(caller, server, &call, what).await.map_err(problem)?;
-            let answer = asked.exchange.json(StatusCode::OK, &show(&network, &resource)?);
-            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+            let shown = if id.kind == Kind::VirtualMachines
+                && expands(asked.query.as_deref(), "instanceView")
+            {
+                show_with_instance_view(&network, &resource)?
+            } else {
+                show(&network, &resource)?
+            };
+            let answer = asked.exchange.json(StatusCode::OK, &shown);
+            Ok(with(answer, headers::ETAG, &resource_etag(&resource)))
         }
     }
+}
+
+/// How a machine is.
+pub(super) async fn instance_view<S: Store>(
+    asked: &Asked<'_, S>,
+    id: &ResourceId,
+) -> Result<Answer, ArmError> {
+    let (caller, call) = (&asked.caller, asked.call());
+    let what = (id, NetworkThing::Of(id.kind));
+    let (machine, _) = operations::get_resource(caller, asked.server, &call, what)
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(asked.exchange.json(StatusCode::OK, &show_instance_view(&machine)))
 }
 
 /// The parts of one kind that a resource has.
@@ -174,7 +198,7 @@ pub(super) async fn part<S: Store>(
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
             let answer = asked.exchange.json(StatusCode::OK, &shown);
-            Ok(with(answer, headers::ETAG, &etag(resource.version)))
+            Ok(with(answer, headers::ETAG, &resource_etag(&resource)))
         }
     }
 }
@@ -212,7 +236,7 @@ fn put<S: Store>(
     new: bool,
 ) -> Result<Answer, ArmError> {
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let answer = with(asked.exchange.json(status, shown), headers::ETAG, &etag(resource.version));
+    let answer = with(asked.exchange.json(status, shown), headers::ETAG, &resource_etag(resource));
     if !new {
         return Ok(answer);
     }

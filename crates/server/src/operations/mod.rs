@@ -8,7 +8,6 @@ mod pricing;
 mod request;
 mod resource;
 mod see;
-mod vm;
 mod waiting;
 
 use std::sync::{Mutex, PoisonError};
@@ -31,11 +30,10 @@ pub(crate) use self::{
     pricing::{get_pricing, set_pricing},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
+        PartSeen, delete_part, delete_resource, get_resource, groups, list_resources, put_part,
         put_resource, tag_resource, thing,
     },
     see::{PolicySeen, RequestsSeen, observed, request_tag},
-    vm::{get_vm, groups, list_vms, register_vm, unregister_vm},
     waiting::Waiters,
 };
 use crate::{

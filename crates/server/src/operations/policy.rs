@@ -25,7 +25,7 @@ pub(crate) async fn put_policy<S: Store>(
 ) -> Result<Policy, Problem> {
     permit(caller, server, call, Action::PolicyWrite, Some(&draft.id.group)).await?;
     let vms = draft.vms.iter().map(|member| &member.vm);
-    permit_linked(caller, server, call, (Action::PolicyWrite, Action::VmWrite), vms).await?;
+    permit_linked(caller, server, call, (Action::PolicyWrite, Action::VM_WRITE), vms).await?;
     let id = draft.id.clone();
     let command = Command::SetPolicy { draft, only_if, confirm_within };
     let committed = server.commit(origin(caller, call, Action::PolicyWrite), command).await;

@@ -45,7 +45,7 @@ pub(crate) async fn request_access<S: Store>(
     let group = &parts.policy.group;
     permit(caller, server, call, Action::Initiate, Some(group)).await?;
     let vms = parts.accesses.iter().map(|access| &access.vm);
-    permit_linked(caller, server, call, (Action::Initiate, Action::VmRead), vms).await?;
+    permit_linked(caller, server, call, (Action::Initiate, Action::VM_READ), vms).await?;
     let mut tries = 0;
     loop {
         let id = mint::request_id()?;

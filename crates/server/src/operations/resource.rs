@@ -1,16 +1,25 @@
-//! Resources of the network: set, tagged, removed, shown; and their parts, each a change of its resource.
+//! Resources, of the network and machines: set, tagged, removed, shown; and their parts, each a change of its resource.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use hourgate_api::{body::PartChange, paths::Parts};
+use hourgate_api::{
+    body::{PartChange, keep_subnets},
+    paths::Parts,
+};
 use hourgate_core::{
     command::{Command, Needs, Precondition},
-    id::Name,
+    id::{Location, Name},
     refusal::{Refusal, Refusals},
-    resource::{Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target},
+    resource::{
+        Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
+        virtual_machine::Joined,
+    },
     role::{Action, Caller, NetworkThing, Scope, Verb, may},
 };
-use hourgate_store::{Store, StoreError, VmFilter};
+use hourgate_store::{Store, StoreError};
 
 use super::{Call, Problem, denied, permit};
 use crate::{
@@ -31,11 +40,29 @@ pub(super) async fn is_group<S: Store>(
     server: &Server<S>,
     group: &Name,
 ) -> Result<bool, StoreError> {
-    if network(server).await?.all().any(|resource| resource.id.group == *group) {
-        return Ok(true);
+    Ok(network(server).await?.all().any(|resource| resource.id.group == *group))
+}
+
+/// The resource groups: those that a resource is in, with the location of its first.
+pub(crate) async fn groups<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    only: Option<Name>,
+) -> Result<BTreeMap<Name, Location>, Problem> {
+    permit(caller, server, call, Action::VM_READ, only.as_ref()).await?;
+    let mut groups = BTreeMap::new();
+    let network = network(server).await?;
+    for resource in network.all() {
+        let id = &resource.id;
+        if only.as_ref().is_none_or(|only| id.group == *only) && !groups.contains_key(&id.group) {
+            groups.insert(id.group.clone(), resource.location.clone());
+        }
     }
-    let which = VmFilter { group: Some(group.clone()), name: None };
-    Ok(!server.store.vms(which).await?.is_empty())
+    match only.filter(|_| groups.is_empty()) {
+        Some(group) => Err(Problem::NoGroup(group)),
+        None => Ok(groups),
+    }
 }
 
 /// Sets a resource. True where it is new.
@@ -43,12 +70,16 @@ pub(crate) async fn put_resource<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
-    draft: ResourceDraft,
+    mut draft: ResourceDraft,
     only_if: Precondition,
 ) -> Result<(Arc<Resource>, Arc<Network>, bool), Problem> {
     let action = Action::Network(NetworkThing::Of(draft.id.kind), Verb::Write);
     permit(caller, server, call, action, Some(&draft.id.group)).await?;
+    if let Some(stored) = network(server).await?.get(&draft.id) {
+        keep_subnets(&mut draft, stored).map_err(Problem::Unreadable)?;
+    }
     permit_joins(caller, server, call, action, &draft).await?;
+    permit_making(caller, server, call, action, &draft).await?;
     set(caller, server, call, action, draft, only_if).await
 }
 
@@ -218,7 +249,8 @@ async fn change<S: Store>(
         check_part(only_if, resource, true)?;
         let Some(draft) = change(resource)? else { return Ok(None) };
         permit_joins(caller, server, call, action, &draft).await?;
-        let unchanged = Precondition::Version(resource.version);
+        let unchanged =
+            Precondition::Making { instance: resource.instance, version: resource.version };
         match set(caller, server, call, action, draft, unchanged).await {
             Ok((resource, network, _)) => return Ok(Some((resource, network))),
             Err(Problem::Refused(refusals)) if is_late(&refusals) => {}
@@ -270,12 +302,62 @@ async fn permit_joins<S: Store>(
     Ok(())
 }
 
+/// Whether the caller may do what a machine that is named by its addresses does beside it: take the interfaces
+/// that have them, and have one made with its group for the others.
+async fn permit_making<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    action: Action,
+    draft: &ResourceDraft,
+) -> Result<(), Problem> {
+    let ViewDraft::VirtualMachine(machine) = &draft.view else { return Ok(()) };
+    let addresses = match &machine.joined {
+        Joined::Addresses(addresses) | Joined::Both { addresses, .. } => addresses,
+        Joined::Interfaces(_) => return Ok(()),
+    };
+    let network = network(server).await?;
+    let interface = NetworkThing::Of(Kind::NetworkInterfaces);
+    let group = NetworkThing::Of(Kind::NetworkSecurityGroups);
+    let mut linked: BTreeSet<(Action, Name, String)> = BTreeSet::new();
+    for address in addresses {
+        match network.owner(*address) {
+            Some(nic) => {
+                let join = Action::Network(interface, Verb::Join);
+                linked.insert((join, nic.group.clone(), nic.to_string()));
+            }
+            None => {
+                let (to, scope) = (draft.id.group.clone(), group_path(&draft.id));
+                for thing in [interface, group] {
+                    let write = Action::Network(thing, Verb::Write);
+                    linked.insert((write, to.clone(), scope.clone()));
+                }
+            }
+        }
+    }
+    for (linked, group, named) in linked {
+        let scope = Scope { subscription: server.installation.subscription, group: Some(group) };
+        if !may(caller, linked, &scope) {
+            denied(caller, server, call, linked).await;
+            return Err(Problem::LinkedDenied { action, linked, scope: named });
+        }
+    }
+    Ok(())
+}
+
+fn group_path(id: &ResourceId) -> String {
+    format!("/subscriptions/{}/resourceGroups/{}", id.subscription, id.group)
+}
+
 /// Whether a part, or what is tagged, stands as the caller says; its version is that of the resource.
 fn check_part(only_if: Precondition, resource: &Resource, known: bool) -> Result<(), Problem> {
     let holds = match only_if {
         Precondition::None => true,
         Precondition::Exists => known,
         Precondition::Version(version) => known && version == resource.version,
+        Precondition::Making { instance, version } => {
+            known && instance == resource.instance && version == resource.version
+        }
         Precondition::Absent => !known,
     };
     let version = known.then_some(resource.version);

@@ -19,6 +19,7 @@ mod head;
 mod jit;
 mod large;
 mod life;
+mod machines;
 mod network;
 mod network_bad_input;
 mod pricing;

@@ -28,6 +28,12 @@ async fn delete(server: &Running, rest: &str) -> Response {
     server.call(Method::DELETE, &format!("{}{V}", at(server, rest)), None).await
 }
 
+/// The ETag of a version of a resource that was shown.
+pub(crate) fn tag(resource: &Value, version: u64) -> String {
+    let guid = resource["properties"]["resourceGuid"].as_str().expect("a GUID");
+    format!("W/\"{}-{version}\"", guid.replace('-', ""))
+}
+
 pub(crate) fn rule(priority: i64) -> Value {
     json!({"properties": {
         "protocol": "Tcp", "access": "Allow", "direction": "Inbound", "priority": priority,
@@ -63,15 +69,16 @@ async fn a_security_group_is_made_shown_and_removed_as_in_azure() {
     assert_eq!(made.status(), 201);
     let headers = made.headers().clone();
     assert_eq!(headers["azure-asyncnotification"], "Enabled");
-    assert_eq!(headers["etag"], "W/\"1\"");
     let body: Value = made.json().await.expect("JSON");
+    let tag = tag(&body, 1);
+    assert_eq!(headers["etag"], tag);
     let id = at(&server, "networkSecurityGroups/Test-nsg1");
     let default = |name: &str,
                    text: &str,
                    (priority, direction, access): (u16, &str, &str),
                    (from, to): (&str, &str)| {
         json!({
-            "name": name, "id": format!("{id}/defaultSecurityRules/{name}"), "etag": "W/\"1\"",
+            "name": name, "id": format!("{id}/defaultSecurityRules/{name}"), "etag": tag,
             "type": "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
             "properties": {
                 "provisioningState": "Succeeded", "description": text, "protocol": "*",
@@ -85,7 +92,7 @@ async fn a_security_group_is_made_shown_and_removed_as_in_azure() {
     };
     let (vnet, inbound, outbound) = ("VirtualNetwork", "Inbound", "Outbound");
     let expected = json!({
-        "name": "Test-nsg1", "id": id, "etag": "W/\"1\"",
+        "name": "Test-nsg1", "id": id, "etag": tag,
         "type": "Microsoft.Network/networkSecurityGroups", "location": "westus",
         "tags": {"foo": "doo"},
         "properties": {
@@ -129,7 +136,7 @@ async fn a_security_group_is_made_shown_and_removed_as_in_azure() {
 #[tokio::test]
 async fn rules_are_set_one_by_one_and_come_back_as_they_were_sent() {
     let server = start().await;
-    put(&server, "networkSecurityGroups/g", &json!({"location": "local"})).await;
+    let (_, group) = put(&server, "networkSecurityGroups/g", &json!({"location": "local"})).await;
     let (status, web) =
         put(&server, "networkSecurityGroups/g/securityRules/web", &rule(1_000)).await;
     assert_eq!(status, 201);
@@ -137,7 +144,7 @@ async fn rules_are_set_one_by_one_and_come_back_as_they_were_sent() {
     assert_eq!(
         web,
         json!({
-            "name": "web", "id": id, "etag": "W/\"2\"",
+            "name": "web", "id": id, "etag": tag(&group, 2),
             "type": "Microsoft.Network/networkSecurityGroups/securityRules",
             "properties": {
                 "provisioningState": "Succeeded", "protocol": "Tcp", "sourcePortRange": "*",
@@ -216,7 +223,7 @@ async fn everything_refers_to_each_other_and_says_so() {
     assert_eq!(
         made["properties"]["ipConfigurations"],
         json!([{
-            "name": "ipconfig1", "id": configuration, "etag": "W/\"1\"",
+            "name": "ipconfig1", "id": configuration, "etag": tag(&made, 1),
             "type": "Microsoft.Network/networkInterfaces/ipConfigurations",
             "properties": {
                 "provisioningState": "Succeeded", "privateIPAddress": "10.0.0.4",
@@ -272,7 +279,7 @@ async fn everything_refers_to_each_other_and_says_so() {
 #[tokio::test]
 async fn subnets_are_set_one_by_one() {
     let server = start().await;
-    put(&server, "virtualNetworks/v", &network()).await;
+    let (_, whole) = put(&server, "virtualNetworks/v", &network()).await;
     let sent = json!({"properties": {"addressPrefixes": ["10.0.1.0/24"],
                                      "serviceEndpoints": [{"service": "x"}]}});
     let (status, made) = put(&server, "virtualNetworks/v/subnets/b", &sent).await;
@@ -280,7 +287,7 @@ async fn subnets_are_set_one_by_one() {
     assert_eq!(
         made,
         json!({
-            "name": "b", "id": at(&server, "virtualNetworks/v/subnets/b"), "etag": "W/\"2\"",
+            "name": "b", "id": at(&server, "virtualNetworks/v/subnets/b"), "etag": tag(&whole, 2),
             "type": "Microsoft.Network/virtualNetworks/subnets",
             "properties": {"provisioningState": "Succeeded", "addressPrefixes": ["10.0.1.0/24"],
                            "serviceEndpoints": [{"service": "x"}]},
@@ -288,6 +295,15 @@ async fn subnets_are_set_one_by_one() {
     );
     assert_eq!(get(&server, "virtualNetworks/v/subnets").await["value"][1], made);
     assert_eq!(get(&server, "virtualNetworks/v").await["properties"]["subnets"][1], made);
+    // As `az network vnet create` does on one that is there: nothing is said of its subnets.
+    let mut without = network();
+    without["properties"].as_object_mut().expect("an object").remove("subnets");
+    let (status, kept) = put(&server, "virtualNetworks/v", &without).await;
+    assert_eq!(
+        (status, &kept["properties"]["subnets"][1]),
+        (200, &made),
+        "and what was kept of them"
+    );
     assert_eq!(delete(&server, "virtualNetworks/v/subnets/B").await.status(), 202);
     assert_eq!(
         get(&server, "virtualNetworks/v").await["properties"]["subnets"].as_array().map(Vec::len),
@@ -322,6 +338,22 @@ async fn versions_guard_against_somebody_elses_change() {
     {
         let answer = server.call_with(Method::DELETE, path, None, &[("if-match", value)]).await;
         assert_eq!(answer.status(), status, "{path} {value}");
+    }
+}
+
+#[tokio::test]
+async fn the_etag_of_an_earlier_making_is_not_that_of_the_next() {
+    let server = start().await;
+    let path = format!("{}{V}", at(&server, "networkSecurityGroups/g"));
+    let body = json!({"location": "local"});
+    let (_, first) = put(&server, "networkSecurityGroups/g", &body).await;
+    assert_eq!(delete(&server, "networkSecurityGroups/g").await.status(), 202);
+    let (_, second) = put(&server, "networkSecurityGroups/g", &body).await;
+    for (of, status) in [(&first, 412), (&second, 202)] {
+        let tag = tag(of, 1);
+        assert_eq!(of["etag"], tag);
+        let answer = server.call_with(Method::DELETE, &path, None, &[("if-match", &tag)]).await;
+        assert_eq!(answer.status(), status, "{tag}");
     }
 }
 

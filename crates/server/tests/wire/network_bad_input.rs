@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Running, start},
-    network::{V, at, network, nic, put, rule},
+    network::{V, at, network, nic, put, rule, tag},
 };
 
 /// The hostile corpus that runs through every output.
@@ -154,7 +154,7 @@ async fn rules_that_cannot_be() {
     let (_, shown) = server
         .json(Method::GET, &format!("{}{V}", at(&server, "networkSecurityGroups/g")), None)
         .await;
-    assert_eq!(shown["etag"], "W/\"2\"", "nothing half done");
+    assert_eq!(shown["etag"], tag(&shown, 2), "nothing half done");
     assert_eq!(shown["properties"]["securityRules"].as_array().map(Vec::len), Some(1));
 }
 

@@ -90,7 +90,6 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
     let server = start().await;
     let s = server.admin.subscription_id;
     let policy: hourgate_core::id::PolicyId = server.policy_id("rg1").parse().expect("an id");
-    let vm: hourgate_core::id::VmId = server.vm_id("rg1", "web-1").parse().expect("an id");
     let request: hourgate_core::id::RequestId = "abc123".parse().expect("an id");
     let group: hourgate_core::id::Name = "rg1".parse().expect("a name");
     let location: hourgate_core::id::Location = "local".parse().expect("a location");
@@ -108,8 +107,9 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         Route::Whoami(Some(s)),
         Route::Guards(s),
         Route::Explain(s),
-        Route::Vms { subscription: s, group: None },
-        Route::Vm(vm),
+        Route::Resources { subscription: s, group: None, kind: Kind::VirtualMachines },
+        Route::Resource(network(Kind::VirtualMachines)),
+        Route::InstanceView(network(Kind::VirtualMachines)),
         Route::Resources { subscription: s, group: None, kind: Kind::NetworkInterfaces },
         Route::Resource(network(Kind::PublicIpAddresses)),
         Route::Parts(network(Kind::VirtualNetworks), Parts::Subnets),

@@ -265,7 +265,7 @@ pub(crate) fn put_network(store: &impl Store, name: &str, prefix: &str) -> Comma
     let subnet = Subnet { prefixes: vec![prefix.parse().unwrap()], security_group: None };
     let view = VirtualNetworkDraft {
         address_space: vec!["10.0.0.0/16".parse().unwrap()],
-        subnets: vec![("a".parse().unwrap(), subnet)],
+        subnets: Some(vec![("a".parse().unwrap(), subnet)]),
         peers: Vec::new(),
     };
     let id = resource_id(store, Kind::VirtualNetworks, name);

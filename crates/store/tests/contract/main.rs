@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod before;
 mod cases;
 mod fixture;
 mod kill;

@@ -63,6 +63,11 @@ impl Document {
         }
     }
 
+    /// Keeps the parts of another document in place of its own.
+    pub(crate) fn keep_parts(&mut self, other: Document) {
+        self.parts = other.parts;
+    }
+
     /// Forgets a part.
     pub(crate) fn take_part(&mut self, name: &str) {
         self.parts.remove(&name.to_ascii_lowercase());

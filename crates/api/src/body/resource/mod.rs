@@ -18,6 +18,7 @@ use hourgate_core::{
 };
 
 pub(crate) use document::{Document, Part};
+pub(crate) use virtual_machine::{ATTACHED, CREATE_OPTION};
 
 use super::{
     json::{self, Json},
@@ -73,6 +74,28 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
     let document = document.text()?;
     let (location, tags, view) = (location?, tags?, view?);
     Some(ResourceDraft { id: id.clone(), location, tags, view, document })
+}
+
+/// Has a draft that says nothing of a network's subnets keep what is kept of those that are stored: the rules
+/// keep the subnets themselves.
+///
+/// # Errors
+/// What was kept cannot be read: a mistake of ours, or a damaged store.
+pub fn keep_subnets(draft: &mut ResourceDraft, stored: &Resource) -> Result<(), ArmError> {
+    let omitted = match &draft.view {
+        ViewDraft::VirtualNetwork(network) => network.subnets.is_none(),
+        ViewDraft::SecurityGroup(_)
+        | ViewDraft::ApplicationSecurityGroup
+        | ViewDraft::PublicIpAddress(_)
+        | ViewDraft::NetworkInterface(_)
+        | ViewDraft::VirtualMachine(_) => false,
+    };
+    if omitted {
+        let mut document = Document::read(&draft.document)?;
+        document.keep_parts(Document::read(&stored.document)?);
+        draft.document = document.text().ok_or_else(internal_error)?;
+    }
+    Ok(())
 }
 
 /// Reads the body of a PATCH: the tags that a resource shall have.
@@ -165,14 +188,15 @@ impl PartChange {
         let had = match (&mut draft.view, &self.change) {
             (ViewDraft::VirtualNetwork(network), Change::Subnet(subnet, part)) => {
                 document.set_part(self.name.as_str(), part.clone());
-                let known = network.subnets.iter_mut().find(|(name, _)| *name == self.name);
+                let subnets = network.subnets.get_or_insert_default();
+                let known = subnets.iter_mut().find(|(name, _)| *name == self.name);
                 match known {
                     Some((_, old)) => {
                         *old = subnet.clone();
                         true
                     }
                     None => {
-                        network.subnets.push((self.name.clone(), subnet.clone()));
+                        subnets.push((self.name.clone(), subnet.clone()));
                         false
                     }
                 }
@@ -195,9 +219,10 @@ impl PartChange {
             }
             (ViewDraft::VirtualNetwork(network), Change::Gone) => {
                 document.take_part(self.name.as_str());
-                let before = network.subnets.len();
-                network.subnets.retain(|(name, _)| *name != self.name);
-                network.subnets.len() < before
+                let subnets = network.subnets.get_or_insert_default();
+                let before = subnets.len();
+                subnets.retain(|(name, _)| *name != self.name);
+                subnets.len() < before
             }
             (ViewDraft::SecurityGroup(rules), Change::Gone) => {
                 document.take_part(self.name.as_str());

@@ -24,6 +24,10 @@ use crate::text::quoted;
 const VM_OVERLOOKED: [&str; 3] = ["vmId", "instanceView", "timeCreated"];
 /// What Azure never gives back. It is nobody's business here either, and is not kept.
 const SECRETS: [&str; 3] = ["adminPassword", "customData", "secrets"];
+/// How a disk came to be.
+pub(crate) const CREATE_OPTION: &str = "createOption";
+/// It was there before: what is said of a machine's disk of which nothing is known.
+pub(crate) const ATTACHED: &str = "Attach";
 /// What a machine can run.
 const SYSTEMS: [(&str, Os); 2] = [("Linux", Os::Linux), ("Windows", Os::Windows)];
 
@@ -38,10 +42,9 @@ pub(super) fn read(
     properties.overlook(&VM_OVERLOOKED);
     // It may hold secrets, and is for the machine alone.
     properties.overlook(&["userData"]);
-    let disks = properties.optional("storageProfile");
-    let (by_disk, storage) = match &disks {
-        Some(json) => disk(json, &properties.path_of("storageProfile"), problems)?,
-        None => (None, Storage::Unknown),
+    let (disks, by_disk, storage) = match properties.optional("storageProfile") {
+        Some(json) => disks(json, &properties.path_of("storageProfile"), problems)?,
+        None => (Vec::new(), None, Storage::Unknown),
     };
     let profile = match properties.optional("osProfile") {
         Some(json) => Some(os_profile(json, &properties.path_of("osProfile"), problems)?),
@@ -52,17 +55,16 @@ pub(super) fn read(
         Some(json) => Some(word(json, &properties.path_of("osType"), &SYSTEMS, problems)?),
         None => None,
     };
-    let said = by_disk.or(by_profile);
-    if let (Some(said), Some(own)) = (said, own)
-        && said != own
-    {
+    let said: Vec<Os> = [by_disk, by_profile, own].into_iter().flatten().collect();
+    if said.windows(2).any(|two| two[0] != two[1]) {
         let path = properties.path_of("osType");
-        let message =
-            "'osType' and the machine's profiles name two systems; send one of them, or the same.";
+        let message = "The machine's disk, its profile and 'osType' name two systems; send one of them, or \
+                       the same.";
         problems.value(&path, message.to_owned());
     }
     let interfaces = interfaces(properties, document, problems)?;
     let addresses = addresses(properties, problems)?;
+    properties.suspect(&["privateAddresses", "osType"], problems);
     let joined = match (interfaces, addresses) {
         (Some(interfaces), Some(addresses)) => Joined::Both { interfaces, addresses },
         (Some(interfaces), None) => Joined::Interfaces(interfaces),
@@ -75,27 +77,49 @@ pub(super) fn read(
             return None;
         }
     };
-    document.properties.extend(disks.map(|json| ("storageProfile".to_owned(), json)));
+    if !disks.is_empty() {
+        document.properties.push(("storageProfile".to_owned(), Json::Object(disks)));
+    }
     let profile = profile.map(|(kept, _)| ("osProfile".to_owned(), Json::Object(kept)));
     document.properties.extend(profile);
-    Some(VirtualMachineDraft { joined, os: said.or(own).unwrap_or(Os::Unknown), storage })
+    Some(VirtualMachineDraft { joined, os: said.first().copied().unwrap_or(Os::Unknown), storage })
 }
 
-/// What a disk says of its system, and whose it is.
-fn disk(json: &Json, path: &str, problems: &mut Problems) -> Option<(Option<Os>, Storage)> {
-    let mut profile = Object::of(json.clone(), path, problems)?;
-    let Some(disk) = profile.optional("osDisk") else { return Some((None, Storage::Unknown)) };
-    let mut disk = Object::of(disk, &profile.path_of("osDisk"), problems)?;
+/// What is kept of a machine's disks, what they say of its system, and whose they are. The system is not kept
+/// with them: it is understood, and shown where it is read.
+fn disks(json: Json, path: &str, problems: &mut Problems) -> Option<(Kept, Option<Os>, Storage)> {
+    let mut kept = Object::of(json, path, problems)?.rest();
+    let at = kept.iter().position(|(name, _)| name.eq_ignore_ascii_case("osDisk"));
+    let Some((name, sent)) = at.and_then(|at| kept.get(at).cloned()) else {
+        return Some((kept, None, Storage::Unknown));
+    };
+    let sent = if sent == Json::Null { Json::Object(Vec::new()) } else { sent };
+    let mut disk = Object::of(sent, &format!("{path}.osDisk"), problems)?;
     let os = match disk.optional("osType") {
         Some(json) => Some(word(json, &disk.path_of("osType"), &SYSTEMS, problems)?),
         None => None,
     };
-    let storage = match (disk.optional("managedDisk"), disk.optional("vhd")) {
-        (Some(_), _) => Storage::Managed,
-        (None, Some(_)) => Storage::Unmanaged,
-        (None, None) => Storage::Unknown,
+    let mut left = disk.rest();
+    // What is shown of every disk of which nothing else was said.
+    left.retain(|(name, value)| {
+        let attached = Json::Text(ATTACHED.to_owned());
+        !name.eq_ignore_ascii_case(CREATE_OPTION) || (*value != Json::Null && *value != attached)
+    });
+    let has = |name: &str| {
+        left.iter().any(|(sent, value)| sent.eq_ignore_ascii_case(name) && *value != Json::Null)
     };
-    Some((os, storage))
+    let storage = match (has("managedDisk"), has("vhd")) {
+        (true, _) => Storage::Managed,
+        (false, true) => Storage::Unmanaged,
+        (false, false) => Storage::Unknown,
+    };
+    let place = at.unwrap_or_default();
+    if left.is_empty() {
+        kept.remove(place);
+    } else {
+        kept[place] = (name, Json::Object(left));
+    }
+    Some((kept, os, storage))
 }
 
 /// What is kept of a system's profile, and which system it is for.

@@ -46,7 +46,7 @@ pub(super) fn read(
         }
         prefixes(sent?.0, &path, problems)
     });
-    let subnets = properties.optional("subnets").map_or(Some(Vec::new()), |json| {
+    let subnets = properties.optional("subnets").map_or(Some(None), |json| {
         let path = properties.path_of("subnets");
         let items = list(json, &path, "a list of subnets", problems)?;
         let count = items.len();
@@ -61,7 +61,7 @@ pub(super) fn read(
                 subnets.push((name, subnet));
             }
         }
-        (subnets.len() == count).then_some(subnets)
+        (subnets.len() == count).then_some(Some(subnets))
     });
     let peers = peers(properties, document, problems);
     Some(VirtualNetworkDraft { address_space: space?, subnets: subnets?, peers: peers? })

@@ -13,8 +13,8 @@ use crate::{
         Kind, ResourceFault, ResourceId, SubnetId, Target, View,
         fault::Part,
         virtual_network::{
-            LENGTHS_V4, PEERS_MAX, PREFIXES_MAX, SUBNET_LENGTH_V6, SUBNETS_MAX, VirtualNetwork,
-            VirtualNetworkDraft,
+            LENGTHS_V4, PEERS_MAX, PREFIXES_MAX, SUBNET_LENGTH_V6, SUBNETS_MAX, Subnet,
+            VirtualNetwork, VirtualNetworkDraft,
         },
     },
 };
@@ -24,15 +24,18 @@ pub(super) fn view(
     sent: &VirtualNetworkDraft,
     faults: &mut Vec<ResourceFault>,
 ) -> Option<View> {
-    counts(sent, faults);
+    let stored = || setting.before.and_then(|before| before.virtual_network());
+    let stored = || stored().map(|network| network.subnets.clone().into_iter().collect());
+    let sent_subnets = sent.subnets.clone().or_else(stored).unwrap_or_default();
+    counts(sent, &sent_subnets, faults);
     if !faults.is_empty() {
         // What follows compares everything with everything.
         return None;
     }
     let mut subnets = BTreeMap::new();
-    for (name, subnet) in &sent.subnets {
-        if subnets.insert(name.clone(), subnet.clone()).is_some() {
-            faults.push(ResourceFault::NameTwice { name: name.clone() });
+    for (name, subnet) in sent_subnets {
+        if subnets.insert(name.clone(), subnet).is_some() {
+            faults.push(ResourceFault::NameTwice { name });
         }
     }
     let VirtualNetworkDraft { address_space, peers, .. } = sent.clone();
@@ -48,18 +51,18 @@ pub(super) fn view(
     Some(view)
 }
 
-fn counts(sent: &VirtualNetworkDraft, faults: &mut Vec<ResourceFault>) {
+fn counts(sent: &VirtualNetworkDraft, subnets: &[(Name, Subnet)], faults: &mut Vec<ResourceFault>) {
     let mut at_most = |part, count, most| {
         if count > most {
             faults.push(ResourceFault::TooManyParts { part, most });
         }
     };
     at_most(Part::Prefixes, sent.address_space.len(), PREFIXES_MAX);
-    at_most(Part::Subnets, sent.subnets.len(), SUBNETS_MAX);
+    at_most(Part::Subnets, subnets.len(), SUBNETS_MAX);
     at_most(Part::Peers, sent.peers.len(), PEERS_MAX);
-    let widest = sent.subnets.iter().map(|(_, subnet)| subnet.prefixes.len()).max().unwrap_or(0);
+    let widest = subnets.iter().map(|(_, subnet)| subnet.prefixes.len()).max().unwrap_or(0);
     at_most(Part::Prefixes, widest, PREFIXES_MAX);
-    let bare = sent.subnets.iter().any(|(_, subnet)| subnet.prefixes.is_empty());
+    let bare = subnets.iter().any(|(_, subnet)| subnet.prefixes.is_empty());
     if sent.address_space.is_empty() || bare {
         faults.push(ResourceFault::NoPart { part: Part::Prefixes });
     }

@@ -31,9 +31,9 @@ pub(super) async fn create(session: &Session, args: Create) -> Result<(), Failur
     let subnets = args.subnet_name.map(
         |name| json!({ "name": name, "properties": { "addressPrefixes": args.subnet_prefixes } }),
     );
-    let properties = json!({
-        "addressSpace": { "addressPrefixes": args.address_prefixes },
-        "subnets": subnets.into_iter().collect::<Vec<_>>(),
-    });
+    let mut properties = json!({ "addressSpace": { "addressPrefixes": args.address_prefixes } });
+    if let Some(subnet) = subnets {
+        properties["subnets"] = json!([subnet]);
+    }
     args.made.put(session, Kind::VirtualNetworks, &properties).await
 }

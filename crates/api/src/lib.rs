@@ -8,6 +8,10 @@ pub mod body;
 
 pub mod jit;
 
+pub mod pricing;
+
+pub mod eligibility;
+
 pub mod operation;
 pub mod resource;
 

@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use crate::{
     grant::Window,
-    id::{Location, PolicyId, RequestId, VmId, VmInstance},
+    id::{Location, PolicyId, RequestId, SubscriptionId, VmId, VmInstance},
     network::{Port, Source},
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
+    pricing::Tier,
     resource::{
         Kind, Network, ResourceDraft, ResourceId, ViewDraft,
         network_interface::Wanted,
@@ -98,6 +99,13 @@ pub enum Command {
     },
     /// Believe the clock although it lies behind what was committed.
     AcceptClock,
+    /// Turn the plan of a subscription on or off.
+    SetPricing {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// The tier it shall have.
+        tier: Tier,
+    },
     /// Do what time alone demands.
     Tick,
 }
@@ -274,7 +282,7 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            // The network is always there as a whole, but what JIT knows of a machine follows its interfaces.
+            // The network and the plans are always there as a whole, but what JIT knows of a machine follows its interfaces.
             Command::PutResource { draft, .. } => {
                 needs.vms.extend(draft.id.virtual_machine());
                 needs
@@ -289,7 +297,7 @@ impl Command {
                     needs.vms.extend(machines.filter_map(|machine| machine.id.virtual_machine()));
                 }
             }
-            Command::AcceptClock => {}
+            Command::AcceptClock | Command::SetPricing { .. } => {}
             Command::Tick => needs.due = true,
         }
         needs

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     grant::{EndReason, Request, Seen},
-    id::{PolicyId, RequestId, VmId},
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Lock, Port},
     policy::{Before, Confirmation, Member, Vm},
+    pricing::Tier,
     refusal::Refusals,
     resource::{Resource, ResourceId},
     time::{Deadline, Timestamp},
@@ -131,6 +132,15 @@ pub enum Event {
         at: Timestamp,
         /// The latest time that had been committed.
         before: Timestamp,
+    },
+    /// The plan of a subscription was turned on or off.
+    PricingSet {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// The tier it has now.
+        tier: Tier,
+        /// The tier it had.
+        before: Tier,
     },
 }
 

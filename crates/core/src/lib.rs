@@ -2,14 +2,16 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why ([`verify`] only who), and
-//! [`outlook`] what a guard sees of the way.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why ([`verify`] only who),
+//! [`outlook`] what a guard sees of the way, and [`eligible`] which machines can have any of this.
 
 pub mod id;
 pub mod network;
 pub mod time;
 
 pub mod policy;
+
+pub mod pricing;
 
 pub mod grant;
 
@@ -39,6 +41,8 @@ pub mod reach;
 pub mod verify;
 
 pub mod outlook;
+
+pub mod eligible;
 
 mod pairs;
 pub mod personal;

@@ -1,12 +1,16 @@
 //! A policy: what may be opened, from where, for how long, on whose approval.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{Location, PolicyId, VmId, VmInstance},
+    id::{Location, PolicyId, SubscriptionId, VmId, VmInstance},
     network::{Family, Lock, Port, Sessions, Source},
     time::Deadline,
 };
@@ -312,6 +316,11 @@ pub struct Settings {
     pub guards: Vec<GuardCover>,
     /// Addresses of the machine that runs the server: locking a port there can lock oneself out.
     pub server_addresses: Vec<IpAddr>,
+    /// The subscription made at first start, which has the plan for servers until somebody turns it off; any
+    /// other has not. None where no installation is known: then every one has.
+    pub first_subscription: Option<SubscriptionId>,
+    /// Where machines can have just-in-time access; everywhere if none.
+    pub locations: Option<BTreeSet<Location>>,
 }
 
 impl Default for Settings {
@@ -321,6 +330,8 @@ impl Default for Settings {
             shortest_policy: Duration::from_hours(1),
             guards: vec![GuardCover::everything("local")],
             server_addresses: Vec::new(),
+            first_subscription: None,
+            locations: None,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{PolicyId, RequestId, VmId},
+    eligible::Reason,
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
     nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
     resource::{ResourceFault, ResourceId},
@@ -338,6 +339,18 @@ pub enum Refusal {
         now: Timestamp,
         /// The latest that was committed.
         highest: Timestamp,
+    },
+    /// The VM cannot have just-in-time access.
+    Unsupported {
+        /// Which.
+        vm: VmId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The subscription's plan is off, and just-in-time access is part of it.
+    PlanNeeded {
+        /// Whose.
+        subscription: SubscriptionId,
     },
 }
 

@@ -116,6 +116,12 @@ pub enum Action {
     Close,
     /// See guards and what they report.
     GuardRead,
+    /// See the plans of a subscription.
+    PricingRead,
+    /// Turn a plan on or off.
+    PricingWrite,
+    /// See which machines can have just-in-time access.
+    EligibilityRead,
     /// Do something to a resource, or to a part of it. To set a VM is also to have a policy cover it.
     Network(NetworkThing, Verb),
     /// See the rules that hold for a network interface.
@@ -169,6 +175,9 @@ impl Action {
             }
             Action::Close => "Hourgate.Access/requests/close/action",
             Action::GuardRead => "Hourgate.Access/guards/read",
+            Action::PricingRead => "Microsoft.Security/pricings/read",
+            Action::PricingWrite => "Microsoft.Security/pricings/write",
+            Action::EligibilityRead => "Hourgate.Access/eligibility/read",
             Action::Network(thing, verb) => network_action(thing, verb),
             Action::EffectiveGroups => {
                 "Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action"

@@ -12,6 +12,7 @@ use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
     policy::{Before, Member, Policy, Vm},
+    pricing::Pricings,
     resource::{Network, Resource},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp},
 };
@@ -34,6 +35,8 @@ pub struct State {
     pub owners: BTreeMap<IpAddr, VmId>,
     /// All resources of the network, always: shared, and copied only where they change.
     pub network: Arc<Network>,
+    /// The tiers of plans that were set, always.
+    pub pricings: Pricings,
 }
 
 impl State {
@@ -113,6 +116,9 @@ impl State {
                 Arc::make_mut(&mut self.network).remove(id);
             }
             Event::ClockAccepted { at, .. } => self.highest = Some(*at),
+            Event::PricingSet { subscription, tier, .. } => {
+                self.pricings.insert(*subscription, *tier);
+            }
         }
     }
 

@@ -5,6 +5,8 @@
 mod cli;
 mod commands;
 
+mod bring;
+
 mod client;
 mod profile;
 mod resolve;

@@ -32,3 +32,36 @@ pub(crate) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
     bar.finish_and_clear();
     done
 }
+
+/// How far a row of calls has come, on stderr; silent where nobody looks.
+pub(crate) struct Counted(Option<ProgressBar>);
+
+impl Counted {
+    /// That many calls.
+    pub(crate) fn new(calls: usize) -> Counted {
+        if !stderr().is_terminal() {
+            return Counted(None);
+        }
+        let bar = ProgressBar::new(calls as u64);
+        if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Counted(Some(bar))
+    }
+
+    /// The next one begins.
+    pub(crate) fn next(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+            bar.set_message(visible(what));
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What the operator configured: TOML, unknown keys are errors, flags win.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -8,6 +9,7 @@ use std::{
 
 use hourgate_api::time::IsoDuration;
 use hourgate_core::{
+    id::Location,
     network::Family,
     policy::SHORTEST_ACCESS_MIN,
     policy::{GuardCover, LONGEST_ACCESS_MAX, SHORTEST_POLICY_MIN},
@@ -21,6 +23,8 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 const LISTEN_MAX: usize = 32;
 /// How many guards one server may have.
 const GUARDS_MAX: usize = 1_000;
+/// How many locations the list of them may name.
+const LOCATIONS_MAX: usize = 1_000;
 
 /// Why a configuration cannot be used. The text names the file, the key, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,8 @@ pub struct Config {
     pub shortest_access: Duration,
     /// The shortest "longest access" of a policy.
     pub shortest_policy: Duration,
+    /// Where machines can have just-in-time access; everywhere if none.
+    pub locations: Option<BTreeSet<Location>>,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
 }
@@ -128,6 +134,7 @@ struct File {
     metrics_listen: Option<SocketAddr>,
     shortest_access: Option<String>,
     shortest_policy: Option<String>,
+    locations: Option<Vec<String>>,
     guard: Option<Vec<GuardTable>>,
 }
 
@@ -193,6 +200,7 @@ impl File {
             metrics_listen: self.metrics_listen,
             shortest_access,
             shortest_policy,
+            locations: self.locations.map(locations).transpose()?,
             guards: guards(self.guard, &data_dir)?,
             data_dir,
         })
@@ -265,6 +273,26 @@ fn guards(
         guards.push(GuardConfig { cover: GuardCover { name, covers }, socket });
     }
     Ok(guards)
+}
+
+/// Where machines can have just-in-time access. An empty list would be none at all, which nobody means.
+fn locations(names: Vec<String>) -> Result<BTreeSet<Location>, ConfigError> {
+    if names.is_empty() || names.len() > LOCATIONS_MAX {
+        return Err(ConfigError(format!(
+            "locations names {} locations; from 1 to {LOCATIONS_MAX} are accepted, and all where the key is \
+             left out",
+            names.len()
+        )));
+    }
+    let location = |name: String| {
+        name.parse().map_err(|_| {
+            ConfigError(format!(
+                "locations: {name:?} is no location; ASCII letters, digits and '-' are accepted, such as \
+                 \"westeurope\""
+            ))
+        })
+    };
+    names.into_iter().map(location).collect()
 }
 
 fn duration(

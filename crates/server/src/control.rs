@@ -245,6 +245,7 @@ async fn carry_out<S: Store>(
                 | Event::Closed { .. }
                 | Event::ResourcePut { .. }
                 | Event::ResourceDeleted { .. }
+                | Event::PricingSet { .. }
                 | Event::Unlocked { .. } => None,
             });
             let answer = accepted.map_or(ClockAnswer::NotBehind, |(at, before)| {

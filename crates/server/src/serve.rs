@@ -11,6 +11,7 @@ use std::{
 use hourgate_core::{
     command::Needs,
     event::Note,
+    id::SubscriptionId,
     policy::{GuardCover, Settings},
     time::Clock,
 };
@@ -156,7 +157,10 @@ pub async fn serve_over<S: Store>(
     };
     // Before anything is written: a port that is taken leaves no half-made store behind.
     let listeners = listen(&config.listen)?;
-    let sqlite = storage::open(&dir, settings(&config, &own), clock.clone())?;
+    let sqlite = storage::open(&dir, settings(&config, &own, None), clock.clone())?;
+    // Known only once the store is open; before anybody asks.
+    let first = sqlite.installation().subscription;
+    sqlite.set_settings(settings(&config, &own, Some(first)));
     let store = wrap(sqlite.clone());
     let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
     let url = url(&addresses);
@@ -272,7 +276,7 @@ fn told_to_stop(asked: Option<oneshot::Receiver<()>>) -> std::io::Result<impl Fu
     })
 }
 
-fn settings(config: &Config, own: &OwnAddresses) -> Settings {
+fn settings(config: &Config, own: &OwnAddresses, first: Option<SubscriptionId>) -> Settings {
     // Who locks the address by which clients reach the server locks everybody out just as well.
     let public = config.public_url.as_ref().and_then(|public| public.host.parse().ok());
     Settings {
@@ -280,6 +284,8 @@ fn settings(config: &Config, own: &OwnAddresses) -> Settings {
         shortest_policy: config.shortest_policy,
         guards: config.guards.iter().map(|guard| guard.cover.clone()).collect(),
         server_addresses: own.all().into_iter().chain(public).collect(),
+        first_subscription: first,
+        locations: config.locations.clone(),
     }
 }
 
@@ -404,7 +410,8 @@ impl<S: Store> Keeper<S> {
                 () = look.notified() => {}
             }
             if self.server.own.refresh() {
-                self.sqlite.set_settings(settings(&self.config, &self.server.own));
+                let first = self.server.installation.subscription;
+                self.sqlite.set_settings(settings(&self.config, &self.server.own, Some(first)));
             }
             match self.tls.renew_if_due() {
                 Ok(true) => tracing::info!("the certificate was renewed"),

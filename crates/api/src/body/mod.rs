@@ -5,12 +5,14 @@ mod initiate;
 pub(crate) mod json;
 mod object;
 mod policy;
+mod pricing;
 mod resource;
 mod value;
 
 pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
+pub use pricing::pricing;
 pub(crate) use resource::{ATTACHED, CREATE_OPTION, Document, Part};
 pub use resource::{PartChange, keep_subnets, resource, resource_tags};
 

@@ -14,6 +14,8 @@ use crate::{
     time::{IsoDuration, UtcTime},
 };
 
+/// In the ids of machines of Azure's older kind.
+const CLASSIC: &str = "/providers/microsoft.classiccompute/";
 const VM_ID: &str = "/subscriptions/{id}/resourceGroups/{group}\
                      /providers/Microsoft.Compute/virtualMachines/{name}";
 
@@ -103,8 +105,11 @@ pub(super) fn vm_id(json: Json, path: &str, problems: &mut Problems) -> Option<V
     let sent = text(json, path, "the resource id of a VM", problems)?;
     let id = sent.parse().ok();
     if id.is_none() {
-        let message =
-            format!("{} is no resource id of a VM. Its form is '{VM_ID}'.", quoted(&sent));
+        let message = if sent.to_ascii_lowercase().contains(CLASSIC) {
+            format!("{} is a classic VM, which cannot have just-in-time access.", quoted(&sent))
+        } else {
+            format!("{} is no resource id of a VM. Its form is '{VM_ID}'.", quoted(&sent))
+        };
         problems.value(path, message);
     }
     id

@@ -265,6 +265,11 @@ fn words(refusal: &Refusal) -> (Code, String) {
             (Code::ApprovalRequired, approval(at, *source, *why))
         }
         Refusal::Resource { id, fault } => resource::words(id, fault),
+        Refusal::Unsupported { vm, reason } => {
+            let (_, why) = super::reason(reason);
+            (Code::VmUnsupported, format!("'{vm}' cannot have just-in-time access: {why}"))
+        }
+        Refusal::PlanNeeded { subscription } => said(known::plan_needed(*subscription)),
         Refusal::ClockBehind { now, highest } => (
             Code::ClockBehind,
             format!(
@@ -369,6 +374,8 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::ConfirmationPending { .. }
         | Refusal::NothingToConfirm { .. }
         | Refusal::Resource { .. }
+        | Refusal::PlanNeeded { .. }
+        | Refusal::Unsupported { .. }
         | Refusal::ClockBehind { .. } => None,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),

@@ -6,7 +6,11 @@ use hourgate_core::{
 };
 
 use super::{ArmError, Code};
-use crate::text::quoted;
+use crate::{
+    paths::{PRICING_VERSION, Route},
+    pricing::PLAN,
+    text::quoted,
+};
 
 /// 401: no token.
 pub fn authentication_failed() -> ArmError {
@@ -146,4 +150,24 @@ pub fn internal_error() -> ArmError {
     let message =
         "The server made a mistake. It has written down what, with the id of this request.";
     ArmError::new(Code::InternalServerError, message)
+}
+
+/// 409: the plan is off that just-in-time access is part of; and the call that turns it on.
+pub fn plan_needed(subscription: SubscriptionId) -> ArmError {
+    let plans = Route::Pricings(subscription);
+    let message = format!(
+        "The plan for servers of the subscription '{subscription}' is Free, and just-in-time access needs \
+         Standard. Turn it on with PUT {plans}/{PLAN}?api-version={PRICING_VERSION} and the body {{\"properties\":{{\"pricingTier\":\"Standard\"}}}}, \
+         or 'hourgate pricing create -n {PLAN} --tier standard'."
+    );
+    ArmError::new(Code::PlanNeeded, message)
+}
+
+/// 404: no plan of that name.
+pub fn plan_not_found(plan: &Name) -> ArmError {
+    let message = format!(
+        "The Resource 'Microsoft.Security/pricings/{plan}' was not found. The one plan that there is here is \
+         '{PLAN}'."
+    );
+    ArmError::new(Code::ResourceNotFound, message)
 }

@@ -2,6 +2,7 @@
 //!
 //! Status codes are the server's affair: it maps [`Code`].
 
+mod eligible;
 mod explain;
 mod known;
 mod positions;
@@ -11,6 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use eligible::reason;
 pub use explain::explain;
 pub(crate) use explain::{cured, no_ports};
 pub use known::*;
@@ -171,6 +173,10 @@ pub enum Code {
     ApprovalRequired,
     /// 403: nobody could say yes.
     NoApprover,
+    /// 409: the subscription's plan is off.
+    PlanNeeded,
+    /// 409: the VM cannot have just-in-time access.
+    VmUnsupported,
     /// 409: no guard covers the VM.
     NotEnforced,
     /// 409: a rule of a security group would drop what was asked for.

@@ -17,12 +17,12 @@ use crate::watcher::WatcherId;
 
 pub use parse::PathError;
 pub use query::{
-    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX, expands,
-    wait_seconds,
+    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage, WAIT_SECONDS_MAX,
+    expands, wait_seconds,
 };
 pub(crate) use query::{all, first};
 pub use version::{
-    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,
+    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION, PRICING_VERSION,
     RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
@@ -93,6 +93,18 @@ pub enum Route {
     Operation(SubscriptionId, Location, Uuid),
     /// The answer of an operation that is done.
     OperationResult(SubscriptionId, Location, Uuid),
+    /// The plans of a subscription.
+    Pricings(SubscriptionId),
+    /// One plan.
+    Pricing(SubscriptionId, Name),
+    /// Which machines can have just-in-time access, and why others cannot: a subscription's, or those of one
+    /// group.
+    Eligibility {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Only of this group.
+        group: Option<Name>,
+    },
     /// The subscriptions that the caller sees.
     Subscriptions,
     /// One subscription.
@@ -164,6 +176,7 @@ impl Route {
                 &["GET", "PUT", "DELETE"]
             }
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
+            Route::Pricing(..) => &["GET", "PUT"],
             // `az group exists` asks with HEAD.
             Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_)
@@ -187,6 +200,8 @@ impl Route {
             | Route::Explain(_)
             | Route::InstanceView(_)
             | Route::Outlook(_)
+            | Route::Pricings(_)
+            | Route::Eligibility { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -236,6 +251,9 @@ impl Route {
             | Route::VerifyFlow(_)
             | Route::Operation(..)
             | Route::OperationResult(..)
+            | Route::Pricings(_)
+            | Route::Pricing(..)
+            | Route::Eligibility { .. }
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -258,6 +276,9 @@ impl Route {
             | Route::Watchers { subscription, .. }
             | Route::Operation(subscription, ..)
             | Route::OperationResult(subscription, ..)
+            | Route::Pricings(subscription)
+            | Route::Pricing(subscription, _)
+            | Route::Eligibility { subscription, .. }
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
             | Route::Group(subscription, _) => Some(*subscription),
@@ -294,7 +315,9 @@ impl Route {
             | Route::CloseRequest(..)
             | Route::Whoami(_)
             | Route::Guards(_)
-            | Route::Explain(_) => Some(OWN_VERSION),
+            | Route::Explain(_)
+            | Route::Eligibility { .. } => Some(OWN_VERSION),
+            Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
                 Some(version::of(*kind))
             }

@@ -29,6 +29,8 @@ pub enum PathError {
     },
     /// A request's id that none can have: 404.
     NotARequest(String),
+    /// A machine of Azure's older kind: 404, whatever its name.
+    Classic,
 }
 
 impl PathError {
@@ -49,6 +51,11 @@ impl PathError {
                 ),
             )
             .at(*what),
+            PathError::Classic => ArmError::new(
+                Code::InvalidResourceType,
+                "A classic VM (Microsoft.ClassicCompute) cannot have just-in-time access, so none is kept here. \
+                 Register it as 'Microsoft.Compute/virtualMachines'.",
+            ),
             PathError::NotARequest(sent) => ArmError::new(
                 Code::ResourceNotFound,
                 format!(
@@ -110,6 +117,9 @@ fn below_subscription(
         [] => Ok(Route::Subscription(subscription)),
         ["resourcegroups"] => Ok(Route::Groups(subscription)),
         ["resourcegroups", _] => Ok(Route::Group(subscription, name("resource group", &sent[1])?)),
+        ["resourcegroups", _, "providers", "microsoft.classiccompute", "virtualmachines", ..] => {
+            Err(PathError::Classic)
+        }
         ["resourcegroups", _, "providers", rest @ ..] => {
             let group = known(rest).then(|| name("resource group", &sent[1])).transpose()?;
             of_provider(subscription, Some(group.ok_or(PathError::Unknown)?), rest, &sent[3..])
@@ -124,7 +134,12 @@ fn below_subscription(
 fn known(rest: &[&str]) -> bool {
     matches!(
         rest.first(),
-        Some(&"microsoft.security" | &"microsoft.compute" | &"microsoft.network")
+        Some(
+            &"microsoft.security"
+                | &"microsoft.compute"
+                | &"microsoft.network"
+                | &"hourgate.access"
+        )
     )
 }
 
@@ -154,6 +169,13 @@ fn of_provider(
                 ["confirm"] => Ok(Route::Confirm(policy)),
                 _ => Err(PathError::Unknown),
             }
+        }
+        (["microsoft.security", "pricings"], None) => Ok(Route::Pricings(subscription)),
+        (["microsoft.security", "pricings", _], None) => {
+            Ok(Route::Pricing(subscription, name("plan", &sent[2])?))
+        }
+        (["hourgate.access", "eligibility"], group) => {
+            Ok(Route::Eligibility { subscription, group })
         }
         (["microsoft.compute", "virtualmachines", _, "instanceview"], Some(group)) => {
             let (kind, name) = (Kind::VirtualMachines, name("resource", &sent[2])?);
@@ -229,6 +251,7 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["guards"] => Ok(Route::Guards(subscription)),
         ["explain"] => Ok(Route::Explain(subscription)),
         ["outlook"] => Ok(Route::Outlook(subscription)),
+        ["eligibility"] => Ok(Route::Eligibility { subscription, group: None }),
         _ => Err(PathError::Unknown),
     }
 }

@@ -1,5 +1,7 @@
 //! Query parameters: read once, for server and clients alike.
 
+use std::str::FromStr;
+
 use hourgate_core::{
     id::{RequestId, VmId},
     resource::ResourceId,
@@ -162,16 +164,31 @@ pub struct ResourcePage {
 impl ResourcePage {
     /// Reads `$skipToken`: the path of the last resource of the page before.
     pub fn parse(query: Option<&str>) -> Result<ResourcePage, ArmError> {
-        let Some(token) = first(query, "$skipToken") else { return Ok(ResourcePage::default()) };
-        match token.parse() {
-            Ok(after) => Ok(ResourcePage { after: Some(after) }),
-            Err(_) => {
-                let message =
-                    format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
-                Err(ArmError::new(Code::InvalidParameter, message).at("$skipToken"))
-            }
-        }
+        Ok(ResourcePage { after: skip_token(query)? })
     }
+}
+
+/// Which page of a list of machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VmPage {
+    /// Behind this one, in the order of ids.
+    pub after: Option<VmId>,
+}
+
+impl VmPage {
+    /// Reads `$skipToken`: the id of the last machine of the page before.
+    pub fn parse(query: Option<&str>) -> Result<VmPage, ArmError> {
+        Ok(VmPage { after: skip_token(query)? })
+    }
+}
+
+/// `$skipToken`: the id of the last thing of the page before.
+fn skip_token<T: FromStr>(query: Option<&str>) -> Result<Option<T>, ArmError> {
+    let Some(token) = first(query, "$skipToken") else { return Ok(None) };
+    token.parse().map(Some).map_err(|_| {
+        let message = format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));
+        ArmError::new(Code::InvalidParameter, message).at("$skipToken")
+    })
 }
 
 /// `name eq 'value'`, or what stands there instead.

@@ -81,6 +81,19 @@ impl fmt::Display for Route {
                 f,
                 "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operationResults/{id}"
             ),
+            Route::Pricings(subscription) => {
+                write!(f, "/subscriptions/{subscription}/providers/Microsoft.Security/pricings")
+            }
+            Route::Pricing(subscription, name) => {
+                write!(f, "{}/{name}", Route::Pricings(*subscription))
+            }
+            Route::Eligibility { subscription, group } => {
+                write!(f, "/subscriptions/{subscription}")?;
+                if let Some(group) = group {
+                    write!(f, "/resourceGroups/{group}")?;
+                }
+                f.write_str("/providers/Hourgate.Access/eligibility")
+            }
             Route::Subscriptions => f.write_str("/subscriptions"),
             Route::Subscription(subscription) => write!(f, "/subscriptions/{subscription}"),
             Route::Groups(subscription) => {

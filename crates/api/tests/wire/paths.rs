@@ -50,6 +50,10 @@ fn every_route() -> Vec<Route> {
         Route::Part(network(Kind::NetworkSecurityGroups), Parts::SecurityRules, group.clone()),
         Route::Operation(s, "local".parse().unwrap(), s),
         Route::OperationResult(s, "local".parse().unwrap(), s),
+        Route::Pricings(s),
+        Route::Pricing(s, "VirtualMachines".parse().unwrap()),
+        Route::Eligibility { subscription: s, group: None },
+        Route::Eligibility { subscription: s, group: Some(group.clone()) },
         Route::Subscriptions,
         Route::Subscription(s),
         Route::Groups(s),
@@ -142,6 +146,11 @@ fn what_leads_nowhere_says_so() {
         (format!("{rg}/a%2Fb"), Code::InvalidParameter),
         (AZURE_VM.replace("vm1", "vm%E2%80%AE1"), Code::InvalidParameter),
         (format!("{provider}/Hourgate.Access/requests/nope"), Code::ResourceNotFound),
+        (
+            format!("{rg}/g/providers/Microsoft.ClassicCompute/virtualMachines/old"),
+            Code::InvalidResourceType,
+        ),
+        (format!("{provider}/Microsoft.Security/pricings/a%2Fb"), Code::InvalidParameter),
     ] {
         let error = Route::parse(&path).expect_err(&path).explain(&path);
         assert_eq!(error.code, code, "{path}");

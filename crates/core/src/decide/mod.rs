@@ -6,6 +6,7 @@
 mod due;
 mod effect;
 mod policy;
+mod pricing;
 mod request;
 mod resource;
 mod vm;
@@ -55,6 +56,9 @@ pub fn decide(
         }
         Command::DeleteResource { id, only_if } => resource::delete(&after.state, id, *only_if)?,
         Command::AcceptClock => accept_clock(&after.state, now),
+        Command::SetPricing { subscription, tier } => {
+            pricing::set(&after.state, settings, *subscription, *tier)
+        }
         Command::Tick => Vec::new(),
     };
     after.events.extend(events);
@@ -96,7 +100,8 @@ fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
         | Command::Observe { .. }
         | Command::PutResource { .. }
         | Command::DeleteResource { .. }
-        | Command::AcceptClock => false,
+        | Command::AcceptClock
+        | Command::SetPricing { .. } => false,
     }
 }
 

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{check, ended};
+use super::{check, ended, pricing};
 use crate::{
     command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
+    eligible::{Reason, reasons},
     event::{Event, PolicySetBecause},
     grant::{EndReason, Stage},
     id::{PolicyId, VmId},
@@ -47,6 +48,9 @@ pub(super) fn set(
         refusals.push(Refusal::ConfirmationPending { until: pending.until.wall });
     }
     let members = members(state, settings, draft, &mut refusals);
+    if adds(stored, &members) {
+        refusals.extend(pricing::missing(state, settings, draft.id.subscription));
+    }
     if confirm_within.is_none() {
         refusals.extend(risky(state, settings, &members));
     }
@@ -84,6 +88,18 @@ pub(super) fn set(
         &id,
         now,
     ))
+}
+
+/// Whether a policy would hold anything that it does not hold as it stands. To take away needs no plan.
+fn adds(stored: Option<&Policy>, members: &BTreeMap<VmId, Member>) -> bool {
+    let known = |vm: &VmId| stored.and_then(|policy| policy.members.get(vm));
+    members.iter().any(|(vm, member)| {
+        known(vm).is_none_or(|known| {
+            known.instance != member.instance
+                || known.placement != member.placement
+                || member.ports.iter().any(|rule| known.rule(rule.port) != Some(rule))
+        })
+    })
 }
 
 /// Keeps a policy that waits for confirmation.
@@ -239,6 +255,10 @@ fn members(
         if settings.guard_of(vm).is_none() {
             refusals.push(Refusal::NotEnforced { vm: id.clone() });
         }
+        let held = state.policies_of(id).next().is_some();
+        if !held {
+            refusals.extend(unsupported(state, settings, vm));
+        }
         let stored = state.policies.get(&draft.id).and_then(|policy| policy.members.get(id));
         let stored = stored.filter(|member| member.instance == vm.instance);
         let member = member(state, settings, draft, sent, vm, stored, position, refusals);
@@ -247,6 +267,23 @@ fn members(
         }
     }
     members
+}
+
+/// What stands against a VM that no policy holds yet. What is held stays held: its policy can be changed.
+fn unsupported(state: &State, settings: &Settings, vm: &Vm) -> Vec<Refusal> {
+    let reasons = reasons(state, settings, vm).into_iter();
+    reasons
+        .filter_map(|reason| match reason {
+            // Said once, of the subscription, and of whatever its guards do not cover.
+            Reason::Plan { .. } | Reason::NotCovered => None,
+            Reason::Location { .. }
+            | Reason::UnmanagedDisks
+            | Reason::NoInterface
+            | Reason::MissingGroup { .. } => {
+                Some(Refusal::Unsupported { vm: vm.id.clone(), reason })
+            }
+        })
+        .collect()
 }
 
 #[expect(clippy::too_many_arguments, reason = "one VM of a draft and all that it is held against")]

@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{effect, replaced};
+use super::{effect, pricing, replaced};
 use crate::{
     command::{AccessAsk, Ask},
     event::Event,
@@ -38,6 +38,7 @@ pub(super) fn request(
     }
     let live = live_on(state, ask);
     let mut refusals = about_the_whole(state, &live, ask, now);
+    refusals.extend(pricing::missing(state, settings, ask.policy.subscription));
     let start = match ask.start {
         Some(start) if start > now.wall => Some(start),
         Some(_) | None => None,

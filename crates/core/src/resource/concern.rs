@@ -54,7 +54,14 @@ impl Network {
             Some(View::NetworkInterface(_)) => concerned.network_interface(id),
             // Who is in an application security group, interfaces say. A public address is translated before
             // any rule looks.
-            Some(View::ApplicationSecurityGroup | View::PublicIpAddress(_)) | None => {}
+            // A machine is where its interfaces are, and a group is a place for words.
+            Some(
+                View::ApplicationSecurityGroup
+                | View::PublicIpAddress(_)
+                | View::VirtualMachine(_)
+                | View::ResourceGroup,
+            )
+            | None => {}
         }
         concerned.addresses
     }
@@ -108,7 +115,9 @@ impl Concerned<'_> {
                     }
                     View::SecurityGroup(_)
                     | View::ApplicationSecurityGroup
-                    | View::PublicIpAddress(_) => {}
+                    | View::PublicIpAddress(_)
+                    | View::VirtualMachine(_)
+                    | View::ResourceGroup => {}
                 }
             }
         }

@@ -14,6 +14,7 @@ mod gate;
 mod groups;
 mod machines;
 mod network;
+mod plans;
 mod policies;
 mod reach;
 mod requests;

@@ -170,6 +170,8 @@ impl Oracle {
             Command::AcceptClock => after.highest = Some(wall(now)),
             // Resources have an oracle of their own.
             Command::PutResource { .. } | Command::DeleteResource { .. } => {}
+            // Every subscription of a random life has its plan.
+            Command::SetPricing { .. } => {}
             Command::Tick => {}
         }
         after.highest = Some(after.highest.map_or(wall(now), |highest| highest.max(wall(now))));

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, completion, config, configure, demo, explain, group, guard, log, network,
-        policy, serve, status, vm,
+        access, admin, bring, completion, config, configure, demo, eligibility, explain, group,
+        guard, log, network, policy, pricing, serve, status, vm,
     },
     input,
     output::{Format, query},
@@ -98,6 +98,12 @@ Examples:
     Group(group::Group),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Pricing(pricing::Pricing),
+    Eligibility(eligibility::Eligibility),
+    Import(bring::Import),
+    Export(bring::Export),
+    Apply(bring::Apply),
     #[command(subcommand)]
     Log(log::Log),
     Configure(configure::Configure),

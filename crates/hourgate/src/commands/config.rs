@@ -56,6 +56,7 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
         "metrics_listen": config.metrics_listen,
         "shortest_access": IsoDuration(config.shortest_access),
         "shortest_policy": IsoDuration(config.shortest_policy),
+        "locations": config.locations,
         "guard": guards,
     });
     let mut table = Table::new(["SETTING", "VALUE"]);

@@ -28,6 +28,12 @@ pub(crate) mod group;
 
 pub(crate) mod network;
 
+pub(crate) mod pricing;
+
+pub(crate) mod eligibility;
+
+pub(crate) mod bring;
+
 pub(crate) mod whoami;
 
 pub(crate) mod log;
@@ -89,6 +95,11 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),
+        Command::Pricing(args) => online(global, async |s| pricing::run(&s, args).await),
+        Command::Eligibility(args) => online(global, async |s| eligibility::run(&s, args).await),
+        Command::Import(args) => online(global, async |s| bring::import(&s, args).await),
+        Command::Export(args) => online(global, async |s| bring::export(&s, args).await),
+        Command::Apply(args) => online(global, async |s| bring::apply(&s, args).await),
         Command::Log(args) => log::run(global, args),
         Command::Configure(args) => configure::run(global, &args),
         Command::Demo(args) => demo::run(&global, &args),

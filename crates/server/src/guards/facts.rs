@@ -136,6 +136,7 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::ResourcePut { .. }
             | Event::ResourceDeleted { .. }
             | Event::Unlocked { .. }
+            | Event::PricingSet { .. }
             | Event::ClockAccepted { .. } => {}
         }
     }
@@ -157,6 +158,7 @@ fn is_sight(event: &Event) -> bool {
         | Event::Started { .. }
         | Event::EndMoved { .. }
         | Event::Ended { .. }
+        | Event::PricingSet { .. }
         | Event::ClockAccepted { .. } => false,
     }
 }

@@ -31,12 +31,12 @@ use hyper::{
 use tokio::sync::SemaphorePermit;
 
 use super::{
-    caller,
+    caller, eligibility,
     error::{status, told},
     exchange::{Answer, Exchange, bodiless, with},
     groups, jit, network, open, own,
     per_address::Held,
-    questions, resources,
+    pricing, questions, resources,
 };
 use crate::{
     admin::person,
@@ -265,6 +265,9 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Guards(_) => own::guards(asked).await,
         Route::Explain(_) => own::explain(asked).await,
         Route::Outlook(_) => own::outlook(asked).await,
+        Route::Pricings(_) => pricing::list(asked).await,
+        Route::Pricing(_, name) => pricing::pricing(asked, name).await,
+        Route::Eligibility { group, .. } => eligibility::list(asked, group.as_ref()).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
         Route::Resource(id) => network::resource(asked, id).await,
         Route::InstanceView(id) => network::instance_view(asked, id).await,
@@ -331,6 +334,9 @@ async fn without_token<S: Store>(
         | Route::VerifyFlow(_)
         | Route::Operation(..)
         | Route::OperationResult(..)
+        | Route::Pricings(_)
+        | Route::Pricing(..)
+        | Route::Eligibility { .. }
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Groups(_)
@@ -437,6 +443,9 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Watchers { .. } | Route::Watcher(_) => "watcher_get",
         Route::VerifyFlow(_) => "flow_verify",
         Route::Operation(..) | Route::OperationResult(..) => "operation_get",
+        Route::Pricings(_) => "pricing_list",
+        Route::Pricing(..) => verb("pricing_get", "pricing_put", "pricing_delete"),
+        Route::Eligibility { .. } => "eligibility_list",
         Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
         Route::Groups(_) => "group_list",
         Route::Group(..) => verb("group_get", "group_put", "group_delete"),

@@ -3,8 +3,8 @@
 use hourgate_api::{
     error::{
         ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded,
-        explain, group_not_found, internal_error, linked_authorization_failed, too_many_requests,
-        unavailable,
+        explain, group_not_found, internal_error, linked_authorization_failed, plan_not_found,
+        too_many_requests, unavailable,
     },
     watcher::WATCHER_TYPE,
 };
@@ -71,7 +71,9 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::SubscriptionNotFound
         | Code::ResourceGroupNotFound
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
-        Code::NotEnforced
+        Code::PlanNeeded
+        | Code::VmUnsupported
+        | Code::NotEnforced
         | Code::Blocked
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
@@ -108,6 +110,7 @@ pub(super) fn told(
         }
         Problem::Refused(refusals) => explain(refusals, positions),
         Problem::NoGroup(group) => group_not_found(group),
+        Problem::NoPlan(plan) => plan_not_found(plan),
         Problem::NoPart { id, part, name } => child_not_found(
             &format!("{}/{}/{}/{name}", id.kind.type_name(), id.name, part.as_str()),
             &id.group,

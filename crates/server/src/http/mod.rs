@@ -2,6 +2,7 @@
 
 mod caller;
 mod dispatch;
+mod eligibility;
 mod error;
 mod exchange;
 mod figures;
@@ -13,6 +14,7 @@ mod open;
 mod own;
 mod parse;
 mod per_address;
+mod pricing;
 mod questions;
 mod resources;
 

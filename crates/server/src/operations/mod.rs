@@ -1,10 +1,12 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod eligibility;
 mod explain;
 mod group;
 mod outlook;
 mod policy;
+mod pricing;
 mod question;
 mod request;
 mod resource;
@@ -25,10 +27,12 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    eligibility::{Machine, eligibility},
     explain::explain,
     group::{Group, groups, tag_group},
     outlook::outlook,
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    pricing::{get_pricing, set_pricing},
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
@@ -70,6 +74,8 @@ pub(crate) enum Problem {
     Refused(Refusals),
     /// There is no such resource group.
     NoGroup(Name),
+    /// There is no such plan.
+    NoPlan(Name),
     /// The store could not be read or written: nothing was changed.
     Store(StoreError),
     /// The port is closed, and that could not be recorded yet.

@@ -91,6 +91,7 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::PolicyRemoved { .. }
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
+        | Event::PricingSet { .. }
         | Event::Unlocked { .. }
         | Event::ClockAccepted { .. } => None,
     }

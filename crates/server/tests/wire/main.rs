@@ -24,6 +24,7 @@ mod machines;
 mod network;
 mod network_bad_input;
 mod outlook;
+mod pricing;
 mod questions;
 mod signin;
 mod slow;

@@ -8,9 +8,10 @@ use std::net::IpAddr;
 
 use hourgate_core::{
     grant::{Access, EndReason, Request, Stage, Window},
-    id::{PolicyId, VmId},
+    id::{PolicyId, SubscriptionId, VmId},
     network::Lock,
     policy::{Confirmation, Member, Policy, Vm},
+    pricing::Tier,
     resource::Resource,
     state::State,
     time::{Deadline, Timestamp},
@@ -45,6 +46,7 @@ impl Fingerprint {
         }
         state.released.iter().for_each(|item| sum.add(&released(key, item)));
         state.network.all().for_each(|item| sum.add(&resource(key, item)));
+        state.pricings.iter().for_each(|(id, tier)| sum.add(&pricing(key, *id, *tier)));
         sum
     }
 
@@ -85,6 +87,13 @@ impl Fingerprint {
 
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+pub(super) fn pricing(key: &LogKey, subscription: SubscriptionId, tier: Tier) -> Hash {
+    let mut text = Text::new("pricing");
+    text.bytes(subscription.as_bytes());
+    text.text(tier.as_str());
+    text.digest(key)
 }
 
 pub(super) fn vm(key: &LogKey, vm: &Vm) -> Hash {

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Params};
 use uuid::Uuid;
 
 use super::{
-    Result, documents,
+    Result, documents, pricings,
     rows::{self, Columns},
     standing::Released,
 };
@@ -48,6 +48,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     state.released = released(db)?.into_keys().collect();
     let network = Arc::make_mut(&mut state.network);
     documents::every(db)?.into_iter().for_each(|resource| network.put(Arc::new(resource)));
+    state.pricings = pricings::every(db)?;
     Ok(state)
 }
 

@@ -7,6 +7,7 @@ mod journal;
 mod load;
 mod numbers;
 mod open;
+mod pricings;
 mod read;
 mod rows;
 mod save;
@@ -257,6 +258,10 @@ impl Store for SqliteStore {
 
     async fn request(&self, id: RequestId) -> Result<Option<Request>> {
         self.read(move |db| load::request(db, id)).await
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn installation(&self) -> Installation {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hourgate_core::{
     event::AccessId,
     grant::{Access, Request, Stage, Window},
-    id::{PolicyId, RequestId, VmId},
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::Lock,
     policy::{Member, Policy, Vm},
     resource::{Resource, ResourceId},
@@ -20,7 +20,7 @@ use super::{
     Result, documents,
     fingerprint::{self, Fingerprint},
     numbers::{Named, Numbers},
-    rows,
+    pricings, rows,
     standing::Released,
     touched::{Touched, given_back, seen_gone},
 };
@@ -44,6 +44,7 @@ pub(super) fn save(
     touched.accesses.iter().try_for_each(|id| save.access(id))?;
     touched.known_requests.iter().try_for_each(|id| save.liveness(*id))?;
     touched.resources.iter().try_for_each(|id| save.resource(id))?;
+    touched.pricings.iter().try_for_each(|id| save.pricing(*id))?;
     seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
     given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
 }
@@ -281,6 +282,14 @@ impl Saver<'_> {
             Some(resource) => documents::put(self.db, resource),
             None => documents::delete(self.db, id),
         }
+    }
+
+    fn pricing(&mut self, id: SubscriptionId) -> Result<()> {
+        let digest = |tier| fingerprint::pricing(self.key, id, tier);
+        let (before, after) = (self.before.pricings.get(&id), self.after.pricings.get(&id));
+        self.swap(before.copied().map(digest), after.copied().map(digest));
+        // A tier that was set is never unset.
+        after.map_or(Ok(()), |tier| pricings::put(self.db, id, *tier))
     }
 
     fn seen_gone(&mut self, lock: &Lock) -> Result<()> {

@@ -42,6 +42,7 @@ impl<'a> Slice<'a> {
             state: State {
                 highest: standing.highest,
                 network: Arc::clone(&standing.network),
+                pricings: standing.pricings.clone(),
                 ..State::default()
             },
             vms: BTreeSet::new(),

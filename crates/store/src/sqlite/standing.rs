@@ -15,6 +15,7 @@ use hourgate_core::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
     policy::{Policy, Vm},
+    pricing::Pricings,
     resource::Network,
     state::State,
     time::{Now, Timestamp, distance},
@@ -41,6 +42,8 @@ pub(super) struct Standing {
     released_of: BTreeMap<VmId, BTreeSet<Lock>>,
     /// All resources of the network: the same for every command.
     pub(super) network: Arc<Network>,
+    /// The tiers of plans that were set: the same for every command.
+    pub(super) pricings: Pricings,
 }
 
 /// A lock that was given back.
@@ -61,6 +64,8 @@ pub(super) struct Change {
     pub(super) released: Vec<(Lock, Option<Released>)>,
     /// The whole network, where something in it changed.
     pub(super) network: Option<Arc<Network>>,
+    /// All tiers of plans, where one changed.
+    pub(super) pricings: Option<Pricings>,
 }
 
 impl Standing {
@@ -73,6 +78,7 @@ impl Standing {
             requests: state.requests.into_iter().map(|(id, r)| (id, Some(r))).collect(),
             released: released.into_iter().map(|(lock, is)| (lock, Some(is))).collect(),
             network: Some(state.network),
+            pricings: Some(state.pricings),
         });
         standing
     }
@@ -85,6 +91,7 @@ impl Standing {
             requests: change.requests.into_iter().map(|(id, r)| self.set_request(id, r)).collect(),
             released: change.released.into_iter().map(|(l, r)| self.set_released(l, r)).collect(),
             network: change.network.map(|network| std::mem::replace(&mut self.network, network)),
+            pricings: change.pricings.map(|all| std::mem::replace(&mut self.pricings, all)),
         }
     }
 
@@ -172,6 +179,7 @@ impl Standing {
             requests: self.requests.values().cloned().collect(),
             released: self.released.keys().copied().collect(),
             network: Arc::clone(&self.network),
+            pricings: self.pricings.clone(),
         }
     }
 
@@ -276,6 +284,7 @@ pub(super) struct Everything {
     requests: Vec<Arc<Request>>,
     released: BTreeSet<Lock>,
     network: Arc<Network>,
+    pricings: Pricings,
 }
 
 impl Everything {
@@ -292,6 +301,7 @@ impl Everything {
             requests: self.requests.into_iter().map(|request| (request.id, request)).collect(),
             released: self.released,
             network: self.network,
+            pricings: self.pricings,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use hourgate_core::{
     event::{AccessId, Event},
     grant::Request,
-    id::{PolicyId, RequestId, VmId},
+    id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::Lock,
     resource::ResourceId,
     state::State,
@@ -30,6 +30,8 @@ pub(super) struct Touched {
     /// Resources, in the order in which they change: what is referred to stands before who refers to it, and
     /// goes after it.
     pub(super) resources: Vec<ResourceId>,
+    /// Subscriptions whose plan changed.
+    pub(super) pricings: BTreeSet<SubscriptionId>,
 }
 
 impl Touched {
@@ -52,6 +54,7 @@ impl Touched {
             released: state.released.clone(),
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
+            pricings: state.pricings.clone(),
         }
     }
 
@@ -80,6 +83,9 @@ impl Touched {
             }
             Event::ResourcePut { resource, .. } => self.resource(&resource.id),
             Event::ResourceDeleted { id, .. } => self.resource(id),
+            Event::PricingSet { subscription, .. } => {
+                self.pricings.insert(*subscription);
+            }
             // Released locks are compared as a set; the latest time stands in the head.
             Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
         }
@@ -105,6 +111,7 @@ impl Touched {
                 .collect(),
             released: gone.chain(back).collect(),
             network: (!self.resources.is_empty()).then(|| Arc::clone(&after.network)),
+            pricings: (!self.pricings.is_empty()).then(|| after.pricings.clone()),
         }
     }
 }

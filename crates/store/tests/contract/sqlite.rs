@@ -343,10 +343,10 @@ async fn opening_says_clearly_why_not() {
     assert!(matches!(other_key.map(|_| ()), Err(OpenError::Damaged(_))));
 
     raw(&place.path())
-        .execute("INSERT INTO migration (number, checksum) VALUES (4, zeroblob(32))", [])
+        .execute("INSERT INTO migration (number, checksum) VALUES (5, zeroblob(32))", [])
         .unwrap();
     let newer = open(&place.path(), &clock).map(|_| ());
-    assert!(matches!(newer, Err(OpenError::TooNew { found: 4, known: 3 })), "{newer:?}");
+    assert!(matches!(newer, Err(OpenError::TooNew { found: 5, known: 4 })), "{newer:?}");
 
     let nowhere = open(Path::new("/proc/hourgate/store.db"), &clock).map(|_| ());
     assert!(matches!(nowhere, Err(OpenError::NotWritable { .. })), "{nowhere:?}");

@@ -1,0 +1,45 @@
+//! Why a machine cannot have just-in-time access, in words: those of Azure's portal where it has some.
+
+use hourgate_core::eligible::Reason;
+
+use super::known::plan_needed;
+use crate::text::listed;
+
+/// How many locations one sentence names.
+const LOCATIONS_MAX: usize = 100;
+
+/// A word for machines, and a sentence with what would have to change.
+pub fn reason(reason: &Reason) -> (&'static str, String) {
+    match reason {
+        Reason::Plan { subscription } => ("PlanNeeded", plan_needed(*subscription).message),
+        Reason::Location { location, accepted } => {
+            let accepted: Vec<_> = accepted.iter().collect();
+            let accepted = listed(&accepted, LOCATIONS_MAX);
+            let message = format!(
+                "It is in the location '{location}', and the server's configuration ('locations') accepts \
+                 {accepted}."
+            );
+            ("LocationNotSupported", message)
+        }
+        Reason::NotCovered => (
+            "NotEnforced",
+            "No guard covers all its addresses. Configure a guard that covers them.".to_owned(),
+        ),
+        Reason::UnmanagedDisks => (
+            "UnmanagedDisks",
+            "Its disks are unmanaged: blobs in a storage account. Move it to managed disks."
+                .to_owned(),
+        ),
+        Reason::NoInterface => (
+            "MissingNetworkInterface",
+            "An address of it belongs to no network interface. Give the VM one.".to_owned(),
+        ),
+        Reason::MissingGroup { interface } => {
+            let message = format!(
+                "Missing NSG: neither '{interface}' nor its subnet has a network security group, and no \
+                 firewall stands before it. Give one of them a group."
+            );
+            ("MissingNetworkSecurityGroup", message)
+        }
+    }
+}

@@ -10,14 +10,14 @@ use uuid::Uuid;
 use super::{Setting, happens, refusals};
 use crate::{
     event::Event,
-    id::{Location, NAME_CHARS_MAX, VmId, VmInstance},
+    id::{Location, VmId, VmInstance},
     network::vm_address,
     policy::{ADDRESSES_PER_VM_MAX, Vm},
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Target, View,
         fault::Part,
-        network::{RESOURCES_MAX, addresses},
+        network::addresses,
         virtual_machine::{
             INTERFACES_MAX, InterfaceDraft, Joined, Made, VirtualMachine, VirtualMachineDraft,
         },

@@ -4,18 +4,24 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::*;
+use super::{
+    super::{Setting, network_interface, refusals, security_group},
+    Joining, standing, unmade,
+};
 use crate::{
-    id::Name,
+    event::Event,
+    id::{NAME_CHARS_MAX, Name},
     nsg::rule::RuleDraft,
+    refusal::Refusal,
     resource::{
-        ViewDraft,
+        Kind, Resource, ResourceDraft, ResourceFault, ResourceId, View, ViewDraft,
+        network::RESOURCES_MAX,
         network_interface::{
             IpConfiguration, IpConfigurationDraft, NetworkInterface, NetworkInterfaceDraft, Wanted,
         },
         public_ip::Allocation,
         view::Tags,
-        virtual_machine::{ALLOW_ALL_IN, ALLOW_ALL_OUT},
+        virtual_machine::{ALLOW_ALL_IN, ALLOW_ALL_OUT, Made},
     },
 };
 
@@ -52,7 +58,7 @@ impl Joining<'_> {
         let setting = Setting { network: self.network(), id: &group, before: None };
         let rules = [rule(ALLOW_ALL_IN, "Inbound"), rule(ALLOW_ALL_OUT, "Outbound")];
         let mut faults = Vec::new();
-        let view = super::super::security_group::view(&setting, &rules, &mut faults);
+        let view = security_group::view(&setting, &rules, &mut faults);
         against.extend(refusals(&group, faults).0);
         let view = view?;
         let configuration = |(n, address): (usize, &IpAddr)| {
@@ -96,7 +102,7 @@ impl Joining<'_> {
         let sent = with_addresses(stored, addresses)?;
         let setting = Setting { network: self.network(), id: &nic.id, before: Some(nic) };
         let mut faults = Vec::new();
-        let view = super::super::network_interface::view(&setting, &sent, &mut faults);
+        let view = network_interface::view(&setting, &sent, &mut faults);
         against.extend(refusals(&nic.id, faults).0);
         let made = self.still_made(std::slice::from_ref(&nic.id));
         let moved = made.iter().filter(|made| made.id != nic.id);

@@ -17,14 +17,19 @@ use hourgate_core::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+/// What stands in [`EffectiveGroupSeen::joined_to`] where the group is a subnet's.
+pub const JOINED_TO_SUBNET: &str = "subnet";
+
 /// What a group says for an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectiveGroupSeen {
     /// The group; null where the caller may not read it, and then none of its rules is told.
     pub network_security_group: Option<Reference>,
-    /// Where it is joined.
+    /// Whose it is.
     pub association: Association,
+    /// Ours: where it is joined, `subnet` or `networkInterface`.
+    pub joined_to: String,
     /// Its rules and the default ones, inbound before outbound, in the order in which they are looked at;
     /// null where the caller may not read them.
     pub effective_security_rules: Option<Vec<EffectiveRuleSeen>>,
@@ -37,14 +42,15 @@ pub struct Reference {
     pub id: String,
 }
 
-/// Where a group is joined: one is set. The other is `null` and not left out: az's table looks at both.
+/// The interface that was asked about and its subnet, both in each entry as in Azure's examples: az's table
+/// looks at both, and shows nothing where one is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Association {
-    /// To this subnet.
+    /// The subnet; null for an interface that is in none.
     pub subnet: Option<Reference>,
-    /// To this interface.
-    pub network_interface: Option<Reference>,
+    /// The interface.
+    pub network_interface: Reference,
 }
 
 /// One rule. Where a side has one range or prefix it stands by itself too, as Azure has it.
@@ -101,15 +107,16 @@ impl EffectiveGroupSeen {
         let EffectiveGroup { layer, group, rules } = effective;
         let readable = may_read(group);
         let reference = |id: &dyn std::fmt::Display| Reference { id: id.to_string() };
-        let association = match layer {
-            Layer::Subnet => {
-                Association { subnet: subnet.map(|id| reference(id)), network_interface: None }
-            }
-            Layer::Nic => Association { subnet: None, network_interface: Some(reference(nic)) },
-        };
         EffectiveGroupSeen {
             network_security_group: readable.then(|| reference(group)),
-            association,
+            association: Association {
+                subnet: subnet.map(|id| reference(id)),
+                network_interface: reference(nic),
+            },
+            joined_to: match layer {
+                Layer::Subnet => JOINED_TO_SUBNET.to_owned(),
+                Layer::Nic => "networkInterface".to_owned(),
+            },
             effective_security_rules: readable.then(|| rules.iter().map(rule).collect()),
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use hourgate_api::{
-    effective::{EffectiveGroupSeen, EffectiveRuleSeen},
+    effective::{EffectiveGroupSeen, EffectiveRuleSeen, JOINED_TO_SUBNET},
     paths::Route,
 };
 use hourgate_core::{id::Name, resource::Kind};
@@ -71,7 +71,7 @@ fn table(groups: &[EffectiveGroupSeen]) -> Table {
         let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
         let name = group.network_security_group.as_ref().map(|of| last(&of.id));
         let name = name.unwrap_or_else(|| "one you may not read".to_owned());
-        let at = if group.association.subnet.is_some() { "subnet" } else { "interface" };
+        let at = if group.joined_to == JOINED_TO_SUBNET { "subnet" } else { "interface" };
         for rule in group.effective_security_rules.iter().flatten() {
             table.row([
                 name.clone(),

@@ -8,6 +8,7 @@
 
 mod changes;
 mod clocks;
+mod concern;
 mod effect;
 mod gate;
 mod machines;

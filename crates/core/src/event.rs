@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    grant::{EndReason, Request, Seen},
+    grant::{EndReason, GrantRule, Request, Seen},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
     policy::{Before, Confirmation, Member, Vm},
@@ -72,6 +72,9 @@ pub enum Event {
         since: Timestamp,
         /// Until when.
         until: Deadline,
+        /// Its rules in the groups before its VM.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<GrantRule>,
     },
     /// A running access ends at another time.
     EndMoved {

@@ -11,6 +11,8 @@ mod clocks;
 mod concern;
 mod effect;
 mod gate;
+mod jit_rules;
+mod locks;
 mod machines;
 mod network;
 mod policies;

@@ -69,6 +69,9 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
         Code::NotEnforced
         | Code::Blocked
+        | Code::MissingNetworkSecurityGroup
+        | Code::NoFreePriority
+        | Code::JitLockWouldBreak
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
         | Code::AddressInUse

@@ -51,6 +51,7 @@ impl Touched {
             released: state.released.clone(),
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
+            numbers: BTreeMap::new(),
         }
     }
 

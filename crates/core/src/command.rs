@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     grant::Window,
-    id::{Location, PolicyId, RequestId, SubscriptionId, VmId, VmInstance},
+    id::{Location, Name, PolicyId, RequestId, SubscriptionId, VmId, VmInstance},
     network::{Port, Source},
+    nsg::{group::RULES_PER_GROUP_MAX, jit_name::JitName, lockdown::Exceptions},
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
     pricing::Tier,
@@ -97,6 +98,14 @@ pub enum Command {
         /// Only if it stands so.
         only_if: Precondition,
     },
+    /// Take a rule of JIT's out of a security group. It goes with what it belongs to and not by itself, so this
+    /// is refused; it is asked all the same, so that the log tells of it.
+    DeleteJitRule {
+        /// The group.
+        group: ResourceId,
+        /// The rule's name.
+        name: Name,
+    },
     /// Believe the clock although it lies behind what was committed.
     AcceptClock,
     /// Turn the plan of a subscription on or off.
@@ -172,6 +181,8 @@ pub struct PortDraft {
     pub widest_unapproved: Sent<Widest>,
     /// Other people's addresses.
     pub other_addresses: Sent<OtherAddresses>,
+    /// What becomes of standing exceptions.
+    pub exceptions: Sent<Exceptions>,
 }
 
 /// A property of our own in a body that clients of Azure's may not know.
@@ -227,6 +238,8 @@ pub struct AccessAsk {
     pub port: Port,
     /// From where; the caller's own address where not said.
     pub source: Option<Source>,
+    /// To which addresses of the VM; all of them where not said.
+    pub addresses: Option<BTreeSet<IpAddr>>,
     /// How long; the policy's longest where not said.
     pub window: Option<Window>,
 }
@@ -249,9 +262,20 @@ pub struct Needs {
     pub addresses: BTreeSet<IpAddr>,
     /// The VMs that have these addresses, each as if named, and the locks released on them.
     pub at: BTreeSet<IpAddr>,
+    /// Every VM that has an address which a change of this resource may concern.
+    pub near: Option<Near>,
     /// Every VM and policy with something that time has ended, begun or rolled back, the VMs that a
     /// roll-back brings back, and every VM with an access whose end stands on another boot's clock.
     pub due: bool,
+}
+
+/// A resource that is to change, as far as that says which addresses are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// Which.
+    pub id: ResourceId,
+    /// What it shall be; none where it is to go.
+    pub draft: Option<Box<ResourceDraft>>,
 }
 
 impl Command {
@@ -262,9 +286,11 @@ impl Command {
             Command::RegisterVm { id, addresses, .. } => {
                 needs.vms.insert(id.clone());
                 needs.addresses.extend(addresses);
+                needs.near = Some(Near { id: id.into(), draft: None });
             }
             Command::UnregisterVm { id } => {
                 needs.vms.insert(id.clone());
+                needs.near = Some(Near { id: id.into(), draft: None });
             }
             Command::SetPolicy { draft, .. } => {
                 needs.policies.insert(draft.id.clone());
@@ -282,8 +308,11 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            // The network and the plans are always there as a whole, but what JIT knows of a machine follows its interfaces.
+            // The network and the plans are always there as a whole; the locks that a change may break are not, and
+            // what JIT knows of a machine follows its interfaces.
             Command::PutResource { draft, .. } => {
+                needs.requests.extend(echoed(draft));
+                needs.near = Some(Near { id: draft.id.clone(), draft: Some(draft.clone()) });
                 needs.vms.extend(draft.id.virtual_machine());
                 needs
                     .vms
@@ -291,11 +320,15 @@ impl Command {
                 needs.addresses.extend(addresses(&draft.view, network));
             }
             Command::DeleteResource { id, .. } => {
+                needs.near = Some(Near { id: id.clone(), draft: None });
                 needs.vms.extend(id.virtual_machine());
                 if id.kind == Kind::ResourceGroups {
                     let machines = network.of_kind(Kind::VirtualMachines, Some(&id.name));
                     needs.vms.extend(machines.filter_map(|machine| machine.id.virtual_machine()));
                 }
+            }
+            Command::DeleteJitRule { group, .. } => {
+                needs.near = Some(Near { id: group.clone(), draft: None });
             }
             Command::AcceptClock | Command::SetPricing { .. } => {}
             Command::Tick => needs.due = true,
@@ -328,4 +361,16 @@ fn addresses(view: &ViewDraft, network: &Network) -> Vec<IpAddr> {
         | ViewDraft::ResourceGroup
         | ViewDraft::PublicIpAddress(_) => Vec::new(),
     }
+}
+
+/// The requests whose rules are sent back with a group, which may be over by now. No group has more rules than
+/// are looked at.
+fn echoed(draft: &ResourceDraft) -> BTreeSet<RequestId> {
+    let ViewDraft::SecurityGroup(rules) = &draft.view else { return BTreeSet::new() };
+    let names = rules.iter().filter_map(|rule| JitName::of(&rule.name));
+    let requests = names.filter_map(|name| match name {
+        JitName::Grant { request } => Some(request),
+        JitName::Deny { .. } => None,
+    });
+    requests.take(RULES_PER_GROUP_MAX).collect()
 }

@@ -27,7 +27,13 @@ pub mod decide;
 
 pub mod state;
 
+pub mod effect;
+
 pub mod open;
+
+pub mod jit_rules;
+
+pub mod lock_facts;
 
 pub mod plan;
 

@@ -12,6 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{Location, PolicyId, SubscriptionId, VmId, VmInstance},
     network::{Family, Lock, Port, Sessions, Source},
+    nsg::{
+        band::Band,
+        hold::Place,
+        id::GroupId,
+        lockdown::{Exceptions, Numbered},
+        word::Priority,
+    },
+    screen::standing::Standing,
     time::Deadline,
 };
 
@@ -125,6 +133,11 @@ impl Member {
         self.ports.iter().find(|rule| rule.port == port)
     }
 
+    /// Where its denies stand.
+    pub fn denies(&self) -> impl Iterator<Item = &Deny> {
+        self.ports.iter().flat_map(|rule| &rule.denies)
+    }
+
     /// What this keeps closed on a VM; nothing if the VM was registered anew since.
     pub fn locks<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = (Lock, Sessions)> + 'a {
         self.ports.iter().filter(|_| vm.instance == self.instance).flat_map(|rule| {
@@ -164,6 +177,48 @@ pub struct PortRule {
     pub widest_unapproved: Widest,
     /// What of addresses that are not the caller's, where only Any allows them.
     pub other_addresses: OtherAddresses,
+    /// What becomes of standing exceptions.
+    #[serde(default, skip_serializing_if = "stay")]
+    pub exceptions: Exceptions,
+    /// Where its denies stand: one for each address of the VM before which a group stood when it was locked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denies: Vec<Deny>,
+}
+
+impl PortRule {
+    /// The deny of an address; none where no group stood before it when it was locked.
+    pub fn deny(&self, address: IpAddr) -> Option<&Deny> {
+        self.denies.iter().find(|deny| deny.address == address)
+    }
+}
+
+fn stay(exceptions: &Exceptions) -> bool {
+    *exceptions == Exceptions::Stay
+}
+
+/// The deny of a locked port in the security group before one address: inbound, every protocol, from
+/// everywhere. It stands beside the group, whose resource holds other people's rules alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deny {
+    /// Of which address.
+    pub address: IpAddr,
+    /// In which group.
+    pub group: GroupId,
+    /// Its number there.
+    pub priority: Priority,
+    /// The standing exceptions that were listed when it was locked: rules before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Numbered>,
+    /// The flows that they let through then. More than these is exposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Standing>,
+}
+
+impl Deny {
+    /// Where it stands.
+    pub fn place(&self) -> Place<'_> {
+        Place { group: &self.group, priority: self.priority }
+    }
 }
 
 /// A port rule's protocol on the wire.
@@ -321,6 +376,11 @@ pub struct Settings {
     pub first_subscription: Option<SubscriptionId>,
     /// Where machines can have just-in-time access; everywhere if none.
     pub locations: Option<BTreeSet<Location>>,
+    /// The numbers that rules of grants may have.
+    pub band: Band,
+    /// Whether a change of the network may let flows through to a locked port that were not listed as
+    /// standing exceptions. Then the log says so, and the port is shown as exposed.
+    pub allow_lock_breaks: bool,
 }
 
 impl Default for Settings {
@@ -332,6 +392,8 @@ impl Default for Settings {
             server_addresses: Vec::new(),
             first_subscription: None,
             locations: None,
+            band: Band::default(),
+            allow_lock_breaks: false,
         }
     }
 }

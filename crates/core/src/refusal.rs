@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     eligible::Reason,
+    event::LockBreak,
     id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
-    nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
+    nsg::{
+        band::NoNumber, cure::Cure, id::GroupId, lockdown::LockdownRefusal, name::RuleName,
+        word::Priority,
+    },
     resource::{ResourceFault, ResourceId},
     time::Timestamp,
 };
@@ -114,6 +118,36 @@ pub enum Refusal {
         priority: Priority,
         /// What would help.
         cure: Cure,
+    },
+    /// The grant's rule finds no number in a security group.
+    NoNumber {
+        /// Where.
+        at: At,
+        /// Why.
+        why: NoNumber,
+    },
+    /// The lock's deny finds no place before an address.
+    NoPlace {
+        /// Where.
+        at: At,
+        /// Before which address.
+        address: IpAddr,
+        /// Why.
+        why: LockdownRefusal,
+    },
+    /// A change of the network would let flows through to a locked port that nobody granted.
+    LockWouldBreak {
+        /// What.
+        broken: LockBreak,
+    },
+    /// The VM does not have an address that was named.
+    AddressNotOfVm {
+        /// Where.
+        at: At,
+        /// What was named.
+        address: IpAddr,
+        /// Those that it has.
+        addresses: Vec<IpAddr>,
     },
     /// No guard covers all addresses of the VM: a lock would be a word only.
     NotEnforced {

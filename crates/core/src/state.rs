@@ -8,9 +8,10 @@ use std::{
 
 use crate::{
     event::{AccessId, Event},
-    grant::{Access, Request, Stage},
+    grant::{Access, GrantRule, Request, Stage},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
+    nsg::{id::GroupId, numbers::Numbers, word::Priority},
     policy::{Before, Member, Policy, Vm},
     pricing::Pricings,
     resource::{Network, Resource},
@@ -37,6 +38,9 @@ pub struct State {
     pub network: Arc<Network>,
     /// The tiers of plans that were set, always.
     pub pricings: Pricings,
+    /// The inbound numbers that JIT's rules have: of every group, or of those before the addresses of VMs
+    /// that were loaded. A group without any is not in it.
+    pub numbers: BTreeMap<GroupId, Numbers>,
 }
 
 impl State {
@@ -54,6 +58,7 @@ impl State {
             }
             Event::PolicySet { id, kind, version, members, confirmation, .. } => {
                 let before = self.locks_of(id);
+                self.number_policy(id, Numbers::remove);
                 let policy = Policy {
                     id: id.clone(),
                     kind: kind.clone(),
@@ -62,6 +67,7 @@ impl State {
                     confirmation: confirmation.clone(),
                 };
                 self.policies.insert(id.clone(), policy);
+                self.number_policy(id, Numbers::insert);
                 self.release(id, before);
             }
             Event::PolicyConfirmed { id } => {
@@ -71,35 +77,55 @@ impl State {
             }
             Event::PolicyRemoved { id, .. } => {
                 let before = self.locks_of(id);
+                self.number_policy(id, Numbers::remove);
                 self.policies.remove(id);
                 self.release(id, before);
             }
             Event::Requested { request } => {
+                for rule in request.accesses.iter().flat_map(Access::rules) {
+                    self.number(&rule.group, rule.priority, Numbers::insert);
+                }
                 self.requests.insert(request.id, Arc::new(request.clone()));
             }
-            Event::Started { access, since, until } => self.change(access, |stage| match stage {
-                Stage::Planned { .. } => {
-                    *stage = Stage::Granted { since: *since, until: *until, opened: None };
+            Event::Started { access, since, until, rules } => {
+                let mut began: &[GrantRule] = &[];
+                self.change(access, |stage| match stage {
+                    Stage::Planned { .. } => {
+                        let (since, until) = (*since, *until);
+                        let own = rules.clone();
+                        *stage = Stage::Granted { since, until, opened: None, rules: own };
+                        began = rules;
+                    }
+                    // Nothing begins twice, and nothing revives.
+                    Stage::Granted { .. } | Stage::Ended { .. } => {}
+                });
+                for rule in began {
+                    self.number(&rule.group, rule.priority, Numbers::insert);
                 }
-                // Nothing begins twice, and nothing revives.
-                Stage::Granted { .. } | Stage::Ended { .. } => {}
-            }),
+            }
             Event::EndMoved { access, until: moved } => self.change(access, |stage| match stage {
                 Stage::Granted { until, .. } => *until = *moved,
                 Stage::Planned { .. } | Stage::Ended { .. } => {}
             }),
-            Event::Ended { access, at, reason } => self.change(access, |stage| {
-                let (since, until, opened) = match stage {
-                    Stage::Planned { .. } => (None, None, None),
-                    Stage::Granted { since, until, opened } => {
-                        (Some(*since), Some(until.wall), opened.take())
-                    }
-                    // Ended is a fact that nothing revives or rewrites.
-                    Stage::Ended { .. } => return,
-                };
-                let (at, reason) = (*at, reason.clone());
-                *stage = Stage::Ended { since, until, at, reason, opened, closed: None };
-            }),
+            Event::Ended { access, at, reason } => {
+                let mut gone: Vec<GrantRule> = Vec::new();
+                self.change(access, |stage| {
+                    let (since, until, opened) = match stage {
+                        Stage::Planned { .. } => (None, None, None),
+                        Stage::Granted { since, until, opened, rules } => {
+                            gone = std::mem::take(rules);
+                            (Some(*since), Some(until.wall), opened.take())
+                        }
+                        // Ended is a fact that nothing revives or rewrites.
+                        Stage::Ended { .. } => return,
+                    };
+                    let (at, reason) = (*at, reason.clone());
+                    *stage = Stage::Ended { since, until, at, reason, opened, closed: None };
+                });
+                for rule in gone {
+                    self.number(&rule.group, rule.priority, Numbers::remove);
+                }
+            }
             Event::Opened { access, seen } => self.change(access, |stage| match stage {
                 Stage::Granted { opened, .. } => *opened = Some(seen.clone()),
                 Stage::Planned { .. } | Stage::Ended { .. } => {}
@@ -115,6 +141,10 @@ impl State {
             Event::ResourceDeleted { id, .. } => {
                 Arc::make_mut(&mut self.network).remove(id);
             }
+            // What passes a lock and what drops an access follow from the rules.
+            Event::LockBroken { .. }
+            | Event::AccessBlocked { .. }
+            | Event::AccessUnblocked { .. } => {}
             Event::ClockAccepted { at, .. } => self.highest = Some(*at),
             Event::PricingSet { subscription, tier, .. } => {
                 self.pricings.insert(*subscription, *tier);
@@ -189,12 +219,56 @@ impl State {
         self.released.retain(|lock| !after.contains_key(lock));
     }
 
+    /// The denies of one policy's locks take their numbers, or give them back.
+    fn number_policy(&mut self, id: &PolicyId, change: fn(&mut Numbers, Priority)) {
+        let members = self.policies.get(id).into_iter().flat_map(|policy| policy.members.values());
+        let denies = members.flat_map(Member::denies);
+        let places: Vec<_> = denies.map(|deny| (deny.group.clone(), deny.priority)).collect();
+        for (group, priority) in places {
+            self.number(&group, priority, change);
+        }
+    }
+
+    fn number(&mut self, group: &GroupId, priority: Priority, change: fn(&mut Numbers, Priority)) {
+        change_numbers(&mut self.numbers, group, priority, change);
+    }
+
+    /// Counts the numbers of all JIT's rules anew, where everything was loaded and they were not counted.
+    pub fn count_numbers(&mut self) {
+        let mut numbers = BTreeMap::new();
+        let denies = self.members().flat_map(|(_, member, _)| member.denies());
+        let of_denies = denies.map(|deny| (&deny.group, deny.priority));
+        let rules = self.accesses().flat_map(|(_, access)| access.rules());
+        let of_rules = rules.map(|rule| (&rule.group, rule.priority));
+        for (group, priority) in of_denies.chain(of_rules) {
+            change_numbers(&mut numbers, group, priority, Numbers::insert);
+        }
+        self.numbers = numbers;
+    }
+
     fn change(&mut self, id: &AccessId, change: impl FnOnce(&mut Stage)) {
         if let Some(request) = self.requests.get_mut(&id.request)
             && let Some(access) = Arc::make_mut(request).access_mut(&id.vm, id.port)
         {
             change(&mut access.stage);
         }
+    }
+}
+
+/// Changes which numbers JIT's rules have in a group; a group without any is not kept.
+pub fn change_numbers(
+    all: &mut BTreeMap<GroupId, Numbers>,
+    group: &GroupId,
+    priority: Priority,
+    change: impl Fn(&mut Numbers, Priority),
+) {
+    let numbers = match all.get_mut(group) {
+        Some(numbers) => numbers,
+        None => all.entry(group.clone()).or_default(),
+    };
+    change(numbers, priority);
+    if numbers.is_empty() {
+        all.remove(group);
     }
 }
 

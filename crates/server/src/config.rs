@@ -11,6 +11,10 @@ use hourgate_api::time::IsoDuration;
 use hourgate_core::{
     id::Location,
     network::Family,
+    nsg::{
+        band::Band,
+        word::{PRIORITY_MAX, PRIORITY_MIN, Priority},
+    },
     policy::SHORTEST_ACCESS_MIN,
     policy::{GuardCover, LONGEST_ACCESS_MAX, SHORTEST_POLICY_MIN},
 };
@@ -50,6 +54,10 @@ pub struct Config {
     pub shortest_policy: Duration,
     /// Where machines can have just-in-time access; everywhere if none.
     pub locations: Option<BTreeSet<Location>>,
+    /// The priorities that rules of grants may have in a security group.
+    pub jit_rule_priorities: Band,
+    /// Whether a change of the network may open what a lock closes.
+    pub allow_lock_breaks: bool,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
 }
@@ -135,6 +143,8 @@ struct File {
     shortest_access: Option<String>,
     shortest_policy: Option<String>,
     locations: Option<Vec<String>>,
+    jit_rule_priorities: Option<BandTable>,
+    allow_lock_breaks: Option<bool>,
     guard: Option<Vec<GuardTable>>,
 }
 
@@ -146,6 +156,13 @@ struct File {
 enum OneOrMore {
     One(SocketAddr),
     More(Vec<SocketAddr>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BandTable {
+    first: i64,
+    last: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +218,8 @@ impl File {
             shortest_access,
             shortest_policy,
             locations: self.locations.map(locations).transpose()?,
+            jit_rule_priorities: band(self.jit_rule_priorities.as_ref())?,
+            allow_lock_breaks: self.allow_lock_breaks.unwrap_or_default(),
             guards: guards(self.guard, &data_dir)?,
             data_dir,
         })
@@ -293,6 +312,19 @@ fn locations(names: Vec<String>) -> Result<BTreeSet<Location>, ConfigError> {
         })
     };
     names.into_iter().map(location).collect()
+}
+
+fn band(table: Option<&BandTable>) -> Result<Band, ConfigError> {
+    let Some(BandTable { first, last }) = table else { return Ok(Band::default()) };
+    let own = |number: &i64| Priority::own(u16::try_from(*number).ok()?);
+    let band = own(first).zip(own(last)).and_then(|(first, last)| Band::new(first, last));
+    band.ok_or_else(|| {
+        ConfigError(format!(
+            "jit_rule_priorities goes from {first} to {last}; first and last from {PRIORITY_MIN} to \
+             {PRIORITY_MAX} are accepted, the first not larger than the last, for example \
+             {{ first = 100, last = 1099 }}"
+        ))
+    })
 }
 
 fn duration(

@@ -246,6 +246,9 @@ async fn carry_out<S: Store>(
                 | Event::ResourcePut { .. }
                 | Event::ResourceDeleted { .. }
                 | Event::PricingSet { .. }
+                | Event::LockBroken { .. }
+                | Event::AccessBlocked { .. }
+                | Event::AccessUnblocked { .. }
                 | Event::Unlocked { .. } => None,
             });
             let answer = accepted.map_or(ClockAnswer::NotBehind, |(at, before)| {

@@ -286,6 +286,8 @@ fn settings(config: &Config, own: &OwnAddresses, first: Option<SubscriptionId>) 
         server_addresses: own.all().into_iter().chain(public).collect(),
         first_subscription: first,
         locations: config.locations.clone(),
+        band: config.jit_rule_priorities,
+        allow_lock_breaks: config.allow_lock_breaks,
     }
 }
 

@@ -17,8 +17,8 @@ use crate::watcher::WatcherId;
 
 pub use parse::PathError;
 pub use query::{
-    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage, WAIT_SECONDS_MAX,
-    expands, wait_seconds,
+    LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
+    WAIT_SECONDS_MAX, WHAT_IF, expands, wait_seconds, what_if, with_locks,
 };
 pub(crate) use query::{all, first};
 pub use version::{

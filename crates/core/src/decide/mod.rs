@@ -5,13 +5,14 @@
 
 mod due;
 mod effect;
+mod hold;
 mod policy;
 mod pricing;
 mod request;
 mod resource;
 mod vm;
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, net::IpAddr};
 
 use crate::{
     command::{Command, Precondition},
@@ -34,12 +35,12 @@ pub fn decide(
     command: &Command,
     now: Now,
 ) -> Result<Vec<Event>, Refusals> {
-    let mut after = due::due(state, command, now);
+    let mut after = due::due(state, settings, command, now);
     let events = match command {
         Command::RegisterVm { id, instance, location, os, addresses } => {
-            vm::register(&after.state, id, *instance, location, *os, addresses)?
+            vm::register((&after.state, settings), id, *instance, location, *os, addresses)?
         }
-        Command::UnregisterVm { id } => vm::unregister(&after.state, id)?,
+        Command::UnregisterVm { id } => vm::unregister(&after.state, settings, id)?,
         Command::SetPolicy { draft, only_if, confirm_within } => {
             policy::set(&after.state, settings, draft, *only_if, *confirm_within, now)?
         }
@@ -52,9 +53,14 @@ pub fn decide(
             open::noticed(&after.state, observed, &seen)
         }
         Command::PutResource { draft, instance, only_if } => {
-            resource::put(&after.state, draft, *instance, *only_if)?
+            resource::put(&after.state, settings, draft, *instance, *only_if)?
         }
-        Command::DeleteResource { id, only_if } => resource::delete(&after.state, id, *only_if)?,
+        Command::DeleteResource { id, only_if } => {
+            resource::delete(&after.state, settings, id, *only_if)?
+        }
+        Command::DeleteJitRule { group, name } => {
+            resource::delete_jit_rule(&after.state, group, name)?
+        }
         Command::AcceptClock => accept_clock(&after.state, now),
         Command::SetPricing { subscription, tier } => {
             pricing::set(&after.state, settings, *subscription, *tier)
@@ -100,6 +106,7 @@ fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
         | Command::Observe { .. }
         | Command::PutResource { .. }
         | Command::DeleteResource { .. }
+        | Command::DeleteJitRule { .. }
         | Command::AcceptClock
         | Command::SetPricing { .. } => false,
     }
@@ -147,7 +154,7 @@ fn check(only_if: Precondition, version: Option<u64>) -> Result<(), Refusals> {
 }
 
 /// The end of the same person's live accesses that `access`, running now until `until`, takes the place
-/// of: same VM, port and source, and a window that overlaps. The newer is granted in the same breath, so
+/// of: same VM, port and source, no address that the newer leaves out, and a window that overlaps. The newer is granted in the same breath, so
 /// there is no gap. `live` holds those that came before it.
 fn replaced<'a>(
     live: impl Iterator<Item = (&'a Request, &'a Access)>,
@@ -162,6 +169,7 @@ fn replaced<'a>(
             && request.id != newer.id
             && request.requester.id == newer.requester.id
             && older.vm == access.vm
+            && covers(access.addresses.as_ref(), older.addresses.as_ref())
     })
     .filter(|(_, older)| match older.stage {
         Stage::Granted { .. } => true,
@@ -173,4 +181,13 @@ fn replaced<'a>(
         ended(access_id(request, &older.vm, older.port), reason, now)
     })
     .collect()
+}
+
+/// Whether some addresses of a VM, all of them where none is named, have all of others.
+fn covers(newer: Option<&BTreeSet<IpAddr>>, older: Option<&BTreeSet<IpAddr>>) -> bool {
+    match (newer, older) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(newer), Some(older)) => older.is_subset(newer),
+    }
 }

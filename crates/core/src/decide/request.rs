@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
 use ipnet::IpNet;
 
-use super::{effect, pricing, replaced};
+use super::{
+    effect::{Against, Placing, Wanted},
+    pricing, replaced,
+};
 use crate::{
     command::{AccessAsk, Ask},
     event::Event,
@@ -44,9 +48,10 @@ pub(super) fn request(
         Some(_) | None => None,
     };
     let mut accesses = Vec::new();
+    let mut placing = Placing::of(state, settings);
     if state.policies.contains_key(&ask.policy) {
         for sent in &ask.accesses {
-            match access(state, settings, &live, ask, sent, start, now) {
+            match access(state, settings, (&live, &mut placing), ask, sent, start, now) {
                 Ok(access) => accesses.push(access),
                 Err(found) => refusals.extend(found),
             }
@@ -146,7 +151,7 @@ fn about_the_whole(state: &State, live: &Live<'_>, ask: &Ask, now: Now) -> Vec<R
 fn access(
     state: &State,
     settings: &Settings,
-    live: &Live<'_>,
+    (live, placing): (&Live<'_>, &mut Placing<'_>),
     ask: &Ask,
     sent: &AccessAsk,
     start: Option<Timestamp>,
@@ -169,9 +174,35 @@ fn access(
     if settings.guard_of(vm).is_none() {
         refusals.push(Refusal::NotEnforced { vm: vm.id.clone() });
     }
-    let source = source(live, ask, sent, vm, rule, &at);
+    let only = sent.addresses.as_ref();
+    let strangers = only.into_iter().flatten().filter(|address| !vm.addresses.contains(address));
+    let stranger = |address: &IpAddr| Refusal::AddressNotOfVm {
+        at: at.clone(),
+        address: *address,
+        addresses: vm.addresses.clone(),
+    };
+    refusals.extend(strangers.map(stranger));
+    if only.is_some_and(BTreeSet::is_empty) {
+        refusals.push(Refusal::NoAddress);
+    }
+    // The families of what is asked for, not of all that the VM has.
+    let part = only.filter(|_| refusals.is_empty()).map(|only| part_of(vm, only));
+    let asked_of = part.as_ref().unwrap_or(vm);
+    let source = source(live, ask, sent, asked_of, rule, &at);
+    let mut rules = Vec::new();
     if let Ok(source) = source {
-        refusals.extend(effect::blocked(state, vm, source, sent.port));
+        let placement = member.placement;
+        let wanted = Wanted { vm: asked_of, placement, rule, source, addresses: only };
+        match (placing.grant(&wanted), start) {
+            (Ok(placed), None) => rules = placed,
+            // A number is taken when it begins; whether there is one will be seen then.
+            (Ok(_), Some(_)) => {}
+            (Err(found), None) => refusals.extend(found.into_iter().map(|one| one.refusal(&at))),
+            (Err(found), Some(_)) => {
+                let found = found.into_iter().filter(|one| !matches!(one, Against::Number(_)));
+                refusals.extend(found.map(|one| one.refusal(&at)));
+            }
+        }
     }
     let begin = start.unwrap_or(now.wall);
     let window = window(settings, sent.window, rule, begin, &at);
@@ -181,10 +212,14 @@ fn access(
             instance: vm.instance,
             port: sent.port,
             source,
+            addresses: sent.addresses.clone(),
             window,
             stage: match start {
                 Some(start) => Stage::Planned { start },
-                None => Stage::Granted { since: now.wall, until: end(window, now), opened: None },
+                None => {
+                    let until = end(window, now);
+                    Stage::Granted { since: now.wall, until, opened: None, rules }
+                }
             },
         }),
         (source, window) => {
@@ -193,6 +228,12 @@ fn access(
             Err(refusals)
         }
     }
+}
+
+/// A VM as if it had these of its addresses alone.
+fn part_of(vm: &Vm, only: &BTreeSet<IpAddr>) -> Vm {
+    let addresses = vm.addresses.iter().filter(|address| only.contains(address));
+    Vm { addresses: addresses.copied().collect(), ..vm.clone() }
 }
 
 fn end(window: Window, now: Now) -> Deadline {

@@ -1,5 +1,6 @@
 //! Resources of the network are set and removed; what all kinds have in common.
 
+mod jit_rule;
 mod network_interface;
 mod public_ip;
 mod resource_group;
@@ -11,10 +12,12 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::check;
+use super::{check, hold};
 use crate::{
     command::Precondition,
     event::Event,
+    id::Name,
+    policy::Settings,
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Target, View, ViewDraft,
@@ -27,6 +30,7 @@ use crate::{
 /// Sets a resource. The same again changes nothing.
 pub(super) fn put(
     state: &State,
+    settings: &Settings,
     draft: &ResourceDraft,
     instance: Uuid,
     only_if: Precondition,
@@ -38,13 +42,24 @@ pub(super) fn put(
     let mut faults = common(&setting, draft);
     let view = match &draft.view {
         ViewDraft::VirtualNetwork(sent) => virtual_network::view(&setting, sent, &mut faults),
-        ViewDraft::SecurityGroup(sent) => security_group::view(&setting, sent, &mut faults),
+        ViewDraft::SecurityGroup(sent) => {
+            let sent = jit_rule::without_echoes(state, &setting, sent, &mut faults);
+            let view = security_group::view(&setting, &sent, &mut faults);
+            view.filter(|view| security_group::beside_ours(state, view, &mut faults))
+        }
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
         ViewDraft::ResourceGroup => resource_group::view(&setting, &draft.location, &mut faults),
         ViewDraft::PublicIpAddress(sent) => public_ip::view(&setting, sent, &mut faults),
         ViewDraft::NetworkInterface(sent) => network_interface::view(&setting, sent, &mut faults),
         ViewDraft::VirtualMachine(sent) => {
-            return virtual_machine::set(state, &setting, (draft, sent), instance, faults);
+            return virtual_machine::set(
+                state,
+                settings,
+                &setting,
+                (draft, sent),
+                instance,
+                faults,
+            );
         }
     };
     let Some(view) = view.filter(|_| faults.is_empty()) else {
@@ -52,12 +67,13 @@ pub(super) fn put(
     };
     let Some(resource) = setting.becomes(draft, instance, view) else { return Ok(Vec::new()) };
     let follows = virtual_machine::follows(state, &resource)?;
-    happens(state, [setting.put(resource)].into_iter().chain(follows).collect())
+    happens(state, settings, [setting.put(resource)].into_iter().chain(follows).collect())
 }
 
 /// Removes a resource that nobody refers to.
 pub(super) fn delete(
     state: &State,
+    settings: &Settings,
     id: &ResourceId,
     only_if: Precondition,
 ) -> Result<Vec<Event>, Refusals> {
@@ -65,12 +81,12 @@ pub(super) fn delete(
     let resource = network.get(id);
     stands(only_if, resource.map(|resource| &**resource))?;
     if id.kind == Kind::ResourceGroups {
-        return resource_group::remove(state, id);
+        return resource_group::remove(state, settings, id);
     }
     // A machine may still be known by its addresses alone.
     let machine = id.virtual_machine();
     if let Some(machine) = machine.filter(|id| resource.is_some() || state.vms.contains_key(id)) {
-        return virtual_machine::remove(state, &machine);
+        return virtual_machine::remove(state, settings, &machine);
     }
     let Some(resource) = resource else {
         return Err(refusals(id, vec![ResourceFault::NotFound]));
@@ -84,17 +100,25 @@ pub(super) fn delete(
         return Err(refusals(id, faults));
     }
     let deleted = Event::ResourceDeleted { id: resource.id.clone(), before: resource.version };
-    happens(state, vec![deleted])
+    happens(state, settings, vec![deleted])
+}
+
+/// Takes a rule of JIT's away: never, as long as what it belongs to stands. Nothing where it has gone by now.
+pub(super) fn delete_jit_rule(
+    state: &State,
+    group: &ResourceId,
+    name: &Name,
+) -> Result<Vec<Event>, Refusals> {
+    match jit_rule::against_delete(state, group, name.as_str()) {
+        Some(fault) => Err(refusals(group, vec![fault])),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The one place through which every change of the network goes, once it is right by itself: all that one
-/// decision changes, in the order in which it does.
-// LOCKS: a lock is an invariant. Here each change is to be held against what it would newly let through:
-// for every locked port of an address whose interface, subnet, groups or names the events change,
-// `nsg::hold::standing` over `state.network` and over the same with the events taken in, and
-// `nsg::hold::breaks` of the two. What it finds is refused (`JitLockWouldBreak`). Nothing is held against yet.
-fn happens(_state: &State, events: Vec<Event>) -> Result<Vec<Event>, Refusals> {
-    Ok(events)
+/// decision changes, in the order in which it does. No lock may break.
+fn happens(state: &State, settings: &Settings, events: Vec<Event>) -> Result<Vec<Event>, Refusals> {
+    hold::held(state, settings, events)
 }
 
 /// Whether a resource stands as the caller says.

@@ -7,7 +7,7 @@ use crate::{
     command::Precondition,
     event::Event,
     id::{Location, VmId, VmInstance},
-    policy::Os,
+    policy::{Os, Settings},
     refusal::{Refusal, Refusals},
     resource::{
         ResourceDraft, ResourceId, Tags, ViewDraft,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Makes a machine known. The same again changes nothing; what else is known of it stays.
 pub(super) fn register(
-    state: &State,
+    (state, settings): (&State, &Settings),
     id: &VmId,
     instance: VmInstance,
     location: &Location,
@@ -40,13 +40,17 @@ pub(super) fn register(
         document: known.map_or_else(|| "{}".to_owned(), |known| known.document.clone()),
         id,
     };
-    resource::put(state, &draft, instance.0, Precondition::None)
+    resource::put(state, settings, &draft, instance.0, Precondition::None)
 }
 
 /// Forgets a machine that no policy holds, and what was made for it.
-pub(super) fn unregister(state: &State, id: &VmId) -> Result<Vec<Event>, Refusals> {
+pub(super) fn unregister(
+    state: &State,
+    settings: &Settings,
+    id: &VmId,
+) -> Result<Vec<Event>, Refusals> {
     if !state.vms.contains_key(id) {
         return Err(Refusal::VmNotFound { vm: id.clone() }.into());
     }
-    resource::delete(state, &ResourceId::from(id), Precondition::None)
+    resource::delete(state, settings, &ResourceId::from(id), Precondition::None)
 }

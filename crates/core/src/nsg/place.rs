@@ -1,12 +1,12 @@
 //! The places of a rule: `*`, a service tag, prefixes, or application security groups.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::id::AsgId;
-use crate::network::{Opening, Source, SourceError};
+use crate::network::{Source, SourceError};
 
 /// Addresses that have a name; what they are around one NIC stands in [`super::surroundings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,10 +53,9 @@ impl Prefix {
         Prefix { net: IpNet::from(address), bare: true }
     }
 
-    /// Where an opening comes from, which has no host bits; one address is written bare.
-    pub fn of_opening(opening: &Opening) -> Prefix {
-        let net = opening.source();
-        Prefix { net, bare: net.prefix_len() == net.max_prefix_len() }
+    /// Where a grant lets in from, without host bits; one address is written bare.
+    pub fn of_source(net: IpNet) -> Prefix {
+        Prefix { net: net.trunc(), bare: net.prefix_len() == net.max_prefix_len() }
     }
 
     /// The prefix it stands for.
@@ -171,6 +170,12 @@ impl Places {
         Places::Prefixes(PrefixList(vec![Prefix::address(address)]))
     }
 
+    /// Addresses, written bare.
+    // INVARIANT: the caller's are of one family, at least one, none twice.
+    pub(super) fn addresses(addresses: impl IntoIterator<Item = IpAddr>) -> Places {
+        Places::Prefixes(PrefixList(addresses.into_iter().map(Prefix::address).collect()))
+    }
+
     /// One prefix.
     pub fn prefix(prefix: Prefix) -> Places {
         Places::Prefixes(PrefixList(vec![prefix]))
@@ -181,6 +186,26 @@ impl Places {
         match self {
             Places::Prefixes(PrefixList(prefixes)) => prefixes,
             Places::Any | Places::Tag(_) | Places::Asgs(_) => &[],
+        }
+    }
+
+    /// Whether others are the same, in whatever order and however written.
+    pub fn same_as(&self, other: &Places) -> bool {
+        match (self, other) {
+            (Places::Prefixes(one), Places::Prefixes(two)) => {
+                let [one, two] = [one, two].map(|list| {
+                    list.as_slice().iter().map(|prefix| prefix.net()).collect::<BTreeSet<_>>()
+                });
+                one == two
+            }
+            (Places::Asgs(one), Places::Asgs(two)) => {
+                let [one, two] =
+                    [one, two].map(|list| list.as_slice().iter().collect::<BTreeSet<_>>());
+                one == two
+            }
+            (Places::Any | Places::Tag(_) | Places::Prefixes(_) | Places::Asgs(_), _) => {
+                self == other
+            }
         }
     }
 

@@ -21,6 +21,7 @@ pub mod network;
 mod shelves;
 
 mod concern;
+mod near;
 
 pub use fault::ResourceFault;
 pub use id::{Kind, ResourceId, SubnetId, Target};

@@ -9,10 +9,21 @@
 mod changes;
 mod clocks;
 mod concern;
+mod echoes;
 mod effect;
 mod gate;
 mod groups;
+mod holds;
+mod jit_rules;
+mod locks;
 mod machines;
+#[path = "../nsg/naive.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the oracle of security groups, of which a part is asked here"
+)]
+mod naive;
 mod network;
 mod plans;
 mod policies;

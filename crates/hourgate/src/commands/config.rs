@@ -57,6 +57,11 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
         "shortest_access": IsoDuration(config.shortest_access),
         "shortest_policy": IsoDuration(config.shortest_policy),
         "locations": config.locations,
+        "jit_rule_priorities": {
+            "first": config.jit_rule_priorities.first(),
+            "last": config.jit_rule_priorities.last(),
+        },
+        "allow_lock_breaks": config.allow_lock_breaks,
         "guard": guards,
     });
     let mut table = Table::new(["SETTING", "VALUE"]);

@@ -263,14 +263,19 @@ async fn list(session: &Session, args: &List) -> Result<(), Failure> {
 
 async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
     let (mut found, mut seen) = (Vec::new(), Vec::new());
-    for vm in vms.find(session).await? {
+    let vms = vms.find(session).await?;
+    for vm in &vms {
         found.push(session.client.get(&route(&vm.id).uri()).await?.body);
-        seen.push((vm.id.name.to_string(), outlook::ask(session, &vm, &[]).await?));
+        seen.push((vm.id.name.to_string(), outlook::ask(session, vm, &[]).await?));
     }
     let table = table(session, &found).await?;
     let mut next: Vec<String> =
         seen.iter().map(|(name, of)| format!("{name} is seen: {}.", outlook::seen(of))).collect();
     next.extend(seen.iter().flat_map(|(_, of)| outlook::suspicions(of)));
+    for policy in policy::with_locks(session).await? {
+        let is_shown = |id: &VmId| vms.iter().any(|vm| vm.id == *id);
+        next.extend(policy::reached_without(&policy, is_shown));
+    }
     session.output.show(&Answer::new(one_or_list(found), table).then(next))
 }
 

@@ -131,7 +131,10 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::EndMoved { access, .. }
             | Event::Ended { access, .. }
             | Event::Opened { access, .. }
-            | Event::Closed { access, .. } => vms.extend([access.vm.clone()]),
+            | Event::Closed { access, .. }
+            | Event::AccessBlocked { access, .. }
+            | Event::AccessUnblocked { access } => vms.extend([access.vm.clone()]),
+            Event::LockBroken { broken } => vms.extend([broken.vm.clone()]),
             Event::PolicyConfirmed { .. }
             | Event::ResourcePut { .. }
             | Event::ResourceDeleted { .. }
@@ -159,6 +162,9 @@ fn is_sight(event: &Event) -> bool {
         | Event::EndMoved { .. }
         | Event::Ended { .. }
         | Event::PricingSet { .. }
+        | Event::LockBroken { .. }
+        | Event::AccessBlocked { .. }
+        | Event::AccessUnblocked { .. }
         | Event::ClockAccepted { .. } => false,
     }
 }

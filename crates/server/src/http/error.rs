@@ -75,6 +75,10 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::VmUnsupported
         | Code::NotEnforced
         | Code::Blocked
+        | Code::MissingNetworkSecurityGroup
+        | Code::NoFreePriority
+        | Code::JitRuleReadOnly
+        | Code::JitLockWouldBreak
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
         | Code::InvalidResourceGroupLocation

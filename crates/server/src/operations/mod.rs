@@ -31,15 +31,15 @@ pub(crate) use self::{
     explain::explain,
     group::{Group, groups, tag_group},
     outlook::outlook,
-    policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    policy::{Setting, confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     pricing::{get_pricing, set_pricing},
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
+        PartSeen, delete_part, delete_resource, get_resource, jit_rules, list_resources, put_part,
         put_resource, tag_resource, thing,
     },
-    see::{PolicySeen, RequestsSeen, observed, request_tag},
+    see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     waiting::Waiters,
 };
 use crate::{

@@ -83,7 +83,9 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::EndMoved { access, .. }
         | Event::Ended { access, .. }
         | Event::Opened { access, .. }
-        | Event::Closed { access, .. } => Some(access.request),
+        | Event::Closed { access, .. }
+        | Event::AccessBlocked { access, .. }
+        | Event::AccessUnblocked { access } => Some(access.request),
         Event::VmRegistered { .. }
         | Event::VmUnregistered { .. }
         | Event::PolicySet { .. }
@@ -92,6 +94,7 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
         | Event::PricingSet { .. }
+        | Event::LockBroken { .. }
         | Event::Unlocked { .. }
         | Event::ClockAccepted { .. } => None,
     }

@@ -29,3 +29,4 @@ mod questions;
 mod signin;
 mod slow;
 mod time;
+mod views;

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
+    include_str!("0005.sql"),
 ];
 
 /// How many statements a connection keeps prepared: more than there are.

@@ -183,8 +183,8 @@ impl Saver<'_> {
             ])?;
         let mut insert = self.db.prepare_cached(
             "INSERT INTO rule (vm, port, policy, position, protocol, form, sources, longest, \
-             approval, sessions, widest_v4, widest_v6, other_addresses) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             approval, sessions, widest_v4, widest_v6, other_addresses, exceptions, denies) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?;
         for (position, rule) in member.ports.iter().enumerate() {
             insert.execute(params![
@@ -201,6 +201,8 @@ impl Saver<'_> {
                 rule.widest_unapproved.ipv4,
                 rule.widest_unapproved.ipv6,
                 rows::others_text(rule.other_addresses),
+                rows::exceptions_text(rule.exceptions),
+                rows::list_text(&rule.denies)?,
             ])?;
         }
         Ok(())
@@ -341,6 +343,7 @@ struct StageColumns<'a> {
     opened_by: Option<&'a str>,
     closed: Option<i64>,
     closed_by: Option<&'a str>,
+    rules: Option<String>,
 }
 
 fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
@@ -350,7 +353,7 @@ fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
             start: Some(rows::nanos(*start)?),
             ..StageColumns::default()
         },
-        Stage::Granted { since, until, opened } => StageColumns {
+        Stage::Granted { since, until, opened, rules } => StageColumns {
             stage: "granted",
             since: Some(rows::nanos(*since)?),
             until: Some(rows::nanos(until.wall)?),
@@ -358,6 +361,7 @@ fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
             nanos: until.boot.map(|boot| rows::boot_nanos(boot.nanos)),
             opened: rows::maybe_nanos(opened.as_ref().map(|seen| seen.at))?,
             opened_by: opened.as_ref().map(|seen| seen.guard.as_str()),
+            rules: rows::list_text(rules)?,
             ..StageColumns::default()
         },
         Stage::Ended { since, until, at, reason, opened, closed } => {
@@ -394,8 +398,9 @@ fn insert(
     db.prepare_cached(
         "INSERT INTO access (request, vm, port, position, vm_spelled, instance, source, window, \
          window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, \
-         reason_text, opened, opened_by, closed, closed_by, settled) VALUES (?1, ?2, ?3, ?4, ?5, \
-         ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+         reason_text, opened, opened_by, closed, closed_by, settled, addresses, rules) VALUES \
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+         ?20, ?21, ?22, ?23, ?24, ?25)",
     )?
     .execute(params![
         request,
@@ -421,6 +426,8 @@ fn insert(
         is.closed,
         is.closed_by,
         access.is_settled(),
+        access.addresses.as_ref().map(rows::addresses_text),
+        is.rules,
     ])?;
     Ok(())
 }
@@ -432,7 +439,7 @@ fn update(db: &Connection, request: RequestId, vm: &Named<'_>, access: &Access) 
             "UPDATE access SET stage = :stage, start = :start, since = :since, until = :until, \
          until_boot = :boot, until_nanos = :nanos, ended = :ended, reason = :reason, \
          reason_text = :reason_text, opened = :opened, opened_by = :opened_by, closed = :closed, \
-         closed_by = :closed_by, settled = :settled \
+         closed_by = :closed_by, settled = :settled, rules = :rules \
          WHERE request = (SELECT n FROM request WHERE id = :request) AND vm = :vm AND port = :port",
         )?
         .execute(named_params! {
@@ -453,6 +460,7 @@ fn update(db: &Connection, request: RequestId, vm: &Named<'_>, access: &Access) 
             ":closed": is.closed,
             ":closed_by": is.closed_by,
             ":settled": access.is_settled(),
+            ":rules": is.rules,
         })?;
     if written == 1 { Ok(()) } else { Err(rows::damaged("an access has no row")) }
 }

@@ -6,6 +6,8 @@ use hourgate_core::{
     command::Needs,
     grant::{Request, Stage},
     id::{PolicyId, RequestId, VmId},
+    jit_rules,
+    nsg::{id::GroupId, numbers::Numbers},
     policy::{Policy, Vm},
     state::State,
     time::Now,
@@ -81,11 +83,37 @@ impl<'a> Slice<'a> {
             }
             self.state.released.extend(self.standing.released_on(*address));
         }
+        if let Some(near) = &needs.near {
+            let network = Arc::clone(&self.standing.network);
+            for address in network.near(&near.id, near.draft.as_deref()) {
+                if let Some(vm) = self.standing.owner(address).cloned() {
+                    self.vm(&vm);
+                }
+            }
+            // A group is held against every number that JIT's rules have in it, whoever is behind it.
+            if let Some(group) = near.id.security_group() {
+                numbers(&mut self.state, self.standing, &group);
+                self.whoever_has_rules_in(&group);
+            }
+        }
         if needs.due {
             self.standing.due_policies(now).iter().for_each(|id| self.policy(id));
             self.standing.due_vms(now).iter().for_each(|vm| self.vm(vm));
         }
         Ok(())
+    }
+
+    /// The VMs that are not behind a group any more and have rules of JIT's in it still: an interface got
+    /// another group since. There are none as long as the rules of those that are loaded have every number, and
+    /// that is seen without looking at all others.
+    fn whoever_has_rules_in(&mut self, group: &GroupId) {
+        let told = self.state.numbers.get(group).map_or(0, Numbers::len);
+        if jit_rules::of_group(&self.state, group).len() >= told {
+            return;
+        }
+        for vm in self.standing.with_rules_in(group) {
+            self.vm(&vm);
+        }
     }
 
     /// What `decide` will look at beside what was named, because time has come for something in it:
@@ -173,6 +201,7 @@ impl<'a> Slice<'a> {
             let known = known.or_insert_with(|| head(policy));
             if let Some((id, member)) = policy.members.get_key_value(id) {
                 known.members.entry(id.clone()).or_insert_with(|| member.clone());
+                member.denies().for_each(|deny| numbers(&mut self.state, standing, &deny.group));
             }
         }
         if let Some(unsettled) = standing.unsettled_on(id) {
@@ -186,8 +215,19 @@ impl<'a> Slice<'a> {
         }
         self.state.released.extend(standing.released_of(id));
         for address in vm.iter().flat_map(|vm| &vm.addresses) {
+            let groups = standing.network.groups_before(*address);
+            groups.for_each(|group| numbers(&mut self.state, standing, group));
             self.state.released.extend(standing.released_on(*address));
         }
+    }
+}
+
+/// The numbers that JIT's rules have in a group.
+fn numbers(state: &mut State, standing: &Standing, group: &GroupId) {
+    if let Some(numbers) = standing.numbers(group)
+        && !state.numbers.contains_key(group)
+    {
+        state.numbers.insert(group.clone(), numbers.clone());
     }
 }
 

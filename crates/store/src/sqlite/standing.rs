@@ -11,13 +11,14 @@ use std::{
 };
 
 use hourgate_core::{
-    grant::Request,
+    grant::{Access, Request},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
-    policy::{Policy, Vm},
+    nsg::{id::GroupId, numbers::Numbers, word::Priority},
+    policy::{Member, Policy, Vm},
     pricing::Pricings,
     resource::Network,
-    state::State,
+    state::{State, change_numbers},
     time::{Now, Timestamp, distance},
 };
 
@@ -44,6 +45,8 @@ pub(super) struct Standing {
     pub(super) network: Arc<Network>,
     /// The tiers of plans that were set: the same for every command.
     pub(super) pricings: Pricings,
+    /// The numbers that JIT's rules have in each group: what policies and requests say, added up.
+    numbers: BTreeMap<GroupId, Numbers>,
 }
 
 /// A lock that was given back.
@@ -85,14 +88,20 @@ impl Standing {
 
     /// Takes in a change, and gives back what undoes it.
     pub(super) fn apply(&mut self, change: Change) -> Change {
-        Change {
+        // All numbers are given back before any is taken: one can go from one request to another at once.
+        let policies: Vec<PolicyId> = change.policies.iter().map(|(id, _)| id.clone()).collect();
+        let requests: Vec<RequestId> = change.requests.iter().map(|(id, _)| *id).collect();
+        self.number(&policies, &requests, Numbers::remove);
+        let undo = Change {
             vms: change.vms.into_iter().map(|(id, vm)| self.set_vm(id, vm)).collect(),
             policies: change.policies.into_iter().map(|(id, p)| self.set_policy(id, p)).collect(),
             requests: change.requests.into_iter().map(|(id, r)| self.set_request(id, r)).collect(),
             released: change.released.into_iter().map(|(l, r)| self.set_released(l, r)).collect(),
             network: change.network.map(|network| std::mem::replace(&mut self.network, network)),
             pricings: change.pricings.map(|all| std::mem::replace(&mut self.pricings, all)),
-        }
+        };
+        self.number(&policies, &requests, Numbers::insert);
+        undo
     }
 
     pub(super) fn vm(&self, id: &VmId) -> Option<&Vm> {
@@ -110,6 +119,21 @@ impl Standing {
     /// The policies that hold a VM.
     pub(super) fn policies_of(&self, vm: &VmId) -> impl Iterator<Item = &Policy> {
         self.places.get(vm).into_iter().flatten().filter_map(|id| self.policy(id))
+    }
+
+    /// The numbers that JIT's rules have in a group; none where it has none.
+    pub(super) fn numbers(&self, group: &GroupId) -> Option<&Numbers> {
+        self.numbers.get(group)
+    }
+
+    /// The VMs that have rules of JIT's in a group, found by looking at everything.
+    pub(super) fn with_rules_in(&self, group: &GroupId) -> BTreeSet<VmId> {
+        let members = self.policies.values().flat_map(|policy| &policy.members);
+        let locked = members.filter(|(_, member)| member.denies().any(|deny| deny.group == *group));
+        let accesses = self.requests.values().flat_map(|request| &request.accesses);
+        let granted = accesses.filter(|a| a.rules().iter().any(|rule| rule.group == *group));
+        let locked = locked.map(|(vm, _)| vm.clone());
+        locked.chain(granted.map(|access| access.vm.clone())).collect()
     }
 
     /// A request with an access that is not settled.
@@ -180,6 +204,7 @@ impl Standing {
             released: self.released.keys().copied().collect(),
             network: Arc::clone(&self.network),
             pricings: self.pricings.clone(),
+            numbers: self.numbers.clone(),
         }
     }
 
@@ -251,6 +276,24 @@ impl Standing {
         (id, before)
     }
 
+    /// The rules of these policies and requests, as they stand now, take their numbers or give them back.
+    fn number(
+        &mut self,
+        policies: &[PolicyId],
+        requests: &[RequestId],
+        change: fn(&mut Numbers, Priority),
+    ) {
+        let Standing { policies: all, requests: asked, numbers, .. } = self;
+        let members = policies.iter().filter_map(|id| all.get(id)).flat_map(|p| p.members.values());
+        for deny in members.flat_map(Member::denies) {
+            change_numbers(numbers, &deny.group, deny.priority, change);
+        }
+        let accesses = requests.iter().filter_map(|id| asked.get(id)).flat_map(|r| &r.accesses);
+        for rule in accesses.flat_map(Access::rules) {
+            change_numbers(numbers, &rule.group, rule.priority, change);
+        }
+    }
+
     fn set_released(&mut self, lock: Lock, released: Option<Released>) -> (Lock, Option<Released>) {
         let before = match &released {
             Some(is) => self.released.insert(lock, is.clone()),
@@ -285,6 +328,7 @@ pub(super) struct Everything {
     released: BTreeSet<Lock>,
     network: Arc<Network>,
     pricings: Pricings,
+    numbers: BTreeMap<GroupId, Numbers>,
 }
 
 impl Everything {
@@ -302,6 +346,7 @@ impl Everything {
             released: self.released,
             network: self.network,
             pricings: self.pricings,
+            numbers: self.numbers,
         }
     }
 }

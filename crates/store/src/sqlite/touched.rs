@@ -55,6 +55,7 @@ impl Touched {
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
             pricings: state.pricings.clone(),
+            numbers: BTreeMap::new(),
         }
     }
 
@@ -81,6 +82,10 @@ impl Touched {
             | Event::Closed { access, .. } => {
                 self.accesses.insert(access.clone());
             }
+            // What passes a lock and what drops an access follow from the rules.
+            Event::LockBroken { .. }
+            | Event::AccessBlocked { .. }
+            | Event::AccessUnblocked { .. } => {}
             Event::ResourcePut { resource, .. } => self.resource(&resource.id),
             Event::ResourceDeleted { id, .. } => self.resource(id),
             Event::PricingSet { subscription, .. } => {

@@ -198,6 +198,7 @@ pub(crate) fn draft(store: &impl Store, policy: &str, vms: &[(&str, &[u16])]) ->
         end_sessions: Sent::Value(true),
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
+        exceptions: Sent::Omitted,
     };
     PolicyDraft {
         id: policy_id(store, policy),
@@ -224,6 +225,7 @@ pub(crate) fn ask(store: &impl Store, id: u64, who: &str, what: &[(&str, u16)]) 
         vm: vm_id(store, vm),
         port: port(*number),
         source: Some(Source::Address("192.0.2.7".parse::<IpAddr>().unwrap())),
+        addresses: None,
         window: Some(Window::For(minutes(60))),
     };
     Ask {
@@ -286,6 +288,37 @@ pub(crate) fn put_nic(store: &impl Store, name: &str, network: &str) -> Command 
     let view = NetworkInterfaceDraft { security_group: None, configurations: vec![configuration] };
     let id = resource_id(store, Kind::NetworkInterfaces, name);
     put_resource(id, ViewDraft::NetworkInterface(view))
+}
+
+/// A security group.
+pub(crate) fn put_group(store: &impl Store, name: &str, rules: Vec<RuleDraft>) -> Command {
+    let id = resource_id(store, Kind::NetworkSecurityGroups, name);
+    put_resource(id, ViewDraft::SecurityGroup(rules))
+}
+
+/// An interface with that address of the subnet `a`, behind a group.
+pub(crate) fn put_nic_at(
+    store: &impl Store,
+    name: &str,
+    network: &str,
+    address: &str,
+    group: &str,
+) -> Command {
+    let network = resource_id(store, Kind::VirtualNetworks, network);
+    let configuration = IpConfigurationDraft {
+        name: "ip".parse().unwrap(),
+        wanted: Wanted::Static(address.parse().unwrap()),
+        subnet: Some(SubnetId { network, name: "a".parse().unwrap() }),
+        public_address: None,
+        asgs: Vec::new(),
+        primary: true,
+    };
+    let group = resource_id(store, Kind::NetworkSecurityGroups, group).security_group();
+    let view = NetworkInterfaceDraft { security_group: group, configurations: vec![configuration] };
+    put_resource(
+        resource_id(store, Kind::NetworkInterfaces, name),
+        ViewDraft::NetworkInterface(view),
+    )
 }
 
 /// Anything that can become of a few resources.

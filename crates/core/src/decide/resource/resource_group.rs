@@ -6,6 +6,7 @@ use super::{Setting, happens, in_use, refusals, virtual_network};
 use crate::{
     event::Event,
     id::Location,
+    policy::Settings,
     refusal::{Refusal, Refusals},
     resource::{Kind, Network, Resource, ResourceFault, ResourceId, Target, View},
     state::State,
@@ -28,7 +29,11 @@ pub(super) fn view(
 
 /// Removes a group with all that is in it, if no policy holds a machine of it and nothing elsewhere refers to
 /// what is in it.
-pub(super) fn remove(state: &State, id: &ResourceId) -> Result<Vec<Event>, Refusals> {
+pub(super) fn remove(
+    state: &State,
+    settings: &Settings,
+    id: &ResourceId,
+) -> Result<Vec<Event>, Refusals> {
     let network = &*state.network;
     let within: BTreeMap<&ResourceId, &Resource> = network
         .all()
@@ -68,7 +73,7 @@ pub(super) fn remove(state: &State, id: &ResourceId) -> Result<Vec<Event>, Refus
     let deleted =
         |group: &Resource| Event::ResourceDeleted { id: group.id.clone(), before: group.version };
     events.extend(group.map(|group| deleted(group)));
-    happens(state, events)
+    happens(state, settings, events)
 }
 
 /// The policy that holds a machine: what it locks would open.

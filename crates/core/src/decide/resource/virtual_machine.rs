@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     id::{Location, VmId, VmInstance},
     network::vm_address,
-    policy::{ADDRESSES_PER_VM_MAX, Vm},
+    policy::{ADDRESSES_PER_VM_MAX, Settings, Vm},
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Target, View,
@@ -30,6 +30,7 @@ mod make;
 /// Sets a machine, with what is made for it, and what JIT knows of it. The same again changes nothing.
 pub(super) fn set(
     state: &State,
+    settings: &Settings,
     setting: &Setting<'_>,
     (draft, sent): (&ResourceDraft, &VirtualMachineDraft),
     instance: Uuid,
@@ -74,7 +75,7 @@ pub(super) fn set(
     });
     events.extend(registered.filter(|vm| known != Some(vm)).map(|vm| Event::VmRegistered { vm }));
     events.extend(joined.after);
-    happens(state, events)
+    happens(state, settings, events)
 }
 
 /// What becomes of the machine whose interface is set.
@@ -108,7 +109,11 @@ pub(super) fn follows(state: &State, nic: &Resource) -> Result<Option<Event>, Re
 }
 
 /// Forgets a machine that no policy holds, and what was made for it, unless others refer to that.
-pub(super) fn remove(state: &State, id: &VmId) -> Result<Vec<Event>, Refusals> {
+pub(super) fn remove(
+    state: &State,
+    settings: &Settings,
+    id: &VmId,
+) -> Result<Vec<Event>, Refusals> {
     if let Some((policy, _)) = state.policies_of(id).next() {
         return Err(Refusal::VmHasPolicy { vm: id.clone(), policy: policy.id.clone() }.into());
     }
@@ -123,7 +128,7 @@ pub(super) fn remove(state: &State, id: &VmId) -> Result<Vec<Event>, Refusals> {
     if let Some((resource, machine)) = resource.and_then(|r| Some((r, r.virtual_machine()?))) {
         events.extend(unmade(&state.network, &resource.id, &machine.made));
     }
-    happens(state, events)
+    happens(state, settings, events)
 }
 
 /// What was made for a machine and is nobody else's goes with it: interfaces first, which refer to the rest.

@@ -121,6 +121,9 @@ pub struct Explained {
 pub struct LockSeen {
     /// Until when an access lets the source through; null: none does.
     pub open_until: Option<UtcTime>,
+    /// Whether a standing exception lets it through.
+    #[serde(default)]
+    pub standing: bool,
 }
 
 /// What one group says.
@@ -168,8 +171,9 @@ impl Explained {
         Explained {
             access: reach.access,
             address,
-            lock: reach.lock.map(|Locked { open_until }| LockSeen {
+            lock: reach.lock.map(|Locked { open_until, standing }| LockSeen {
                 open_until: open_until.map(|until| UtcTime(until.wall)),
+                standing,
             }),
             layers: reach
                 .layers

@@ -232,9 +232,20 @@ pub struct Needs {
     pub requests: BTreeSet<RequestId>,
     /// Who has these addresses.
     pub addresses: BTreeSet<IpAddr>,
+    /// Every VM that has an address which a change of this resource may concern.
+    pub near: Option<Near>,
     /// Every VM and policy with something that time has ended, begun or rolled back, the VMs that a
     /// roll-back brings back, and every VM with an access whose end stands on another boot's clock.
     pub due: bool,
+}
+
+/// A resource that is to change, as far as that says which addresses are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// Which.
+    pub id: ResourceId,
+    /// What it shall be; none where it is to go.
+    pub draft: Option<Box<ResourceDraft>>,
 }
 
 impl Command {
@@ -265,9 +276,14 @@ impl Command {
                 needs.requests.insert(*request);
             }
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
-            // The network is always there as a whole.
-            Command::PutResource { .. } | Command::DeleteResource { .. } | Command::AcceptClock => {
+            // The network is always there as a whole; the locks that a change of it may break are not.
+            Command::PutResource { draft, .. } => {
+                needs.near = Some(Near { id: draft.id.clone(), draft: Some(draft.clone()) });
             }
+            Command::DeleteResource { id, .. } => {
+                needs.near = Some(Near { id: id.clone(), draft: None });
+            }
+            Command::AcceptClock => {}
             Command::Tick => needs.due = true,
         }
         needs

@@ -18,14 +18,17 @@ use crate::{
     nsg::{
         addresses::Addresses,
         band::Band,
+        group::SecurityGroup,
         judge::{Layer, Layers},
         numbers::Numbers,
-        passing::denies,
+        passing::{denies, passing},
+        region::Region,
         surroundings::Surroundings,
         takes_effect::{Blocked, GrantNumbers, takes_effect},
         word::{Direction, Priority},
     },
     policy::Placement,
+    resource::Network,
     state::State,
 };
 
@@ -65,14 +68,30 @@ pub(crate) fn look_up() -> Band {
 #[derive(Debug)]
 pub struct Effects<'a> {
     state: &'a State,
+    network: &'a Network,
     around: BTreeMap<IpAddr, Option<(Layers<'a>, Surroundings)>>,
+    /// In which layers guards look up the openings of an address.
+    told: BTreeMap<IpAddr, Vec<Layer>>,
     denies: BTreeMap<(Lock, Layer), Vec<(Priority, Addresses)>>,
+    passing: BTreeMap<(Lock, Layer), Region>,
 }
 
 impl<'a> Effects<'a> {
     /// In a state.
     pub fn of(state: &'a State) -> Effects<'a> {
-        Effects { state, around: BTreeMap::new(), denies: BTreeMap::new() }
+        Effects::within(state, &state.network)
+    }
+
+    /// In a state, if its network were another.
+    pub fn within(state: &'a State, network: &'a Network) -> Effects<'a> {
+        Effects {
+            state,
+            network,
+            around: BTreeMap::new(),
+            told: BTreeMap::new(),
+            denies: BTreeMap::new(),
+            passing: BTreeMap::new(),
+        }
     }
 
     /// Every rule that drops some flows of an access that runs; none for one that does not run, or before
@@ -97,8 +116,10 @@ impl<'a> Effects<'a> {
     pub fn blocked_opening(&mut self, rules: &[GrantRule], opening: &Opening) -> Vec<Blocked> {
         let Some(layers) = self.layers(opening.address()) else { return Vec::new() };
         let may = layers.in_order(Direction::Inbound).any(|(layer, group)| {
-            let number = number_in(rules, group.id(), opening.address());
-            number.is_none_or(|number| self.may_drop(opening, layer, None, number))
+            match number_in(rules, group.id(), opening.address()) {
+                Some(number) => self.may_drop(opening, layer, None, number),
+                None => self.drops_by_itself(opening, layer),
+            }
         });
         if may { self.all(layers, rules, opening) } else { Vec::new() }
     }
@@ -107,16 +128,15 @@ impl<'a> Effects<'a> {
     pub fn guard_would_open_more(&mut self, access: &Access, opening: &Opening) -> bool {
         let Some(layers) = self.layers(opening.address()) else { return false };
         let rules = access.rules();
-        let told: Vec<Layer> = layers
-            .in_order(Direction::Inbound)
-            .filter(|(layer, _)| grants_in(self.state, &access.vm, layers, *layer))
-            .filter(|(layer, group)| {
-                let number = number_in(rules, group.id(), opening.address());
+        let mut told = self.looked_up_in(&access.vm, opening.address(), layers);
+        told.retain(|layer| {
+            let group = layers.group(*layer).map(SecurityGroup::id);
+            match group.and_then(|group| number_in(rules, group, opening.address())) {
+                Some(number) => self.may_drop(opening, *layer, Some(LOOK_UP), number),
                 // Without a rule of its own there it passes by others' rules, or not at all.
-                number.is_none_or(|number| self.may_drop(opening, *layer, Some(LOOK_UP), number))
-            })
-            .map(|(layer, _)| layer)
-            .collect();
+                None => self.drops_by_itself(opening, *layer),
+            }
+        });
         // What stands before the place of the look-up the guard asks first, as the rules say.
         let counts =
             |blocked: &Blocked| told.contains(&blocked.layer) && blocked.priority > LOOK_UP;
@@ -153,9 +173,40 @@ impl<'a> Effects<'a> {
     }
 
     fn layers(&mut self, address: IpAddr) -> Option<Layers<'a>> {
-        let network = &self.state.network;
+        let network = self.network;
         let around = self.around.entry(address).or_insert_with(|| network.around(address));
         around.as_ref().map(|(layers, _)| *layers)
+    }
+
+    /// The layers in which guards look up the openings of an address.
+    fn looked_up_in(&mut self, vm: &VmId, address: IpAddr, layers: Layers<'_>) -> Vec<Layer> {
+        let state = self.state;
+        let known = self.told.entry(address).or_insert_with(|| {
+            let order = layers.in_order(Direction::Inbound).map(|(layer, _)| layer);
+            order.filter(|layer| grants_in(state, vm, layers, *layer)).collect()
+        });
+        known.clone()
+    }
+
+    /// Whether a layer would drop some of an opening for which it has no rule of JIT's.
+    fn drops_by_itself(&mut self, opening: &Opening, layer: Layer) -> bool {
+        !Region::of_opening(opening).minus(self.passing(opening, layer)).is_empty()
+    }
+
+    /// What the other rules of a layer let through to the port of an opening.
+    fn passing(&mut self, opening: &Opening, layer: Layer) -> &Region {
+        let to = opening.lock();
+        let around = self.around.get(&to.address).and_then(Option::as_ref);
+        self.passing.entry((to, layer)).or_insert_with(|| {
+            let found = around.map(|(layers, surroundings)| {
+                let alone = match layer {
+                    Layer::Subnet => Layers { nic: None, ..*layers },
+                    Layer::Nic => Layers { subnet: None, ..*layers },
+                };
+                passing(alone, surroundings, to)
+            });
+            found.unwrap_or_default()
+        })
     }
 
     /// The denies of a layer for TCP to a port, from whichever of the ports.

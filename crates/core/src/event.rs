@@ -1,6 +1,9 @@
 //! What happened: the records of the log, and all that rows are made from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +11,7 @@ use crate::{
     grant::{EndReason, GrantRule, Request, Seen},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
+    nsg::{flow::Transport, id::GroupId, name::RuleName, word::Priority},
     policy::{Before, Confirmation, Member, Vm},
     refusal::Refusals,
     resource::{Resource, ResourceId},
@@ -113,6 +117,27 @@ pub enum Event {
         /// Whose word, and when.
         seen: Seen,
     },
+    /// A change of the network let flows through to a locked port that nobody granted; the settings allow it.
+    LockBroken {
+        /// What.
+        broken: LockBreak,
+    },
+    /// A rule drops some of what a running access is for, since a change of the network.
+    AccessBlocked {
+        /// Which.
+        access: AccessId,
+        /// The rule's group.
+        group: GroupId,
+        /// The rule; it may be a default rule.
+        rule: RuleName,
+        /// Its number.
+        priority: Priority,
+    },
+    /// No rule does any more.
+    AccessUnblocked {
+        /// Which.
+        access: AccessId,
+    },
     /// A resource of the network stands as this says.
     ResourcePut {
         /// As it is now.
@@ -146,6 +171,36 @@ pub struct AccessId {
     pub vm: VmId,
     /// The port.
     pub port: Port,
+}
+
+/// What a change of the network would newly let through to a locked port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockBreak {
+    /// The VM.
+    pub vm: VmId,
+    /// The locked port.
+    pub lock: Lock,
+    /// Where the lock's deny stands.
+    pub group: GroupId,
+    /// Its number there.
+    pub deny: Priority,
+    /// One address from which it would be reached.
+    pub from: IpAddr,
+    /// Over which transport.
+    pub transport: Transport,
+    /// The rule that would let it through; none where no group would stand before the address.
+    pub by: Option<LetBy>,
+}
+
+/// A rule that lets something through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetBy {
+    /// Its group.
+    pub group: GroupId,
+    /// Its name; it may be a default rule.
+    pub rule: RuleName,
+    /// Its number.
+    pub priority: Priority,
 }
 
 /// Why a policy changed.

@@ -13,9 +13,10 @@ use crate::{
     grant::{Access, EndReason, Seen, Stage},
     id::{RequestId, VmId},
     network::{Family, Lock, Opening, Sessions},
+    nsg::{hold, region::Region},
     plan::{Coverage, Desired, Observed, OpeningFailure},
-    policy::GuardCover,
-    screen::{Screen, standing::Standing},
+    policy::{Deny, GuardCover},
+    screen::{self, Screen, standing::Standing},
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Deadline, Now, distance},
 };
@@ -64,10 +65,49 @@ pub fn screens(
     others.chain(of_vms).filter_map(|(address, vm)| screen(address, vm)).collect()
 }
 
-/// What passes the locks without an opening: nothing, until standing exceptions are listed where a port is
-/// locked. What nobody was told of does not pass.
-pub fn standing(_state: &State) -> BTreeMap<Lock, Vec<Standing>> {
-    BTreeMap::new()
+/// What passes the locks without an opening: what the groups let through before the lock's deny. That is what
+/// was listed as standing exceptions, unless the settings let somebody break a lock since. Nothing passes a lock
+/// without a deny.
+pub fn standing(state: &State) -> BTreeMap<Lock, Vec<Standing>> {
+    let passes = |(_, lock, deny): (&VmId, Lock, &Deny)| {
+        let now = reaching(state, lock, deny);
+        let passes = screen::standing::standing(&now, Family::of(lock.address));
+        (!passes.is_empty()).then_some((lock, passes))
+    };
+    placed_locks(state).filter_map(passes).collect()
+}
+
+/// What reaches locked ports without a grant and was not listed as a standing exception: only where the
+/// settings let somebody break a lock.
+pub fn exposed(state: &State) -> BTreeMap<Lock, Region> {
+    let more = |(_, lock, deny): (&VmId, Lock, &Deny)| {
+        let listed = screen::standing::region(&deny.left, Family::of(lock.address));
+        let more = reaching(state, lock, deny).minus(&listed);
+        (!more.is_empty()).then_some((lock, more))
+    };
+    placed_locks(state).filter_map(more).collect()
+}
+
+/// The locks of the VMs that were loaded whose denies have a place.
+pub(crate) fn placed_locks(state: &State) -> impl Iterator<Item = (&VmId, Lock, &Deny)> {
+    let members = state.members().filter_map(|(_, member, vm)| Some((member, state.vms.get(vm)?)));
+    let members = members.filter(|(member, vm)| member.instance == vm.instance);
+    members.flat_map(|(member, vm)| {
+        member.ports.iter().flat_map(move |rule| {
+            let here = rule.denies.iter().filter(|deny| vm.addresses.contains(&deny.address));
+            here.map(move |deny| (&vm.id, Lock { address: deny.address, port: rule.port }, deny))
+        })
+    })
+}
+
+/// What reaches a locked port without a grant; nothing where the network around it is not known.
+fn reaching(state: &State, lock: Lock, deny: &Deny) -> Region {
+    match state.network.around(lock.address) {
+        Some((layers, surroundings)) if layers.home().is_some() => {
+            hold::standing(layers, &surroundings, lock, &deny.place())
+        }
+        Some(_) | None => Region::nothing(),
+    }
 }
 
 /// An access of a request needs an opening until then.

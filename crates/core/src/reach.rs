@@ -11,7 +11,7 @@ use crate::{
         judge::{Layer, Layers},
         word::{Access, Direction, Side},
     },
-    open::{needs, until},
+    open::{needs, standing, until},
     screen::Screen,
     state::State,
     time::{Deadline, Now},
@@ -35,6 +35,8 @@ pub struct Reach<'a> {
 pub struct Locked {
     /// Until when an access lets this source through; none: it does not.
     pub open_until: Option<Deadline>,
+    /// Whether a standing exception lets it through.
+    pub standing: bool,
 }
 
 /// What one group says.
@@ -50,7 +52,7 @@ pub struct Met<'a> {
 pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a> {
     let lock = locked(state, flow, now);
     let granted = lock.is_some_and(|lock| lock.open_until.is_some());
-    let passes_lock = lock.is_none() || granted;
+    let passes_lock = lock.is_none_or(|lock| granted || lock.standing);
     let Some((layers, surroundings)) = state.network.around(flow.address(Side::Destination)) else {
         let access = if passes_lock { Access::Allow } else { Access::Deny };
         return Reach { access, lock, layers: Vec::new(), cures: Vec::new() };
@@ -92,6 +94,9 @@ fn locked(state: &State, flow: &Flow, now: Now) -> Option<Locked> {
         let is_tcp = matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. });
         let needs = needs(state, &locks, now);
         let open = until(&needs, now).filter(|(opening, _)| is_tcp && covers(opening));
-        Locked { open_until: open.map(|(_, until)| until).reduce(|a, b| a.later_of(b, now)) }
+        let standing = standing(state).remove(&Lock { address, port });
+        let standing = standing.is_some_and(|all| all.iter().any(|one| one.passes(flow)));
+        let open_until = open.map(|(_, until)| until).reduce(|a, b| a.later_of(b, now));
+        Locked { open_until, standing }
     })
 }

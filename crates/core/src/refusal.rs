@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    event::LockBreak,
     id::{PolicyId, RequestId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
     nsg::{
@@ -125,6 +126,11 @@ pub enum Refusal {
         address: IpAddr,
         /// Why.
         why: LockdownRefusal,
+    },
+    /// A change of the network would let flows through to a locked port that nobody granted.
+    LockWouldBreak {
+        /// What.
+        broken: LockBreak,
     },
     /// The VM does not have an address that was named.
     AddressNotOfVm {

@@ -138,6 +138,10 @@ impl State {
             Event::ResourceDeleted { id, .. } => {
                 Arc::make_mut(&mut self.network).remove(id);
             }
+            // What passes a lock and what drops an access follow from the rules.
+            Event::LockBroken { .. }
+            | Event::AccessBlocked { .. }
+            | Event::AccessUnblocked { .. } => {}
             Event::ClockAccepted { at, .. } => self.highest = Some(*at),
         }
     }

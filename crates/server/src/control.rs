@@ -245,6 +245,9 @@ async fn carry_out<S: Store>(
                 | Event::Closed { .. }
                 | Event::ResourcePut { .. }
                 | Event::ResourceDeleted { .. }
+                | Event::LockBroken { .. }
+                | Event::AccessBlocked { .. }
+                | Event::AccessUnblocked { .. }
                 | Event::Unlocked { .. } => None,
             });
             let answer = accepted.map_or(ClockAnswer::NotBehind, |(at, before)| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hourgate_core::{
     command::Command,
-    event::Note,
+    event::{Event, Note},
     role::{Action, Caller},
     time::{Clock, Now},
 };
@@ -18,6 +18,7 @@ use crate::{
     http::{Parsers, PerAddress},
     interfaces::OwnAddresses,
     metrics::Metrics,
+    mint,
     operations::{Call, Denials, Problem, Waiters},
     signin::SignIn,
 };
@@ -96,8 +97,23 @@ impl<S: Store> Server<S> {
         if !committed.events.is_empty() {
             self.gate.wake_for(&committed.events);
             self.waiters.changed(&committed.events);
+            self.alarm(&committed).await;
         }
         Ok(committed)
+    }
+
+    /// Says what somebody must look at: accesses that a rule drops since, and locks that were broken knowingly.
+    async fn alarm(&self, committed: &Committed) {
+        let what: Vec<String> = committed.events.iter().filter_map(alarming).collect();
+        let (Some(first), Ok(correlation)) = (what.first(), mint::uuid()) else { return };
+        self.metrics.network_alarms.inc_by(what.len() as u64);
+        // One record for one change, however many it is about: each has its own event beside.
+        let what = match what.len() - 1 {
+            0 => first.clone(),
+            more => format!("{first}; and {more} more"),
+        };
+        tracing::error!(what);
+        self.note(ours(correlation), Note::Alarm { what }).await;
     }
 
     /// Records something, as far as that is possible: what it tells of has happened.
@@ -105,6 +121,36 @@ impl<S: Store> Server<S> {
         if let Err(error) = self.store.note(origin, note).await {
             tracing::error!(%error, "something could not be recorded");
         }
+    }
+}
+
+fn alarming(event: &Event) -> Option<String> {
+    match event {
+        Event::AccessBlocked { access, group, rule, priority } => Some(format!(
+            "the rule '{rule}' (priority {priority}) of '{group}' drops what request {} has open: port {} of \
+             '{}'",
+            access.request, access.port, access.vm
+        )),
+        Event::LockBroken { broken } => Some(format!(
+            "port {} of {} ('{}'), which JIT keeps closed, is reached from {} without a grant",
+            broken.lock.port, broken.lock.address, broken.vm, broken.from
+        )),
+        Event::VmRegistered { .. }
+        | Event::VmUnregistered { .. }
+        | Event::PolicySet { .. }
+        | Event::PolicyConfirmed { .. }
+        | Event::PolicyRemoved { .. }
+        | Event::Requested { .. }
+        | Event::Started { .. }
+        | Event::EndMoved { .. }
+        | Event::Ended { .. }
+        | Event::Opened { .. }
+        | Event::Closed { .. }
+        | Event::AccessUnblocked { .. }
+        | Event::ResourcePut { .. }
+        | Event::ResourceDeleted { .. }
+        | Event::Unlocked { .. }
+        | Event::ClockAccepted { .. } => None,
     }
 }
 

@@ -33,6 +33,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         command: Command,
     ) -> impl Future<Output = Result<Committed, TransactError>> + Send;
 
+    /// What would come of a command, decided from what stands, and nothing written: neither rows nor a record.
+    fn what_if(
+        &self,
+        command: Command,
+    ) -> impl Future<Output = Result<Committed, TransactError>> + Send;
+
     /// Records something that changes no state.
     fn note(
         &self,

@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use hourgate_core::{
+    event::{LetBy, LockBreak},
     network::{Family, NotAVmAddress, Source},
     nsg::{
         band::NoNumber,
         cure::Cure,
+        flow::Transport,
         id::GroupId,
         lockdown::{LockdownRefusal, Numbered},
     },
@@ -137,6 +139,7 @@ fn words(refusal: &Refusal) -> (Code, String) {
             group_full(group, *most)
         }
         Refusal::NoPlace { at, address, why } => no_place(at, *address, why),
+        Refusal::LockWouldBreak { broken } => (Code::JitLockWouldBreak, lock_would_break(broken)),
         Refusal::AddressNotOfVm { at, address, addresses } => value(format!(
             "{address} is no address of '{}'. It has {}.",
             at.vm,
@@ -431,6 +434,44 @@ fn no_place(at: &At, address: IpAddr, why: &LockdownRefusal) -> (Code, String) {
     }
 }
 
+/// What a change would let through to a locked port, by which rule, and what helps.
+fn lock_would_break(broken: &LockBreak) -> String {
+    let LockBreak { vm, lock, group, deny, from, transport, by } = broken;
+    let over = match transport {
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
+        Transport::Other => "other transports",
+    };
+    let (by, helps) = match by {
+        Some(LetBy { group: of, rule, priority }) if of == group => (
+            format!("The rule '{rule}' (priority {priority}) of '{of}'"),
+            format!(
+                "Give it a priority behind the lock's deny ({deny}), or leave that port or that source out of it; \
+                 whoever needs access asks for it."
+            ),
+        ),
+        Some(LetBy { group: of, rule, priority }) => (
+            format!("The rule '{rule}' (priority {priority}) of '{of}'"),
+            format!(
+                "The lock's deny (priority {deny}) stands in '{group}'. Leave that port or that source out of the \
+                 rule, or keep the address behind '{group}'."
+            ),
+        ),
+        None => (
+            "No network security group any more".to_owned(),
+            format!(
+                "Keep the address behind '{group}', or take the port out of its JIT policy first."
+            ),
+        ),
+    };
+    let lets = if broken.by.is_some() { "would let" } else { "would stand before it, which lets" };
+    format!(
+        "{by} {lets} {over} from {from} through to port {} of {} ('{vm}'), which JIT keeps closed, although \
+         nobody granted it. {helps}",
+        lock.port, lock.address
+    )
+}
+
 /// Where in the body it stands.
 fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
     match refusal {
@@ -440,6 +481,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::ConfirmationPending { .. }
         | Refusal::NothingToConfirm { .. }
         | Refusal::Resource { .. }
+        | Refusal::LockWouldBreak { .. }
         | Refusal::ClockBehind { .. } => None,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),

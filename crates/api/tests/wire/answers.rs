@@ -104,7 +104,7 @@ fn azures_own_answers_are_read_and_written_back() {
 const OURS: &str = r#"{"kind":"Basic","properties":{"virtualMachines":[{"id":"VM","ports":[
     {"number":22,"protocol":"*","allowedSourceAddressPrefixes":["10.0.0.0/8","2001:db8::/32","192.0.2.1"],
      "maxRequestAccessDuration":"PT1H30M","approval":null,"endSessions":true,
-     "widestUnapproved":{"ipv4":28,"ipv6":0},"otherAddresses":"allowed"}],
+     "widestUnapproved":{"ipv4":28,"ipv6":0},"otherAddresses":"allowed","removeStanding":true}],
     "placement":"nic-and-subnet"}]}}"#;
 
 #[test]
@@ -120,14 +120,15 @@ fn an_answer_can_be_sent_back_and_changes_nothing() {
         json!({"number": 22, "protocol": "*",
             "allowedSourceAddressPrefixes": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
             "maxRequestAccessDuration": "PT1H30M", "endSessions": true,
-            "widestUnapproved": {"ipv4": 28, "ipv6": 0}, "otherAddresses": "allowed"})
+            "widestUnapproved": {"ipv4": 28, "ipv6": 0}, "otherAddresses": "allowed",
+            "removeStanding": true})
     );
     // As our clients do, as a reader who knows nothing of ours does, and all of it as it came.
     let ours = serde_json::to_string(&PolicyBody::from(read)).unwrap();
     let mut azures = json.clone();
     let vm = &mut azures["properties"]["virtualMachines"][0];
     vm.as_object_mut().unwrap().remove("placement");
-    for name in ["endSessions", "widestUnapproved", "otherAddresses"] {
+    for name in ["endSessions", "widestUnapproved", "otherAddresses", "removeStanding"] {
         vm["ports"][0].as_object_mut().unwrap().remove(name);
     }
     for body in [ours, json.to_string(), azures.to_string()] {

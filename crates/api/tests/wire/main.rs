@@ -9,6 +9,7 @@
 
 mod answers;
 mod bad_bodies;
+mod locks;
 mod paths;
 mod random;
 mod refusals;

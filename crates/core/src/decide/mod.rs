@@ -5,6 +5,7 @@
 
 mod due;
 mod effect;
+mod hold;
 mod policy;
 mod request;
 mod resource;
@@ -51,9 +52,11 @@ pub fn decide(
             open::noticed(&after.state, observed, &seen)
         }
         Command::PutResource { draft, instance, only_if } => {
-            resource::put(&after.state, draft, *instance, *only_if)?
+            resource::put(&after.state, settings, draft, *instance, *only_if)?
         }
-        Command::DeleteResource { id, only_if } => resource::delete(&after.state, id, *only_if)?,
+        Command::DeleteResource { id, only_if } => {
+            resource::delete(&after.state, settings, id, *only_if)?
+        }
         Command::AcceptClock => accept_clock(&after.state, now),
         Command::Tick => Vec::new(),
     };

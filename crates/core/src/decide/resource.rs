@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::check;
+use super::{check, hold};
 use crate::{
     command::Precondition,
     event::Event,
+    policy::Settings,
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Target, View, ViewDraft,
@@ -25,6 +26,7 @@ use crate::{
 /// Sets a resource. The same again changes nothing.
 pub(super) fn put(
     state: &State,
+    settings: &Settings,
     draft: &ResourceDraft,
     instance: Uuid,
     only_if: Precondition,
@@ -36,7 +38,10 @@ pub(super) fn put(
     let mut faults = common(&setting, draft);
     let view = match &draft.view {
         ViewDraft::VirtualNetwork(sent) => virtual_network::view(&setting, sent, &mut faults),
-        ViewDraft::SecurityGroup(sent) => security_group::view(&setting, sent, &mut faults),
+        ViewDraft::SecurityGroup(sent) => {
+            let view = security_group::view(&setting, sent, &mut faults);
+            view.filter(|view| security_group::beside_ours(state, view, &mut faults))
+        }
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
         ViewDraft::PublicIpAddress(sent) => public_ip::view(&setting, sent, &mut faults),
         ViewDraft::NetworkInterface(sent) => network_interface::view(&setting, sent, &mut faults),
@@ -58,12 +63,14 @@ pub(super) fn put(
         return Ok(Vec::new());
     }
     let before = before.map(|before| before.version);
-    happens(state, Event::ResourcePut { resource: Box::new(resource), before })
+    let event = Event::ResourcePut { resource: Box::new(resource), before };
+    happens(state, settings, &draft.id, event)
 }
 
 /// Removes a resource that nobody refers to.
 pub(super) fn delete(
     state: &State,
+    settings: &Settings,
     id: &ResourceId,
     only_if: Precondition,
 ) -> Result<Vec<Event>, Refusals> {
@@ -81,16 +88,18 @@ pub(super) fn delete(
     if !faults.is_empty() {
         return Err(refusals(id, faults));
     }
-    happens(state, Event::ResourceDeleted { id: resource.id.clone(), before: resource.version })
+    let event = Event::ResourceDeleted { id: resource.id.clone(), before: resource.version };
+    happens(state, settings, id, event)
 }
 
-/// The one place through which every change of the network goes, once it is right by itself.
-// LOCKS: a lock is an invariant. Here each change is to be held against what it would newly let through:
-// for every locked port of an address whose interface, subnet, groups or names the event changes,
-// `nsg::hold::standing` over `state.network` and over the same with the event taken in, and
-// `nsg::hold::breaks` of the two. What it finds is refused (`JitLockWouldBreak`). Nothing is held against yet.
-fn happens(_state: &State, event: Event) -> Result<Vec<Event>, Refusals> {
-    Ok(vec![event])
+/// The one place through which every change of the network goes, once it is right by itself: no lock may break.
+fn happens(
+    state: &State,
+    settings: &Settings,
+    id: &ResourceId,
+    event: Event,
+) -> Result<Vec<Event>, Refusals> {
+    hold::held(state, settings, id, event)
 }
 
 /// A resource that is being set.

@@ -70,7 +70,7 @@ pub(crate) fn denies(
 }
 
 /// Whether a rule says anything about flows to a port.
-pub(super) fn is_to(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> bool {
+pub(crate) fn is_to(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> bool {
     rule.ports(Side::Destination).contains(to.port.number())
         && surroundings.places_contain(rule.places(Side::Destination), to.address)
 }

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod network;
 
 mod concern;
+mod near;
 
 pub use fault::ResourceFault;
 pub use id::{Kind, ResourceId, SubnetId, Target};

@@ -155,6 +155,14 @@ impl Network {
         self.layers(nic, &configuration.name)
     }
 
+    /// The virtual network that an address is in.
+    pub fn within(&self, address: IpAddr) -> Option<ResourceId> {
+        let nic = self.owner(address).and_then(|nic| self.get(nic)?.network_interface())?;
+        let mut configurations = nic.configurations.iter();
+        let configuration = configurations.find(|its| its.address == address)?;
+        Some(configuration.subnet.as_ref()?.network.clone())
+    }
+
     /// The groups before an address, the subnet's first; none where no interface has it.
     pub fn groups_before(&self, address: IpAddr) -> impl Iterator<Item = &GroupId> {
         let nic = self.owner(address).and_then(|nic| self.get(nic)?.network_interface());

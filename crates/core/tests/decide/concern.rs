@@ -31,7 +31,7 @@ fn rules(random: &mut Random) -> Vec<RuleDraft> {
     (0..random.below(4)).map(|n| rule(n, random.of(&from))).collect()
 }
 
-fn command(random: &mut Random) -> Command {
+pub(crate) fn command(random: &mut Random) -> Command {
     let maybe_group = |random: &mut Random| (random.below(2) == 0).then(|| random.of(&GROUPS));
     match random.below(14) {
         0 => delete(vnet(random.of(&NETWORKS))),

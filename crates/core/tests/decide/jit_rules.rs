@@ -15,7 +15,7 @@ use hourgate_core::{
 
 use crate::{effect::*, locks::*, network::*, scene::*};
 
-fn band(first: u16, last: u16) -> Band {
+pub(crate) fn band(first: u16, last: u16) -> Band {
     let own = |number| Priority::own(number).expect("a number");
     Band::new(own(first), own(last)).expect("a band")
 }

@@ -116,6 +116,7 @@ fn answer(value: Value, explained: &Explained, question: &Question, name: &str) 
                 "lets through",
                 format!("an access until {}", human::moment(until.0, &clock::local_now())),
             ),
+            None if lock.standing => ("lets through", "a standing exception".to_owned()),
             None => ("drops", format!("no access from {}", question.from)),
         };
         row("lock", &format!("port {}", question.port), String::new(), says, because);
@@ -149,7 +150,7 @@ fn answer(value: Value, explained: &Explained, question: &Question, name: &str) 
         question.from, question.port, explained.address
     )];
     next.extend(explained.cures.iter().cloned());
-    if explained.lock.as_ref().is_some_and(|lock| lock.open_until.is_none()) {
+    if explained.lock.as_ref().is_some_and(|lock| lock.open_until.is_none() && !lock.standing) {
         next.push(format!(
             "Ask for access: hourgate request {name} -g {} -p {} --source {}",
             question.vm.group, question.port, question.from

@@ -130,7 +130,10 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::EndMoved { access, .. }
             | Event::Ended { access, .. }
             | Event::Opened { access, .. }
-            | Event::Closed { access, .. } => vms.extend([access.vm.clone()]),
+            | Event::Closed { access, .. }
+            | Event::AccessBlocked { access, .. }
+            | Event::AccessUnblocked { access } => vms.extend([access.vm.clone()]),
+            Event::LockBroken { broken } => vms.extend([broken.vm.clone()]),
             Event::PolicyConfirmed { .. }
             | Event::ResourcePut { .. }
             | Event::ResourceDeleted { .. }
@@ -157,6 +160,9 @@ pub(super) fn change_the_network(events: &[Event]) -> bool {
         | Event::Opened { .. }
         | Event::Closed { .. }
         | Event::Unlocked { .. }
+        | Event::LockBroken { .. }
+        | Event::AccessBlocked { .. }
+        | Event::AccessUnblocked { .. }
         | Event::ClockAccepted { .. } => false,
     })
 }
@@ -176,6 +182,9 @@ fn is_sight(event: &Event) -> bool {
         | Event::Started { .. }
         | Event::EndMoved { .. }
         | Event::Ended { .. }
+        | Event::LockBroken { .. }
+        | Event::AccessBlocked { .. }
+        | Event::AccessUnblocked { .. }
         | Event::ClockAccepted { .. } => false,
     }
 }

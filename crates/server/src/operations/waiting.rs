@@ -83,7 +83,9 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::EndMoved { access, .. }
         | Event::Ended { access, .. }
         | Event::Opened { access, .. }
-        | Event::Closed { access, .. } => Some(access.request),
+        | Event::Closed { access, .. }
+        | Event::AccessBlocked { access, .. }
+        | Event::AccessUnblocked { access } => Some(access.request),
         Event::VmRegistered { .. }
         | Event::VmUnregistered { .. }
         | Event::PolicySet { .. }
@@ -91,6 +93,7 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::PolicyRemoved { .. }
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
+        | Event::LockBroken { .. }
         | Event::Unlocked { .. }
         | Event::ClockAccepted { .. } => None,
     }

@@ -55,7 +55,7 @@ async fn every_rule_that_looked_is_told_and_what_would_help() {
         json!({
             "access": "Deny",
             "address": "10.9.0.4",
-            "lock": {"openUntil": null},
+            "lock": {"openUntil": null, "standing": false},
             "layers": [{
                 "layer": "subnet",
                 "group": group,

@@ -429,6 +429,11 @@ impl Store for Breakable {
         self.inner.transact(origin, command).await
     }
 
+    async fn what_if(&self, command: Command) -> Result<Committed, TransactError> {
+        self.whole()?;
+        self.inner.what_if(command).await
+    }
+
     async fn note(&self, origin: Origin, note: Note) -> Result<(), StoreError> {
         self.whole()?;
         self.notes.lock().expect("no panic").push(note.clone());

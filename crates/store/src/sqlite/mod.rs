@@ -25,6 +25,7 @@ use std::{
 
 use hourgate_core::{
     command::{Command, Needs},
+    decide::decide,
     event::Note,
     grant::Request,
     id::RequestId,
@@ -136,6 +137,16 @@ impl SqliteStore {
         }
     }
 
+    /// The requests that are asked for by id, as their rows tell. One that stands is found in memory, whatever
+    /// its row says.
+    async fn settled(&self, needs: &Needs) -> Result<BTreeMap<RequestId, Option<Request>>> {
+        let mut settled = BTreeMap::new();
+        for id in &needs.requests {
+            settled.insert(*id, self.request(*id).await?);
+        }
+        Ok(settled)
+    }
+
     async fn write<T>(&self, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.0.enqueue(work(answer))?;
@@ -216,16 +227,35 @@ impl Store for SqliteStore {
         self.write(|answer| Work::Transact { origin, command, answer }).await?
     }
 
+    async fn what_if(&self, command: Command) -> std::result::Result<Committed, TransactError> {
+        let needs = command.needs();
+        let settled = self.settled(&needs).await?;
+        let now = self.0.clock.now();
+        let (mut state, thin) = {
+            let standing = self.0.standing()?;
+            let mut slice = Slice::of(&standing);
+            slice.needs(&needs, now, |id| Ok(settled.get(&id).cloned().flatten()))?;
+            slice.overdue(now);
+            slice.into_parts()
+        };
+        let settings = self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let decided = tokio::task::spawn_blocking(move || {
+            let events = decide(&state, &settings, &command, now)?;
+            events.iter().for_each(|event| state.evolve(event));
+            Ok((events, thin.out_of(state)))
+        });
+        // A bug in the rules costs the question alone.
+        let decided = decided.await.map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let (events, state) = decided.map_err(TransactError::Refused)?;
+        Ok(Committed { now, events, state })
+    }
+
     async fn note(&self, origin: Origin, note: Note) -> Result<()> {
         self.write(|answer| Work::Note { origin, note, answer }).await?
     }
 
     async fn load(&self, needs: Needs) -> Result<State> {
-        let mut settled = BTreeMap::new();
-        for id in &needs.requests {
-            // One that stands is found in memory, whatever its row says.
-            settled.insert(*id, self.request(*id).await?);
-        }
+        let settled = self.settled(&needs).await?;
         let now = self.0.clock.now();
         let standing = self.0.standing()?;
         let mut slice = Slice::of(&standing);

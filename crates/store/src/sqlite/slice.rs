@@ -75,6 +75,18 @@ impl<'a> Slice<'a> {
             let owner = self.standing.owner(*address).cloned();
             self.state.owners.extend(owner.map(|vm| (*address, vm)));
         }
+        if let Some(near) = &needs.near {
+            let network = Arc::clone(&self.standing.network);
+            for address in network.near(&near.id, near.draft.as_deref()) {
+                if let Some(vm) = self.standing.owner(address).cloned() {
+                    self.vm(&vm);
+                }
+            }
+            // A group is held against every number that JIT's rules have in it, whoever is behind it.
+            if let Some(group) = near.id.security_group() {
+                numbers(&mut self.state, self.standing, &group);
+            }
+        }
         if needs.due {
             self.standing.due_policies(now).iter().for_each(|id| self.policy(id));
             self.standing.due_vms(now).iter().for_each(|vm| self.vm(vm));

@@ -78,6 +78,10 @@ impl Touched {
             | Event::Closed { access, .. } => {
                 self.accesses.insert(access.clone());
             }
+            // What passes a lock and what drops an access follow from the rules.
+            Event::LockBroken { .. }
+            | Event::AccessBlocked { .. }
+            | Event::AccessUnblocked { .. } => {}
             Event::ResourcePut { resource, .. } => {
                 self.resources.insert(resource.id.clone());
             }

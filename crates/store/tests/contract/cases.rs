@@ -19,6 +19,11 @@ use hourgate_store::{
 };
 use uuid::Uuid;
 
+pub(crate) use crate::jit_rules::{
+    a_lock_holds_whatever_was_not_asked_for, a_number_goes_from_what_ends_to_what_begins,
+    jits_rules_survive_reopening, what_would_be_is_told_and_nothing_is_written,
+};
+
 use crate::fixture::{
     Fixture, HandClock, act, agree, ask, draft, minutes, origin, policy_id, prepare, put_network,
     put_nic, register, resource_command, resource_id, set, try_act, vm_id,

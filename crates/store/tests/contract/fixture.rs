@@ -290,6 +290,37 @@ pub(crate) fn put_nic(store: &impl Store, name: &str, network: &str) -> Command 
     put_resource(id, ViewDraft::NetworkInterface(view))
 }
 
+/// A security group.
+pub(crate) fn put_group(store: &impl Store, name: &str, rules: Vec<RuleDraft>) -> Command {
+    let id = resource_id(store, Kind::NetworkSecurityGroups, name);
+    put_resource(id, ViewDraft::SecurityGroup(rules))
+}
+
+/// An interface with that address of the subnet `a`, behind a group.
+pub(crate) fn put_nic_at(
+    store: &impl Store,
+    name: &str,
+    network: &str,
+    address: &str,
+    group: &str,
+) -> Command {
+    let network = resource_id(store, Kind::VirtualNetworks, network);
+    let configuration = IpConfigurationDraft {
+        name: "ip".parse().unwrap(),
+        wanted: Wanted::Static(address.parse().unwrap()),
+        subnet: Some(SubnetId { network, name: "a".parse().unwrap() }),
+        public_address: None,
+        asgs: Vec::new(),
+        primary: true,
+    };
+    let group = resource_id(store, Kind::NetworkSecurityGroups, group).security_group();
+    let view = NetworkInterfaceDraft { security_group: group, configurations: vec![configuration] };
+    put_resource(
+        resource_id(store, Kind::NetworkInterfaces, name),
+        ViewDraft::NetworkInterface(view),
+    )
+}
+
 /// Anything that can become of a few resources.
 pub(crate) fn resource_command(
     store: &impl Store,

@@ -11,6 +11,7 @@
 
 mod cases;
 mod fixture;
+mod jit_rules;
 mod kill;
 mod sqlite;
 
@@ -41,5 +42,9 @@ mod on_sqlite {
         the_log_explains_a_random_history,
         settings_can_be_replaced,
         resources_are_kept,
+        jits_rules_survive_reopening,
+        a_number_goes_from_what_ends_to_what_begins,
+        a_lock_holds_whatever_was_not_asked_for,
+        what_would_be_is_told_and_nothing_is_written,
     );
 }

@@ -1,13 +1,19 @@
 //! What a security group must be: each rule right by itself, and all of them able to stand together.
 
+use std::collections::BTreeSet;
+
 use super::Setting;
 use crate::{
+    jit_rules,
     nsg::{
-        fault::{GroupFaults, RuleFaults},
+        fault::{GroupFault, GroupFaults, RuleFaults},
         group::{RULES_PER_GROUP_MAX, SecurityGroup},
+        name::RuleName,
         rule::{RuleDraft, SecurityRule},
+        word::Direction,
     },
     resource::{ResourceFault, View, view::asgs_of},
+    state::State,
 };
 
 pub(super) fn view(
@@ -37,4 +43,33 @@ pub(super) fn view(
             None
         }
     }
+}
+
+/// Whether the rules can stand beside JIT's, which are not among them: numbers and names are unique, and all
+/// count towards what a group may hold.
+pub(super) fn beside_ours(state: &State, view: &View, faults: &mut Vec<ResourceFault>) -> bool {
+    let View::SecurityGroup(group) = view else { return true };
+    let Some(ours) = state.numbers.get(group.id()) else { return true };
+    let rules = jit_rules::of_group(state, group.id());
+    let names: BTreeSet<&RuleName> = rules.iter().map(|jit| jit.rule.name()).collect();
+    let known = faults.len();
+    let mut wrong = |problem| faults.push(ResourceFault::Rules { problem });
+    for rule in group.rules() {
+        if names.contains(rule.name()) {
+            wrong(GroupFault::NameTwice { name: rule.name().clone() });
+        }
+        let (direction, priority) = (rule.direction(), rule.priority());
+        if direction == Direction::Inbound && ours.contains(priority) {
+            // Of a VM that is not loaded only the number is known.
+            let existing = rules.iter().find(|jit| jit.rule.priority() == priority);
+            let existing = existing.map_or(rule, |jit| &jit.rule).name().clone();
+            let new = rule.name().clone();
+            wrong(GroupFault::PriorityTwice { direction, priority, existing, new });
+        }
+    }
+    let (count, most) = (group.rules().len() + ours.len(), RULES_PER_GROUP_MAX);
+    if count > most {
+        wrong(GroupFault::TooManyRules { count, most });
+    }
+    faults.len() == known
 }

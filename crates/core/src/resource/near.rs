@@ -1,0 +1,183 @@
+//! Which addresses a change of one resource may concern, before it is known what the resource will be: whoever
+//! decides about the change loads what stands at these.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use super::{
+    id::{ResourceId, SubnetId, Target},
+    network::Network,
+    network_interface::{NetworkInterfaceDraft, Wanted},
+    view::{ResourceDraft, View, ViewDraft},
+    virtual_network::{VirtualNetwork, VirtualNetworkDraft},
+};
+use crate::{id::Name, nsg::id::AsgId};
+
+impl Network {
+    /// Every address that [`Network::concerned`] can name for the change of a resource, as far as something is
+    /// known of the network around it before. It may name an address too many, never one too few.
+    ///
+    /// `draft` is what the resource shall be; none where it is to go.
+    pub fn near(&self, id: &ResourceId, draft: Option<&ResourceDraft>) -> BTreeSet<IpAddr> {
+        let mut near = Near { network: self, addresses: BTreeSet::new(), groups: BTreeSet::new() };
+        match self.get(id).map(|resource| &resource.view) {
+            Some(View::VirtualNetwork(network)) => near.virtual_network(id, network, draft),
+            Some(View::SecurityGroup(_)) => near.group(id),
+            Some(View::NetworkInterface(_)) => near.network_interface(id, draft),
+            // Who is in an application security group, interfaces say. A public address is translated before
+            // any rule looks.
+            Some(View::ApplicationSecurityGroup | View::PublicIpAddress(_)) => {}
+            None => near.made(draft),
+        }
+        near.addresses
+    }
+}
+
+struct Near<'a> {
+    network: &'a Network,
+    addresses: BTreeSet<IpAddr>,
+    groups: BTreeSet<ResourceId>,
+}
+
+impl Near<'_> {
+    /// A resource that is new: nobody refers to it yet but a network that already says it is joined to it.
+    fn made(&mut self, draft: Option<&ResourceDraft>) {
+        match draft.map(|draft| &draft.view) {
+            Some(ViewDraft::VirtualNetwork(sent)) => {
+                sent.peers.iter().for_each(|peer| self.all_of(peer));
+            }
+            Some(ViewDraft::NetworkInterface(sent)) => {
+                let joins = asgs_of(sent);
+                joins.keys().for_each(|asg| self.asg(asg));
+            }
+            Some(
+                ViewDraft::SecurityGroup(_)
+                | ViewDraft::ApplicationSecurityGroup
+                | ViewDraft::PublicIpAddress(_),
+            )
+            | None => {}
+        }
+    }
+
+    fn network_interface(&mut self, id: &ResourceId, draft: Option<&ResourceDraft>) {
+        let Some(nic) = self.network.get(id).and_then(|nic| nic.network_interface()) else {
+            return;
+        };
+        self.addresses.extend(nic.configurations.iter().map(|its| its.address));
+        let joined = asgs_of(&nic.draft());
+        let joins = match draft.map(|draft| &draft.view) {
+            Some(ViewDraft::NetworkInterface(sent)) => asgs_of(sent),
+            Some(
+                ViewDraft::VirtualNetwork(_)
+                | ViewDraft::SecurityGroup(_)
+                | ViewDraft::ApplicationSecurityGroup
+                | ViewDraft::PublicIpAddress(_),
+            )
+            | None => BTreeMap::new(),
+        };
+        let every: BTreeSet<&AsgId> = joined.keys().chain(joins.keys()).collect();
+        for asg in every.into_iter().filter(|asg| joined.get(asg) != joins.get(asg)) {
+            self.asg(asg);
+        }
+    }
+
+    /// The addresses behind each group that names an application security group.
+    fn asg(&mut self, asg: &AsgId) {
+        let network = self.network;
+        for by in network.referrers(&Target::Resource(asg.into())) {
+            if by.security_group().is_some() {
+                self.group(&by.id);
+            }
+        }
+    }
+
+    /// The addresses of every interface and every subnet that has a group.
+    fn group(&mut self, id: &ResourceId) {
+        if !self.groups.insert(id.clone()) {
+            return;
+        }
+        let network = self.network;
+        for by in network.referrers(&Target::Resource(id.clone())) {
+            if let Some(nic) = by.network_interface() {
+                self.addresses.extend(nic.configurations.iter().map(|its| its.address));
+            }
+            if let Some(its) = by.virtual_network() {
+                let has = |name: &&Name| group_of(its, name) == Some(id.clone());
+                its.subnets.keys().filter(has).for_each(|name| self.subnet(&by.id, name));
+            }
+        }
+    }
+
+    /// A network: all of it and of its peers where its space or its peers change, and each subnet that gets
+    /// another group or goes.
+    fn virtual_network(
+        &mut self,
+        id: &ResourceId,
+        is: &VirtualNetwork,
+        draft: Option<&ResourceDraft>,
+    ) {
+        let sent = match draft.map(|draft| &draft.view) {
+            Some(ViewDraft::VirtualNetwork(sent)) => sent,
+            Some(
+                ViewDraft::SecurityGroup(_)
+                | ViewDraft::ApplicationSecurityGroup
+                | ViewDraft::NetworkInterface(_)
+                | ViewDraft::PublicIpAddress(_),
+            )
+            | None => &VirtualNetworkDraft {
+                address_space: Vec::new(),
+                subnets: Vec::new(),
+                peers: Vec::new(),
+            },
+        };
+        if is.address_space != sent.address_space || is.peers != sent.peers {
+            self.all_of(id);
+            is.peers.iter().chain(&sent.peers).for_each(|peer| self.all_of(peer));
+            return;
+        }
+        for name in is.subnets.keys() {
+            let will = sent.subnets.iter().find(|(its, _)| its == name);
+            let will = will.and_then(|(_, subnet)| subnet.security_group.as_ref());
+            if group_of(is, name) != will.map(ResourceId::from) {
+                self.subnet(id, name);
+            }
+        }
+    }
+
+    /// Every address in a network's subnets.
+    fn all_of(&mut self, id: &ResourceId) {
+        let network = self.network;
+        let subnets = network.virtual_network(id).into_iter().flat_map(|its| its.subnets.keys());
+        subnets.for_each(|name| self.subnet(id, name));
+    }
+
+    fn subnet(&mut self, network: &ResourceId, name: &Name) {
+        let id = SubnetId { network: network.clone(), name: name.clone() };
+        self.addresses.extend(self.network.in_subnet(&id).map(|(_, its)| its.address));
+    }
+}
+
+fn group_of(network: &VirtualNetwork, subnet: &Name) -> Option<ResourceId> {
+    network.subnets.get(subnet)?.security_group.as_ref().map(ResourceId::from)
+}
+
+/// The configurations with which an interface shall be in each application security group: which address that
+/// is follows from name, wish and subnet.
+fn asgs_of(nic: &NetworkInterfaceDraft) -> BTreeMap<AsgId, BTreeSet<Configured>> {
+    let mut asgs: BTreeMap<AsgId, BTreeSet<Configured>> = BTreeMap::new();
+    for its in &nic.configurations {
+        let address = match its.wanted {
+            Wanted::Static(address) => Some(address),
+            Wanted::Dynamic(_) => None,
+        };
+        for asg in &its.asgs {
+            let configured = (its.name.clone(), address, its.subnet.clone());
+            asgs.entry(asg.clone()).or_default().insert(configured);
+        }
+    }
+    asgs
+}
+
+type Configured = (Name, Option<IpAddr>, Option<SubnetId>);

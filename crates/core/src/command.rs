@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use crate::{
     grant::Window,
-    id::{Location, PolicyId, RequestId, VmId, VmInstance},
+    id::{Location, Name, PolicyId, RequestId, VmId, VmInstance},
     network::{Port, Source},
-    nsg::lockdown::Exceptions,
+    nsg::{group::RULES_PER_GROUP_MAX, jit_name::JitName, lockdown::Exceptions},
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
-    resource::{ResourceDraft, ResourceId},
+    resource::{ResourceDraft, ResourceId, ViewDraft},
     role::{OwnAddress, Person},
     time::Timestamp,
 };
@@ -91,6 +91,14 @@ pub enum Command {
         id: ResourceId,
         /// Only if it stands so.
         only_if: Precondition,
+    },
+    /// Take a rule of JIT's out of a security group. It goes with what it belongs to and not by itself, so this
+    /// is refused; it is asked all the same, so that the log tells of it.
+    DeleteJitRule {
+        /// The group.
+        group: ResourceId,
+        /// The rule's name.
+        name: Name,
     },
     /// Believe the clock although it lies behind what was committed.
     AcceptClock,
@@ -278,14 +286,30 @@ impl Command {
             Command::Observe { vms, .. } => needs.vms.clone_from(vms),
             // The network is always there as a whole; the locks that a change of it may break are not.
             Command::PutResource { draft, .. } => {
+                needs.requests.extend(echoed(draft));
                 needs.near = Some(Near { id: draft.id.clone(), draft: Some(draft.clone()) });
             }
             Command::DeleteResource { id, .. } => {
                 needs.near = Some(Near { id: id.clone(), draft: None });
+            }
+            Command::DeleteJitRule { group, .. } => {
+                needs.near = Some(Near { id: group.clone(), draft: None });
             }
             Command::AcceptClock => {}
             Command::Tick => needs.due = true,
         }
         needs
     }
+}
+
+/// The requests whose rules are sent back with a group, which may be over by now. No group has more rules than
+/// are looked at.
+fn echoed(draft: &ResourceDraft) -> BTreeSet<RequestId> {
+    let ViewDraft::SecurityGroup(rules) = &draft.view else { return BTreeSet::new() };
+    let names = rules.iter().filter_map(|rule| JitName::of(&rule.name));
+    let requests = names.filter_map(|name| match name {
+        JitName::Grant { request } => Some(request),
+        JitName::Deny { .. } => None,
+    });
+    requests.take(RULES_PER_GROUP_MAX).collect()
 }

@@ -4,6 +4,8 @@
 //! a grant rewrites no document, and nobody who sets a group takes a grant away. Wherever a group is shown,
 //! numbered or judged, they are laid over it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     grant::{Access, Request, Stage},
     id::{PolicyId, RequestId, VmId},
@@ -16,6 +18,7 @@ use crate::{
         rule::SecurityRule,
     },
     state::State,
+    time::Now,
 };
 
 /// A rule that JIT made.
@@ -28,7 +31,8 @@ pub struct JitRule {
 }
 
 /// Whose a rule of JIT's is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "camelCase")]
 pub enum JitRuleOf {
     /// The deny of a lock.
     Lock {
@@ -59,6 +63,22 @@ pub fn of_group(state: &State, group: &GroupId) -> Vec<JitRule> {
     }
     rules.sort_by_key(|rule| rule.rule.priority());
     rules
+}
+
+/// The same as they are shown: a grant's until its end and no longer, also where nobody has noticed yet that it
+/// is over.
+pub fn shown(state: &State, group: &GroupId, now: Now) -> Vec<JitRule> {
+    let runs = |of: &JitRuleOf| match of {
+        JitRuleOf::Lock { .. } => true,
+        JitRuleOf::Grant { request, vm, port } => {
+            let access = state.requests.get(request).and_then(|of| of.access(vm, *port));
+            access.is_some_and(|access| match access.stage {
+                Stage::Granted { until, .. } => !until.is_over(now),
+                Stage::Planned { .. } | Stage::Ended { .. } => false,
+            })
+        }
+    };
+    of_group(state, group).into_iter().filter(|jit| runs(&jit.of)).collect()
 }
 
 fn denies<'a>(state: &'a State, group: &'a GroupId) -> impl Iterator<Item = JitRule> + 'a {

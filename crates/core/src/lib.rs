@@ -30,6 +30,8 @@ pub mod open;
 
 pub mod jit_rules;
 
+pub mod lock_facts;
+
 pub mod plan;
 
 pub mod nsg;

@@ -151,6 +151,10 @@ pub(crate) fn is_current(access: &RequestPort) -> bool {
 
 /// How far an access has come, in words. What was granted and what was seen are two things.
 pub(crate) fn state(access: &RequestPort) -> String {
+    if let Some(by) = access.blocked_by.as_ref().filter(|_| !is_over(access)) {
+        let group = by.network_security_group.id.rsplit('/').next().unwrap_or_default();
+        return format!("BLOCKED by rule {} ({}) of {group}", by.rule, by.priority);
+    }
     let seen = access.observed.as_ref().map_or(ObservedState::Unknown, |seen| seen.state);
     let state = match (access.status, access.status_reason, seen) {
         (Status::Initiating, StatusReason::Planned, _) => "planned",

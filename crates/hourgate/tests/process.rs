@@ -16,6 +16,8 @@ use serde_json::Value;
 
 /// The machine's own address, in a namespace of its own.
 const OWN: &str = "10.77.0.1";
+/// Another one, which a machine in a subnet can have.
+const BEHIND: &str = "10.77.0.9";
 /// How long anything may take that is awaited; a busy machine is slow to start processes.
 const SOON: Duration = Duration::from_secs(20);
 /// A packet that is dropped is not answered: so long nobody waits for an answer on the same machine.
@@ -36,6 +38,7 @@ impl Machine {
         for args in [
             &["link", "set", "lo", "up"][..],
             &["address", "add", &format!("{OWN}/24"), "dev", "lo"],
+            &["address", "add", &format!("{BEHIND}/24"), "dev", "lo"],
         ] {
             ip(&[&["-n", &machine.name], args].concat());
         }
@@ -72,7 +75,11 @@ impl Machine {
 
     /// What a new connection to a port of this machine's address meets.
     fn attempt(&self, port: u16) -> Met {
-        let connect = format!("exec 3<>/dev/tcp/{OWN}/{port}");
+        self.attempt_at(OWN, port)
+    }
+
+    fn attempt_at(&self, address: &str, port: u16) -> Met {
+        let connect = format!("exec 3<>/dev/tcp/{address}/{port}");
         let mut command = self.inside("timeout");
         let outcome = command.args([DROPPED_AFTER, "bash", "-c", &connect]).output();
         match outcome.expect("it runs").status.code() {
@@ -232,4 +239,62 @@ fn a_server_told_to_stop_leaves_guard_and_gate_to_the_next_one() {
     machine.done(&["unprotect", "gw-1"], 0);
     awaited("the port is given back", || (machine.attempt(ssh) == Met::Refused).then_some(()));
     assert_eq!(again.told_to_stop().code(), Some(0));
+}
+
+/// Somebody who works on a security group as az and Terraform do, during an access.
+#[test]
+fn a_group_that_is_set_during_an_access_leaves_it_open() {
+    let machine = Machine::new();
+    let serving = Serving::start(&machine, "127.0.0.1:0");
+    let nsg = |args: &[&str], code| machine.done(&[&["network", "nsg"], args].concat(), code);
+    nsg(&["create", "-n", "web"], 0);
+    let all = ["--priority", "4096", "--destination-port-ranges", "*"];
+    let rule = ["rule", "create", "--nsg-name", "web"];
+    nsg(&[&rule[..], &["-n", "all"], &all].concat(), 0);
+    let space = ["network", "vnet", "create", "-n", "v", "--address-prefixes", "10.77.0.0/16"];
+    let subnet = ["--subnet-name", "a", "--subnet-prefixes", "10.77.0.0/24"];
+    // The subnet's first addresses are no machine's in Azure.
+    machine.done(&[&space[..], &subnet].concat(), 0);
+    let nic = ["network", "nic", "create", "-n", "gw-1", "--vnet-name", "v", "--subnet", "a"];
+    let behind = ["--private-ip-address", BEHIND, "--network-security-group", "web"];
+    machine.done(&[&nic[..], &behind].concat(), 0);
+    machine.done(&["add", "gw-1", BEHIND, "--os", "linux"], 0);
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused, "nobody listens, and it is reached");
+
+    let protect =
+        ["protect", "gw-1", "--allowed-sources", "10.77.0.0/24", "--confirm-within", "5m"];
+    let (told, _) = machine.done(&[&protect[..], &["--what-if", "-o", "table"]].concat(), 0);
+    for needed in ["4095", "all (4096) from *", "Nothing was changed."] {
+        assert!(told.contains(needed), "{needed}: {told}");
+    }
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused);
+    machine.done(&protect, 0);
+    machine.done(&["confirm"], 0);
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Silence);
+    let (out, _) = machine.done(&["request", "gw-1", "--source", BEHIND, "-d", "1h"], 0);
+    let request: Value = serde_json::from_str(&out).expect("JSON");
+    let id = request[0]["id"].as_str().expect("an id");
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused);
+
+    let (rules, _) = nsg(&["show", "-n", "web", "-o", "table"], 0);
+    for needed in [&format!("request {id}"), "policy default", "JIT_gw-1_22_", "default"] {
+        assert!(rules.contains(needed), "{needed}: {rules}");
+    }
+    let (rules, _) = nsg(&["rule", "list", "--nsg-name", "web", "--query", "[].name"], 0);
+    let names: Vec<String> = serde_json::from_str(&rules).expect("JSON");
+    let grant = names.iter().find(|name| name.ends_with(id)).expect("the grant's rule");
+    // A group that is set without any rule, one with another, and one of which JIT's rule shall go.
+    nsg(&["create", "-n", "web"], 0);
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused);
+    nsg(&[&rule[..], &["-n", "web", "--priority", "300", "--protocol", "Tcp"]].concat(), 0);
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused);
+    let (_, err) = nsg(&["rule", "delete", "--nsg-name", "web", "-n", grant], 1);
+    assert!(err.contains(&format!("hourgate close {id}")), "{err}");
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Refused);
+    machine.done(&["close", id], 0);
+    assert_eq!(machine.attempt_at(BEHIND, 22), Met::Silence);
+    let (rules, _) = nsg(&["rule", "list", "--nsg-name", "web", "--query", "[].name"], 0);
+    assert!(!rules.contains(grant.as_str()), "{rules}");
+    machine.done(&["unprotect", "gw-1", "-p", "22"], 0);
+    assert_eq!(serving.told_to_stop().code(), Some(0));
 }

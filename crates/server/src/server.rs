@@ -102,6 +102,15 @@ impl<S: Store> Server<S> {
         Ok(committed)
     }
 
+    /// What would come of a command. Nothing is changed or recorded.
+    pub(crate) async fn what_if(&self, command: Command) -> Result<Committed, Problem> {
+        match self.store.what_if(command).await {
+            Ok(committed) => Ok(committed),
+            Err(TransactError::Refused(refusals)) => Err(Problem::Refused(refusals)),
+            Err(TransactError::Store(error)) => Err(Problem::Store(error)),
+        }
+    }
+
     /// Says what somebody must look at: accesses that a rule drops since, and locks that were broken knowingly.
     async fn alarm(&self, committed: &Committed) {
         let what: Vec<String> = committed.events.iter().filter_map(alarming).collect();

@@ -1,5 +1,7 @@
 //! The body of `initiate`.
 
+use std::{collections::BTreeSet, net::IpAddr};
+
 use hourgate_core::{
     command::{AccessAsk, Ask},
     grant::Window,
@@ -95,6 +97,9 @@ fn vm(
         .and_then(|json| value::vm_id(json, &object.path_of("id"), problems));
     let ports = object.required("ports", "a list of ports", problems);
     let path_of_ports = object.path_of("ports");
+    let addresses = object.optional("addresses");
+    let addresses =
+        addresses.map(|json| addresses_of(json, &object.path_of("addresses"), problems));
     object.close(problems);
     if let Some(id) = &id {
         positions.vm(id, path);
@@ -103,12 +108,24 @@ fn vm(
     if let Some(id) = id.as_ref().filter(|_| ports.is_empty()) {
         problems.value(&path_of_ports, no_ports(id));
     }
-    let ports = ports.into_iter();
-    Some(
-        ports
-            .filter_map(|(path, json)| port(json, &path, id.as_ref(), positions, problems))
-            .collect(),
-    )
+    let ports = ports
+        .into_iter()
+        .filter_map(|(path, json)| port(json, &path, id.as_ref(), positions, problems));
+    let asked: Vec<AccessAsk> = ports.collect();
+    let addresses = addresses.flatten();
+    Some(asked.into_iter().map(|ask| AccessAsk { addresses: addresses.clone(), ..ask }).collect())
+}
+
+/// The only addresses of a VM that are asked for. None at all would be nothing asked.
+fn addresses_of(json: Json, path: &str, problems: &mut Problems) -> Option<BTreeSet<IpAddr>> {
+    let items = value::list(json, path, "a list of the VM's private addresses", problems)?;
+    if items.is_empty() {
+        let message =
+            "The list of addresses is empty. Name some of the VM's, or leave it out for all.";
+        problems.value(path, message.to_owned());
+    }
+    let read = items.into_iter().filter_map(|(path, json)| value::address(json, &path, problems));
+    Some(read.collect())
 }
 
 fn port(

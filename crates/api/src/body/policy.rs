@@ -23,8 +23,8 @@ use crate::{
 
 /// What clients send back because they read it.
 const OVERLOOKED: [&str; 7] = ["id", "name", "type", "location", "etag", "tags", "systemData"];
-const PROPERTIES_OVERLOOKED: [&str; 4] =
-    ["requests", "provisioningState", "appendMode", "confirmUntilUtc"];
+const PROPERTIES_OVERLOOKED: [&str; 5] =
+    ["requests", "provisioningState", "appendMode", "confirmUntilUtc", "whatIf"];
 /// The path of the list of VMs.
 const VMS: &str = "properties.virtualMachines";
 
@@ -127,6 +127,7 @@ fn port(
         value::word(json, path, &others, problems)
     });
     let remove_standing = ours(&mut object, "removeStanding", problems, value::flag);
+    object.overlook(&["locks"]);
     object.close(problems);
     if let (Some(vm), Some(port)) = (vm, port) {
         let length = "maxRequestAccessDuration";

@@ -177,6 +177,8 @@ pub enum Code {
     MissingNetworkSecurityGroup,
     /// 409: a rule of JIT's finds no free number where it would have to stand.
     NoFreePriority,
+    /// 409: a rule of JIT's own would be changed or taken away.
+    JitRuleReadOnly,
     /// 409: a change of the network would let flows to a locked port through that nobody granted.
     JitLockWouldBreak,
     /// 409: the port is another policy's.

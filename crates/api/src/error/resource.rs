@@ -6,8 +6,10 @@
 use std::fmt::Display;
 
 use hourgate_core::{
+    jit_rules::JitRuleOf,
     nsg::{
         fault::{GroupFault, RuleFault},
+        name::RuleName,
         place::PlaceProblem,
         port::PortProblem,
         word::Side,
@@ -48,6 +50,15 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
         ResourceFault::InUse { target, by } => in_use(target, by),
         ResourceFault::Rule { rule, problem } => rule_words(rule, problem),
         ResourceFault::Rules { problem } => rules_words(id, problem),
+        ResourceFault::JitRule { rule, of } => (Code::JitRuleReadOnly, jit_rule(id, rule, of)),
+        ResourceFault::JitName { rule } => (
+            Code::InvalidResourceName,
+            format!(
+                "Security rule {} has a name of the form that JIT's own rules have, and belongs to no request and no \
+                 policy that is known in {id}. If it was read there before, leave it out; else give it another name.",
+                quoted(rule)
+            ),
+        ),
         ResourceFault::ReferenceNotFound { target } => (
             Code::InvalidResourceReference,
             format!(
@@ -360,6 +371,30 @@ fn rule_words(rule: &str, problem: &RuleFault) -> (Code, String) {
             "Security rule mixes IPv4 ({ipv4}) and IPv6 ({ipv6}); a rule speaks of one."
         )),
     }
+}
+
+/// Whose a rule of JIT's is, and what to do instead of changing or deleting it.
+fn jit_rule(id: &ResourceId, rule: &RuleName, of: &JitRuleOf) -> String {
+    let (whose, instead) = match of {
+        JitRuleOf::Grant { request, vm, port } => (
+            format!("the request '{request}' for port {port} of '{vm}'"),
+            format!(
+                "It goes when the access ends: end it with `hourgate close {request}` (POST \
+                 …/Hourgate.Access/requests/{request}/close)."
+            ),
+        ),
+        JitRuleOf::Lock { policy, vm, port } => (
+            format!("the JIT policy '{policy}', which keeps port {port} of '{vm}' closed"),
+            format!(
+                "It goes when the port is taken out of the policy: `hourgate unprotect {} -p {port}`.",
+                vm.name
+            ),
+        ),
+    };
+    format!(
+        "Security rule {rule} of {id} belongs to {whose}; it can neither be changed nor deleted as a rule. {instead} \
+         A network security group may be set with the rule as it was read, or without it: it stays."
+    )
 }
 
 fn rules_words(id: &ResourceId, problem: &GroupFault) -> (Code, String) {

@@ -3,11 +3,13 @@
 //! The same types are read back by clients, which overlook what they do not know.
 
 mod etag;
+mod lock;
 mod policy;
 mod request;
 mod send;
 
 pub use etag::{etag, precondition};
+pub use lock::{AllowShown, LockShown, Reference};
 pub(crate) use policy::{
     OTHERS_ALLOWED, OTHERS_APPROVAL, PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET, PROTOCOL_ANY,
     PROTOCOL_TCP,
@@ -16,8 +18,8 @@ pub use policy::{
     PolicyPort, PolicyProperties, PolicyResource, PolicyVm, ProvisioningState, WidestUnapproved,
 };
 pub use request::{
-    Connect, Observed, ObservedState, RequestPort, RequestResource, RequestVm, RequestedBy, Status,
-    StatusReason, View, end_of, start_of, status_of,
+    BlockedBy, Connect, Observed, ObservedState, RequestPort, RequestResource, RequestVm,
+    RequestedBy, Status, StatusReason, View, end_of, start_of, status_of,
 };
 pub use send::{InitiateBody, InitiatePort, InitiateVm, PolicyBody, PolicyBodyProperties};
 

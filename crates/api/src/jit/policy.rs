@@ -9,7 +9,7 @@ use hourgate_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{POLICY_TYPE, RequestResource, View};
+use super::{LockShown, POLICY_TYPE, RequestResource, View};
 use crate::time::{IsoDuration, UtcTime};
 
 /// A JIT policy.
@@ -48,6 +48,9 @@ pub struct PolicyProperties {
     /// Ours: until when it waits to be confirmed before it goes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_until_utc: Option<UtcTime>,
+    /// Ours: true where this is what would be, and nothing was changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub what_if: bool,
 }
 
 /// How far a policy is carried out.
@@ -101,6 +104,10 @@ pub struct PolicyPort {
     /// Ours: whether standing exceptions are closed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_standing: Option<bool>,
+    /// Ours: what the lock does to the rules around it, address by address. Only ever told; sent back, it is
+    /// overlooked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockShown>,
 }
 
 /// The widest sources without approval, as prefix lengths; 0 waives the limit.
@@ -126,11 +133,15 @@ impl PolicyResource {
         PolicyResource {
             kind: policy.kind.clone(),
             properties: PolicyProperties {
-                virtual_machines: members.into_iter().map(|(id, member)| vm(id, member)).collect(),
+                virtual_machines: members
+                    .into_iter()
+                    .map(|(id, member)| vm(id, member, view))
+                    .collect(),
                 requests: requests.iter().map(|one| RequestResource::new(one, view)).collect(),
                 provisioning_state: state,
                 append_mode: false,
                 confirm_until_utc: confirmation.map(|waits| UtcTime(waits.until.wall)),
+                what_if: false,
             },
             name: policy.id.name.to_string(),
             resource_type: POLICY_TYPE.to_owned(),
@@ -140,10 +151,10 @@ impl PolicyResource {
     }
 }
 
-fn vm(id: &VmId, member: &Member) -> PolicyVm {
+fn vm(id: &VmId, member: &Member, view: &View<'_>) -> PolicyVm {
     PolicyVm {
         id: id.clone(),
-        ports: member.ports.iter().map(port).collect(),
+        ports: member.ports.iter().map(|rule| port(id, rule, view)).collect(),
         placement: match member.placement {
             Placement::Nic => None,
             Placement::NicAndSubnet => Some(PLACEMENT_NIC_AND_SUBNET.to_owned()),
@@ -164,7 +175,7 @@ pub(crate) const PROTOCOL_TCP: &str = "TCP";
 /// [`Protocol::Any`] on the wire.
 pub(crate) const PROTOCOL_ANY: &str = "*";
 
-fn port(rule: &PortRule) -> PolicyPort {
+fn port(vm: &VmId, rule: &PortRule, view: &View<'_>) -> PolicyPort {
     let sources: Vec<String> = rule.allowed.sources().iter().map(ToString::to_string).collect();
     let (one, list) = match rule.allowed.form() {
         SourcesForm::One => (sources.into_iter().next(), None),
@@ -194,5 +205,6 @@ fn port(rule: &PortRule) -> PolicyPort {
             Exceptions::Stay => None,
             Exceptions::Taken => Some(true),
         },
+        locks: (view.locks)(vm, rule.port).iter().filter_map(LockShown::of).collect(),
     }
 }

@@ -5,11 +5,14 @@ use std::net::IpAddr;
 use hourgate_core::{
     grant::{Access, EndReason, Request, Stage, Window},
     id::{PolicyId, RequestId, VmId},
+    lock_facts::LockFacts,
+    network::Port,
     policy::Vm,
     time::{Timestamp, later},
 };
 use serde::{Deserialize, Serialize};
 
+use super::Reference;
 use crate::time::UtcTime;
 
 /// A request. Azure's keys first; ours are there in every answer of ours, and absent in Azure's.
@@ -55,6 +58,9 @@ pub struct RequestVm {
     pub id: VmId,
     /// Its ports that were asked for.
     pub ports: Vec<RequestPort>,
+    /// Ours: its addresses that were asked for, where not all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<IpAddr>>,
 }
 
 /// A port of a request. Azure's keys first.
@@ -81,6 +87,21 @@ pub struct RequestPort {
     /// Ours: what to connect to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Connect>,
+    /// Ours: the rule of a security group that drops some of it since it was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<BlockedBy>,
+}
+
+/// A rule that drops some of what a running access is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockedBy {
+    /// The security group that it is in.
+    pub network_security_group: Reference,
+    /// Its name; it may be a default rule's.
+    pub rule: String,
+    /// Its number.
+    pub priority: u16,
 }
 
 /// How far an access has come.
@@ -161,6 +182,10 @@ pub struct View<'a> {
     pub vm: &'a dyn Fn(&VmId) -> Option<Vm>,
     /// What a guard last said of an access of a request; [`Observed::of`] tells what is on record of it.
     pub observed: &'a dyn Fn(RequestId, &Access) -> Observed,
+    /// The rule that drops some of an access which runs.
+    pub blocked: &'a dyn Fn(RequestId, &Access) -> Option<BlockedBy>,
+    /// What the locks of a VM's port do to the rules around them; nothing where that is not asked.
+    pub locks: &'a dyn Fn(&VmId, Port) -> Vec<LockFacts>,
 }
 
 impl RequestResource {
@@ -169,9 +194,13 @@ impl RequestResource {
         let mut vms: Vec<RequestVm> = Vec::new();
         for access in &request.accesses {
             let port = port(request.id, access, view);
-            match vms.iter_mut().find(|vm| vm.id == access.vm) {
+            let addresses: Option<Vec<IpAddr>> =
+                access.addresses.as_ref().map(|only| only.iter().copied().collect());
+            match vms.iter_mut().find(|vm| vm.id == access.vm && vm.addresses == addresses) {
                 Some(vm) => vm.ports.push(port),
-                None => vms.push(RequestVm { id: access.vm.clone(), ports: vec![port] }),
+                None => {
+                    vms.push(RequestVm { id: access.vm.clone(), ports: vec![port], addresses });
+                }
             }
         }
         let by = &request.requester;
@@ -196,8 +225,10 @@ impl RequestResource {
     #[must_use]
     pub fn without_ours(mut self) -> RequestResource {
         let virtual_machines = &mut self.virtual_machines;
+        virtual_machines.iter_mut().for_each(|vm| vm.addresses = None);
         for port in virtual_machines.iter_mut().flat_map(|vm| vm.ports.iter_mut()) {
             (port.status_detail, port.observed, port.connect) = (None, None, None);
+            port.blocked_by = None;
         }
         RequestResource { id: None, policy_id: None, requested_by: None, ticket: None, ..self }
     }
@@ -214,15 +245,18 @@ fn port(request: RequestId, access: &Access, view: &View<'_>) -> RequestPort {
         status_detail,
         observed: Some((view.observed)(request, access)),
         connect: connect(access, view),
+        blocked_by: (view.blocked)(request, access),
     }
 }
 
-/// A VM's first address of the family that the source comes from; none where the VM is gone or is not
+/// A VM's first address that was asked for, of the family that the source comes from; none where the VM is gone or is not
 /// the one that the access was given for.
 fn connect(access: &Access, view: &View<'_>) -> Option<Connect> {
     let vm = (view.vm)(&access.vm).filter(|vm| vm.instance == access.instance)?;
     let families = access.source.families();
-    let address = families.into_iter().find_map(|family| vm.addresses_of(family).next())?;
+    let asked =
+        |address: &IpAddr| access.addresses.as_ref().is_none_or(|only| only.contains(address));
+    let address = families.into_iter().find_map(|family| vm.addresses_of(family).find(asked))?;
     Some(Connect { address, port: access.port.number() })
 }
 

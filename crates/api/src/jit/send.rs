@@ -1,5 +1,7 @@
 //! The bodies that our own clients send.
 
+use std::net::IpAddr;
+
 use hourgate_core::id::VmId;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,9 @@ pub struct InitiateVm {
     pub id: VmId,
     /// Its ports that are asked for.
     pub ports: Vec<InitiatePort>,
+    /// Ours: only these of its addresses; all without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<IpAddr>>,
 }
 
 /// A port that is asked for. For how long: `duration` or `end_time_utc`, not both; the policy's longest

@@ -16,8 +16,8 @@ use uuid::Uuid;
 pub use parse::PathError;
 pub(crate) use query::first;
 pub use query::{
-    PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
-    wait_seconds,
+    LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, WAIT_SECONDS_MAX,
+    WHAT_IF, wait_seconds, what_if, with_locks,
 };
 pub use version::{
     COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION,

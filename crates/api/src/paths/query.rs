@@ -18,6 +18,10 @@ pub const PAGE_DEFAULT: usize = 100;
 pub const PAGE_MAX: usize = 1_000;
 /// How long a call may wait for a change, in seconds: proxies cut a silent connection after a minute.
 pub const WAIT_SECONDS_MAX: u64 = 50;
+/// The parameter that has a change told and not made.
+pub const WHAT_IF: &str = "whatIf";
+/// The parameter that has a list of policies tell of their locks.
+pub const LOCKS: &str = "locks";
 
 /// Which requests a caller wants to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +241,28 @@ pub fn wait_seconds(query: Option<&str>) -> Result<Option<u64>, ArmError> {
                 quoted(&sent)
             );
             Err(ArmError::new(Code::InvalidParameter, message).at("wait"))
+        }
+    }
+}
+
+/// `?whatIf=true`: what a change would do is told, and nothing is changed.
+pub fn what_if(query: Option<&str>) -> Result<bool, ArmError> {
+    flag(query, WHAT_IF)
+}
+
+/// `?locks=true`: a list of policies tells what their locks do to the rules around them.
+pub fn with_locks(query: Option<&str>) -> Result<bool, ArmError> {
+    flag(query, LOCKS)
+}
+
+fn flag(query: Option<&str>, name: &str) -> Result<bool, ArmError> {
+    match first(query, name) {
+        None => Ok(false),
+        Some(sent) if sent.eq_ignore_ascii_case("true") => Ok(true),
+        Some(sent) if sent.eq_ignore_ascii_case("false") => Ok(false),
+        Some(sent) => {
+            let message = format!("{} is not accepted: 'true' or 'false' is.", quoted(&sent));
+            Err(ArmError::new(Code::InvalidParameter, message).at(name))
         }
     }
 }

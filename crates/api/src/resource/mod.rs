@@ -8,6 +8,7 @@ mod virtual_network;
 
 use hourgate_core::{
     id::Name,
+    jit_rules::JitRule,
     nsg::rule::SecurityRule,
     resource::{Network, Resource, View},
 };
@@ -33,11 +34,11 @@ impl Serialize for Shown {
     }
 }
 
-/// A resource as an answer.
+/// A resource as an answer; `jit` are the rules that JIT has in it, where it is a security group.
 ///
 /// # Errors
 /// What was kept of it cannot be read: a mistake of ours, or a damaged store.
-pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
+pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<Shown, ArmError> {
     let document = Document::read(&resource.document)?;
     let mut properties = Fields::default();
     properties.text("provisioningState", SUCCEEDED);
@@ -47,7 +48,8 @@ pub fn show(network: &Network, resource: &Resource) -> Result<Shown, ArmError> {
             virtual_network::fields(&mut properties, network, resource, view, &document);
         }
         View::SecurityGroup(view) => {
-            security_group::fields(&mut properties, network, resource, view, &document);
+            let rules = (view, jit);
+            security_group::fields(&mut properties, network, resource, rules, &document);
         }
         View::ApplicationSecurityGroup => {}
         View::PublicIpAddress(view) => {
@@ -99,19 +101,22 @@ pub fn show_subnet(
     Ok(virtual_network::subnet(network, resource, name, &document).map(Shown))
 }
 
-/// The own rules of a group as answers, in the order sent.
+/// The own rules of a group as answers, in the order sent, and behind them those that JIT has in it.
 ///
 /// # Errors
 /// As [`show`].
-pub fn show_rules(resource: &Resource) -> Result<Vec<(String, Shown)>, ArmError> {
+pub fn show_rules(resource: &Resource, jit: &[JitRule]) -> Result<Vec<(String, Shown)>, ArmError> {
     let document = Document::read(&resource.document)?;
     let rules = resource.security_group().map(|group| group.rules()).unwrap_or_default();
-    let shown = |rule: &SecurityRule| {
+    let own = rules.iter().map(|rule| {
         let part = document.part(rule.name().as_str());
         let shown = security_group::rule(resource, "securityRules", rule, &part);
         (rule.name().to_string(), Shown(shown))
-    };
-    Ok(rules.iter().map(shown).collect())
+    });
+    let jit = jit
+        .iter()
+        .map(|jit| (jit.rule.name().to_string(), Shown(security_group::jit_rule(resource, jit))));
+    Ok(own.chain(jit).collect())
 }
 
 /// The default rules of a group as answers.

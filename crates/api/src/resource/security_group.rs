@@ -1,6 +1,7 @@
 //! A security group with its rules, the six default ones, and who it is joined to.
 
 use hourgate_core::{
+    jit_rules::{JitRule, JitRuleOf},
     nsg::{
         group::{SecurityGroup, default_rules},
         place::Places,
@@ -17,14 +18,15 @@ pub(super) fn fields(
     fields: &mut Fields,
     network: &Network,
     resource: &Resource,
-    group: &SecurityGroup,
+    (group, jit): (&SecurityGroup, &[JitRule]),
     document: &Document,
 ) {
     let own = group
         .rules()
         .iter()
         .map(|own| rule(resource, "securityRules", own, &document.part(own.name().as_str())));
-    fields.push("securityRules", Json::List(own.collect()));
+    let jit = jit.iter().map(|jit| jit_rule(resource, jit));
+    fields.push("securityRules", Json::List(own.chain(jit).collect()));
     let part = Part::default();
     let defaults = defaults().map(|own| rule(resource, "defaultSecurityRules", own, &part));
     fields.push("defaultSecurityRules", Json::List(defaults.collect()));
@@ -55,6 +57,26 @@ pub(super) fn fields(
 /// The six default rules, in Azure's order.
 pub(super) fn defaults() -> impl Iterator<Item = &'static SecurityRule> {
     Direction::ALL.into_iter().flat_map(default_rules)
+}
+
+/// A rule that JIT has in the group, and whose it is: `jit`, which clients of Azure's do not know and need
+/// not send back.
+pub(super) fn jit_rule(resource: &Resource, jit: &JitRule) -> Json {
+    let mut of = Fields::default();
+    let (vm, port) = match &jit.of {
+        JitRuleOf::Lock { policy, vm, port } => {
+            of.text("policyId", &policy.to_string());
+            (vm, port)
+        }
+        JitRuleOf::Grant { request, vm, port } => {
+            of.text("requestId", &request.to_string());
+            (vm, port)
+        }
+    };
+    of.text("vmId", &vm.to_string());
+    of.push("port", Json::Number(port.number().into()));
+    let part = Part { properties: vec![("jit".to_owned(), of.object())], ..Part::default() };
+    rule(resource, "securityRules", &jit.rule, &part)
 }
 
 /// A rule; `list` is the list that it stands in.

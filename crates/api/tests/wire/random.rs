@@ -163,7 +163,7 @@ fn answered(draft: ResourceDraft) {
         Err(refusals) => harmless(&explain(&refusals, &Positions::none())),
         Ok(events) => {
             events.iter().for_each(|event| state.evolve(event));
-            let shown = show(&state.network, state.network.get(&id).unwrap()).unwrap();
+            let shown = show(&state.network, state.network.get(&id).unwrap(), &[]).unwrap();
             assert!(!state.network.is_empty());
             let again = body::resource(&serde_json::to_vec(&shown).unwrap(), &id).unwrap();
             let events = decide(&state, &Settings::default(), &put(again), now).unwrap();

@@ -12,6 +12,8 @@ use hourgate_core::{
     event::Event,
     grant::{Access, Request},
     id::{PolicyId, RequestId, VmId, VmInstance},
+    lock_facts,
+    network::Port,
     personal::Personal,
     policy::{Os, Settings, Vm},
     refusal::Refusals,
@@ -98,7 +100,15 @@ impl World {
     fn view<T>(&self, show: impl FnOnce(&View<'_>) -> T) -> T {
         let vm = |id: &VmId| -> Option<Vm> { self.state.vms.get(id).cloned() };
         let observed = |_, access: &Access| Observed::of(access);
-        show(&View { vm: &vm, observed: &observed })
+        let locks = |vm: &VmId, port: Port| {
+            let known = self.state.vms.get(vm);
+            let mut members = self.state.policies_of(vm).map(|(_, member)| member);
+            let of = members.find_map(|member| Some((member, member.rule(port)?)));
+            known.zip(of).map_or_else(Vec::new, |(vm, (member, rule))| {
+                lock_facts::of_port(&self.state.network, vm, member, rule)
+            })
+        };
+        show(&View { vm: &vm, observed: &observed, blocked: &|_, _| None, locks: &locks })
     }
 }
 

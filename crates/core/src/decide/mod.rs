@@ -57,6 +57,9 @@ pub fn decide(
         Command::DeleteResource { id, only_if } => {
             resource::delete(&after.state, settings, id, *only_if)?
         }
+        Command::DeleteJitRule { group, name } => {
+            resource::delete_jit_rule(&after.state, group, name)?
+        }
         Command::AcceptClock => accept_clock(&after.state, now),
         Command::Tick => Vec::new(),
     };
@@ -99,6 +102,7 @@ fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
         | Command::Observe { .. }
         | Command::PutResource { .. }
         | Command::DeleteResource { .. }
+        | Command::DeleteJitRule { .. }
         | Command::AcceptClock => false,
     }
 }

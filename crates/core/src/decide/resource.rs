@@ -1,5 +1,6 @@
 //! Resources of the network are set and removed; what all kinds have in common.
 
+mod jit_rule;
 mod network_interface;
 mod public_ip;
 mod security_group;
@@ -13,6 +14,7 @@ use super::{check, hold};
 use crate::{
     command::Precondition,
     event::Event,
+    id::Name,
     policy::Settings,
     refusal::{Refusal, Refusals},
     resource::{
@@ -39,7 +41,8 @@ pub(super) fn put(
     let view = match &draft.view {
         ViewDraft::VirtualNetwork(sent) => virtual_network::view(&setting, sent, &mut faults),
         ViewDraft::SecurityGroup(sent) => {
-            let view = security_group::view(&setting, sent, &mut faults);
+            let sent = jit_rule::without_echoes(state, &setting, sent, &mut faults);
+            let view = security_group::view(&setting, &sent, &mut faults);
             view.filter(|view| security_group::beside_ours(state, view, &mut faults))
         }
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
@@ -90,6 +93,18 @@ pub(super) fn delete(
     }
     let event = Event::ResourceDeleted { id: resource.id.clone(), before: resource.version };
     happens(state, settings, id, event)
+}
+
+/// Takes a rule of JIT's away: never, as long as what it belongs to stands. Nothing where it has gone by now.
+pub(super) fn delete_jit_rule(
+    state: &State,
+    group: &ResourceId,
+    name: &Name,
+) -> Result<Vec<Event>, Refusals> {
+    match jit_rule::against_delete(state, group, name.as_str()) {
+        Some(fault) => Err(refusals(group, vec![fault])),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The one place through which every change of the network goes, once it is right by itself: no lock may break.

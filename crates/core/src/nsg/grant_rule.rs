@@ -17,6 +17,13 @@ use crate::{
     time::Timestamp,
 };
 
+/// How the names of JIT's rules begin.
+pub(super) const HEAD: &str = "JIT_";
+/// How the name of a grant's second rule ends.
+pub(super) const SECOND_FAMILY: &str = "_v6";
+/// What stands before the address in the name of a lock's deny.
+pub(super) const DENY: &str = "Deny";
+
 /// The name of a grant's rule: `JIT_<VM>_<port>_<YYYYMMDDTHHMMSSZ>_<id>`, in UTC.
 ///
 /// No rule mixes families, so a grant can have two in one group: the one of IPv6 ends in `_v6`. A VM's name is cut where the whole would be longer than a rule's name may be, and then ends in a number
@@ -31,7 +38,7 @@ pub fn grant_rule_name(
 ) -> RuleName {
     let second = match family {
         Family::V4 => "",
-        Family::V6 => "_v6",
+        Family::V6 => SECOND_FAMILY,
     };
     named(vm, &format!("_{port}_{}_{id}{second}", at.strftime("%Y%m%dT%H%M%SZ")))
 }
@@ -43,12 +50,11 @@ pub fn deny_rule_name(vm: &Name, lock: Lock) -> RuleName {
         IpAddr::V4(v4) => format!("{:08x}", v4.to_bits()),
         IpAddr::V6(v6) => format!("{:032x}", v6.to_bits()),
     };
-    named(vm, &format!("_{}_Deny_{address}", lock.port))
+    named(vm, &format!("_{}_{DENY}_{address}", lock.port))
 }
 
 /// `JIT_`, as much of a VM's name as fits, and what tells one rule from the next.
 fn named(vm: &Name, tail: &str) -> RuleName {
-    const HEAD: &str = "JIT_";
     let room = RULE_NAME_CHARS_MAX.saturating_sub(HEAD.len() + tail.len());
     let plain: String =
         vm.as_str().chars().map(|c| if is_of_a_name(c) { c } else { '-' }).collect();

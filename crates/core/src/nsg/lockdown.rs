@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     addresses::Addresses,
     band::is_full,
-    group::RULES_PER_GROUP_MAX,
+    group::{RULES_PER_GROUP_MAX, SecurityGroup},
     hold::{self, Place},
     id::GroupId,
     judge::{Layer, Layers},
@@ -136,10 +136,7 @@ pub fn lockdown(
     if is_full(group, ours) {
         return Err(LockdownRefusal::GroupFull { group: id, most: RULES_PER_GROUP_MAX });
     }
-    let allows = group
-        .own_in_order(Direction::Inbound)
-        .filter(|rule| lets_through(rule, surroundings, lock));
-    let (any_source, narrow) = sorted_out(allows.collect(), surroundings, lock);
+    let (any_source, narrow) = allows(group, surroundings, lock);
     let first_any = any_source.first().map(|any| any.rule.clone());
     let (after, before) = match exceptions {
         Exceptions::Stay => {
@@ -172,6 +169,19 @@ pub fn deny_rule(name: RuleName, lock: Lock, priority: Priority) -> SecurityRule
         (Direction::Inbound, Access::Deny, Protocol::Any),
         (Places::address(lock.address), Ports::one(lock.port.number())),
     )
+}
+
+/// The rules of a group that can let flows through to a port: those from any source, and the narrow ones, each
+/// in order.
+pub(crate) fn allows(
+    group: &SecurityGroup,
+    surroundings: &Surroundings,
+    lock: Lock,
+) -> (Vec<AnySource>, Vec<Numbered>) {
+    let allows = group
+        .own_in_order(Direction::Inbound)
+        .filter(|rule| lets_through(rule, surroundings, lock));
+    sorted_out(allows.collect(), surroundings, lock)
 }
 
 /// Whether a rule can let flows through to a port. Its source's names may stand for no address today.

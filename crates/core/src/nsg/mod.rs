@@ -41,6 +41,7 @@ pub mod band;
 pub mod cure;
 pub mod grant_rule;
 pub mod hold;
+pub mod jit_name;
 pub mod lockdown;
 pub mod numbers;
 pub mod takes_effect;

@@ -1,6 +1,6 @@
 //! The places of a rule: `*`, a service tag, prefixes, or application security groups.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,26 @@ impl Places {
         match self {
             Places::Prefixes(PrefixList(prefixes)) => prefixes,
             Places::Any | Places::Tag(_) | Places::Asgs(_) => &[],
+        }
+    }
+
+    /// Whether others are the same, in whatever order and however written.
+    pub fn same_as(&self, other: &Places) -> bool {
+        match (self, other) {
+            (Places::Prefixes(one), Places::Prefixes(two)) => {
+                let [one, two] = [one, two].map(|list| {
+                    list.as_slice().iter().map(|prefix| prefix.net()).collect::<BTreeSet<_>>()
+                });
+                one == two
+            }
+            (Places::Asgs(one), Places::Asgs(two)) => {
+                let [one, two] =
+                    [one, two].map(|list| list.as_slice().iter().collect::<BTreeSet<_>>());
+                one == two
+            }
+            (Places::Any | Places::Tag(_) | Places::Prefixes(_) | Places::Asgs(_), _) => {
+                self == other
+            }
         }
     }
 

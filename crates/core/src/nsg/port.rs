@@ -1,6 +1,6 @@
 //! The ports of a rule: `*`, or a list of ports and ranges.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,12 @@ impl Ports {
     /// Whether a port is among them.
     pub fn contains(&self, port: u16) -> bool {
         self.ranges().iter().any(|range| range.contains(port))
+    }
+
+    /// Whether others are the same, in whatever order.
+    pub fn same_as(&self, other: &Ports) -> bool {
+        let [one, two] = [self, other].map(|ports| ports.ranges().iter().collect::<BTreeSet<_>>());
+        one == two
     }
 
     /// Whether every port is among them, however they were written.

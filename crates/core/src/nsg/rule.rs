@@ -112,6 +112,19 @@ impl SecurityRule {
         }
     }
 
+    /// Whether another says the same with the same number: names, descriptions, the order of places and ports
+    /// and how they are written aside.
+    pub fn means_the_same(&self, other: &SecurityRule) -> bool {
+        let same = |side| {
+            let [one, two] = [self, other].map(|rule| (rule.places(side), rule.ports(side)));
+            one.0.same_as(two.0) && one.1.same_as(two.1)
+        };
+        (self.priority, self.direction, self.access, self.protocol)
+            == (other.priority, other.direction, other.access, other.protocol)
+            && same(Side::Source)
+            && same(Side::Destination)
+    }
+
     /// Its name, unique in its group.
     pub fn name(&self) -> &RuleName {
         &self.name

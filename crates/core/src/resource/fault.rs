@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::id::{ResourceId, SubnetId, Target};
 use crate::{
     id::Name,
+    jit_rules::JitRuleOf,
     network::Family,
-    nsg::fault::{GroupFault, RuleFault},
+    nsg::{
+        fault::{GroupFault, RuleFault},
+        name::RuleName,
+    },
 };
 
 /// One reason why a resource cannot be set or removed.
@@ -90,6 +94,18 @@ pub enum ResourceFault {
         rule: String,
         /// What is wrong.
         problem: RuleFault,
+    },
+    /// A rule of JIT's own would be changed or taken away.
+    JitRule {
+        /// Which.
+        rule: RuleName,
+        /// Whose it is.
+        of: JitRuleOf,
+    },
+    /// A rule bears a name of the form that JIT's own rules have, and is none of them.
+    JitName {
+        /// The name as sent.
+        rule: String,
     },
     /// The rules cannot stand together.
     Rules {

@@ -197,8 +197,13 @@ fn nobody_takes_a_number_or_a_name_of_jits() {
     assert_eq!(existing.as_str(), "JIT_web_22_Deny_0a000004");
     let faults = against(&mut scene, deny("x", 100, "192.0.2.0/24"));
     assert!(matches!(&faults[..], [GroupFault::PriorityTwice { .. }]), "{faults:?}");
-    let faults = against(&mut scene, deny("jit_WEB_22_deny_0A000004", 200, "192.0.2.0/24"));
-    assert!(matches!(&faults[..], [GroupFault::NameTwice { .. }]), "{faults:?}");
+    let named = deny("jit_WEB_22_deny_0A000004", 200, "192.0.2.0/24");
+    let refusals = scene.refuses(&inner(vec![allow("jump", 300, JUMP), named]));
+    let [Refusal::Resource { fault: ResourceFault::JitRule { rule, .. }, .. }] = &refusals[..]
+    else {
+        panic!("{refusals:?}");
+    };
+    assert_eq!(rule.as_str(), "JIT_web_22_Deny_0a000004");
     let many = (0..999).map(|n| deny(&format!("r{n}"), 1_000 + n, "192.0.2.0/24"));
     let refusals = scene.refuses(&inner(many.collect()));
     assert!(format!("{refusals:?}").contains("TooManyRules"), "{refusals:?}");

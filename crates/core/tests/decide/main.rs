@@ -9,6 +9,7 @@
 mod changes;
 mod clocks;
 mod concern;
+mod echoes;
 mod effect;
 mod gate;
 mod holds;

@@ -192,6 +192,7 @@ fn asked(vms: &[Wanted], args: &Ask) -> Vec<InitiateVm> {
     };
     vms.iter()
         .map(|wanted| InitiateVm {
+            addresses: None,
             id: wanted.vm.id.clone(),
             ports: wanted.ports.iter().map(port).collect(),
         })

@@ -101,7 +101,7 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::Vnet(Vnet::Subnet(args)) => subnet::run(session, args).await,
         Network::Nsg(Nsg::Create(args)) => nsg::create(session, args).await,
         Network::Nsg(Nsg::List(args)) => resource::list(session, nsg, args).await,
-        Network::Nsg(Nsg::Show(args)) => resource::show(session, nsg, args).await,
+        Network::Nsg(Nsg::Show(args)) => nsg::show(session, args).await,
         Network::Nsg(Nsg::Delete(args)) => resource::delete(session, nsg, args).await,
         Network::Nsg(Nsg::Rule(args)) => rule::run(session, args).await,
         Network::Asg(Asg::Create(args)) => asg::create(session, args).await,

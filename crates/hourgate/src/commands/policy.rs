@@ -6,12 +6,12 @@ use clap::Args;
 use hourgate_api::{
     guards::{GuardResource, GuardState},
     headers,
-    jit::{PolicyResource, ProvisioningState},
-    paths::Route,
+    jit::{PolicyPort, PolicyResource, ProvisioningState},
+    paths::{LOCKS, Route},
     time::IsoDuration,
 };
 use hourgate_core::{
-    id::{Location, Name, PolicyId},
+    id::{Location, Name, PolicyId, VmId},
     network::{Port, Source},
 };
 use reqwest::Method;
@@ -30,9 +30,13 @@ use crate::{
 };
 
 mod change;
+mod locks;
+mod own_group;
 mod own_session;
 
 use change::{Changed, Wanted};
+pub(crate) use locks::reached_without;
+use own_group::OwnGroup;
 
 /// How often a policy is looked at while its locks are awaited.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,6 +51,8 @@ Examples:
   hourgate protect web-1                            22 on Linux, 3389 on Windows
   hourgate protect web-1 web-2 --ports 22 5985
   hourgate protect web-1 --max-duration 2h --allowed-sources 203.0.113.0/24
+  hourgate protect web-1 --what-if                  what it would do, and nothing is changed
+  hourgate protect web-1 --remove-standing          narrow allow rules are closed too
   hourgate protect gw-1 --confirm-within 5m         goes back unless confirmed")]
 pub(crate) struct Protect {
     #[command(flatten)]
@@ -88,20 +94,47 @@ pub(crate) struct Protect {
     /// Go back by itself unless `hourgate confirm` follows within this time
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     confirm_within: Option<Duration>,
+    /// Whether the lock also closes standing exceptions: allow rules with a narrow source, which stay otherwise
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true
+    )]
+    remove_standing: Option<bool>,
+    /// Make a security group for a machine before which none stands; it ends in HourgateAllowAllInBound
+    #[arg(long)]
+    create_nsg: bool,
+    /// Tell where the denies would go, what they close and what stays, and change nothing
+    #[arg(long)]
+    what_if: bool,
 }
 
 /// Give a machine's ports back as they were
 ///
-/// Takes these VMs out of the policy that holds them, and ends every access to them. A policy that then
-/// holds no VM is removed.
+/// Takes these VMs, or only some of their ports, out of the policy that holds them, and ends every access to
+/// them. A policy that then holds no VM is removed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourgate unprotect web-1
+  hourgate unprotect web-1 -p 22
   hourgate vm jit-policy disable -g prod -n web-1")]
 pub(crate) struct Unprotect {
     #[command(flatten)]
     vms: Vms,
+    /// Only these ports [default: all]
+    #[arg(
+        short,
+        long,
+        alias = "port",
+        value_name = "PORT",
+        num_args = 1..,
+        value_delimiter = ',',
+        value_parser = network::port
+    )]
+    ports: Vec<Port>,
 }
 
 /// Keep a lock that had to be confirmed
@@ -155,9 +188,17 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
         longest: args.max_duration,
         sources: args.allowed_sources,
         end_sessions: args.end_sessions,
+        remove_standing: args.remove_standing,
     };
     wanted.check()?;
     let within = args.confirm_within;
+    let own = if args.create_nsg { own_group::missing(session, &vms).await? } else { Vec::new() };
+    if args.what_if {
+        return what_if(session, &wanted, &vms, within, &own).await;
+    }
+    for group in own {
+        group.make(session).await?;
+    }
     let mut shown = Vec::new();
     let mut stored_before: Vec<Vm> = Vec::new();
     for (id, vms) in by_default_policy(&vms)? {
@@ -182,6 +223,34 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     let next = after_protect(&vms, within, all_observed);
     session.output.show(&Answer::new(one_or_list(values), table).then(next))?;
     if all_observed { Ok(()) } else { Err(not_observed(&vms)) }
+}
+
+/// Tells what setting the rules would do, with the refusals that it would get.
+async fn what_if(
+    session: &Session,
+    wanted: &Wanted,
+    vms: &[Vm],
+    within: Option<Duration>,
+    own: &[OwnGroup],
+) -> Result<(), Failure> {
+    let mut next: Vec<String> = own.iter().map(OwnGroup::told).collect();
+    // Before a group that is not there no deny has a number yet.
+    let has_group = |vm: &&Vm| own.iter().all(|group| group.vm.id != vm.id);
+    let placed: Vec<Vm> = vms.iter().filter(has_group).cloned().collect();
+    let mut values = Vec::new();
+    for (id, vms) in by_default_policy(&placed)? {
+        let change = |policy: Option<&Value>| {
+            let body = wanted.merged(policy, &vms)?;
+            if within.is_none() {
+                own_session::check(&body, policy, &vms)?;
+            }
+            Ok(body)
+        };
+        values.push(change::what_if(session, &id, within, change).await?);
+    }
+    next.push("Nothing was changed.".to_owned());
+    let table = locks::what_if(&values, &placed)?;
+    session.output.show(&Answer::new(one_or_list(values), table).then(next))
 }
 
 /// Each policy is set by itself: where a later one fails, those before it stand, and that must be known.
@@ -229,7 +298,7 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
     let vms = args.vms.find(session).await?;
     let mut done_before: Vec<Vm> = Vec::new();
     for (id, vms) in by_holder(&policies(session).await?, &vms)? {
-        let change = |policy: Option<&Value>| Ok(change::without(policy, &vms));
+        let change = |policy: Option<&Value>| Ok(change::without(policy, &vms, &args.ports));
         let done = change::commit(session, &id, None, change).await;
         done.map_err(|failure| half_done(failure, "is done", &done_before))?;
         done_before.extend(vms);
@@ -245,8 +314,13 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
     };
     let closed: Vec<Vm> = vms.iter().filter(unreached).cloned().collect();
     let mut gone = Table::new(["VM", "GROUP", "POLICY"]);
+    let ports: Vec<String> = args.ports.iter().map(ToString::to_string).collect();
+    let none = match ports.is_empty() {
+        true => "none any more".to_owned(),
+        false => format!("none any more for {}", ports.join(", ")),
+    };
     for vm in &vms {
-        gone.row([vm.id.name.to_string(), vm.id.group.to_string(), "none any more".to_owned()]);
+        gone.row([vm.id.name.to_string(), vm.id.group.to_string(), none.clone()]);
     }
     let values = vms.iter().map(|vm| json!({ "id": vm.id, "policy": null })).collect();
     session.output.show(&Answer::new(one_or_list(values), gone))?;
@@ -307,7 +381,20 @@ pub(crate) async fn show(session: &Session, args: &Show) -> Result<(), Failure> 
         values.push(session.client.get(&Route::Policy(id).uri()).await?.body);
     }
     let table = table(&values, Some(&vms))?;
-    session.output.show(&Answer::new(one_or_list(values), table))
+    let mut next = Vec::new();
+    for value in &values {
+        let is_shown = |id: &VmId| vms.iter().any(|vm| vm.id == *id);
+        next.extend(locks::reached_without(&view::policy(value)?, is_shown));
+    }
+    session.output.show(&Answer::new(one_or_list(values), table).then(next))
+}
+
+/// The policies there are, and what is reached without access in spite of them.
+pub(crate) async fn with_locks(session: &Session) -> Result<Vec<PolicyResource>, Failure> {
+    let subscription = session.client.profile().subscription_id;
+    let list = Route::Policies { subscription, group: None, location: None };
+    let path = list.with_query(&[(LOCKS, "true")]);
+    session.client.list(&path).await?.iter().map(view::policy).collect()
 }
 
 /// Every policy there is.
@@ -384,6 +471,10 @@ async fn observed(
 fn table(values: &[Value], only: Option<&[Vm]>) -> Result<Table, Failure> {
     let mut table =
         Table::new(["VM", "GROUP", "PORT", "SOURCES", "LONGEST", "SESSIONS", "POLICY", "STATE"]);
+    let exposed = |state: &str, rule: &PolicyPort| match locks::exposed(rule) {
+        Some(from) => format!("EXPOSED to {from}"),
+        None => state.to_owned(),
+    };
     for value in values {
         let policy = view::policy(value)?;
         let state = match policy.properties.provisioning_state {
@@ -407,7 +498,7 @@ fn table(values: &[Value], only: Option<&[Vm]>) -> Result<Table, Failure> {
                 human::length(rule.max_request_access_duration.0),
                 if rule.end_sessions == Some(true) { "end" } else { "go on" }.to_owned(),
                 policy.name.clone(),
-                state.clone(),
+                exposed(&state, rule),
             ]);
         }
     }

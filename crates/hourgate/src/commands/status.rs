@@ -9,7 +9,7 @@ use hourgate_core::time::distance;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Session;
+use super::{Session, policy};
 use crate::{
     clock,
     exit::Failure,
@@ -45,11 +45,14 @@ pub(crate) async fn run(session: &Session, args: &Status) -> Result<(), Failure>
         values = kept;
     }
     let table = table(&values, |port| args.all || view::is_current(port), clock::now())?;
-    let next = match table.rows.is_empty() {
+    let mut next = match table.rows.is_empty() {
         true if args.all => vec!["Nobody has asked for access yet.".to_owned()],
         true => vec!["Nobody has access right now.".to_owned()],
         false => Vec::new(),
     };
+    for policy in policy::with_locks(session).await? {
+        next.extend(policy::reached_without(&policy, |_| true));
+    }
     session.output.show(&Answer::new(Value::Array(values), table).then(next))
 }
 

@@ -206,11 +206,17 @@ async fn list(session: &Session, args: &List) -> Result<(), Failure> {
 
 async fn show(session: &Session, vms: &Vms) -> Result<(), Failure> {
     let mut found = Vec::new();
-    for vm in vms.find(session).await? {
+    let vms = vms.find(session).await?;
+    for vm in &vms {
         found.push(session.client.get(&Route::Vm(vm.id.clone()).uri()).await?.body);
     }
     let table = table(&found)?;
-    session.output.show(&Answer::new(one_or_list(found), table))
+    let mut next = Vec::new();
+    for policy in policy::with_locks(session).await? {
+        let is_shown = |id: &VmId| vms.iter().any(|vm| vm.id == *id);
+        next.extend(policy::reached_without(&policy, is_shown));
+    }
+    session.output.show(&Answer::new(one_or_list(found), table).then(next))
 }
 
 async fn unregister(session: &Session, vms: &Vms) -> Result<(), Failure> {

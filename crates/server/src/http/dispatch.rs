@@ -14,7 +14,7 @@ use hourgate_api::{
         ArmError, Code, Positions, authentication_failed, expired_token, invalid_token,
         method_not_allowed, path_not_found, subscription_not_found, too_large, too_many_requests,
     },
-    paths::{Route, check_version},
+    paths::{Route, WHAT_IF, check_version, what_if},
 };
 use hourgate_core::role::{Assignment, Caller, OwnAddress, Role, Scope};
 use hourgate_store::{PolicyFilter, Store};
@@ -198,6 +198,7 @@ async fn admit<S: Store>(
     if route.version().is_some() {
         check_version(parts.uri.query())?;
     }
+    only_asks_what_if(route, &parts.method, parts.uri.query())?;
     if let Some(subscription) = route.subscription()
         && subscription != server.installation.subscription
     {
@@ -218,6 +219,18 @@ async fn admit<S: Store>(
         body,
     };
     handle(&asked, route).await
+}
+
+/// Whoever asks what a change would do must not have it done instead.
+fn only_asks_what_if(route: &Route, method: &Method, query: Option<&str>) -> Result<(), ArmError> {
+    let changes = *method != Method::GET && *method != Method::HEAD;
+    let is_told = matches!(route, Route::Policy(_)) && *method == Method::PUT;
+    if changes && !is_told && what_if(query)? {
+        let message =
+            "What a change would do is told for a PUT of a JIT policy alone. Nothing was changed.";
+        return Err(ArmError::new(Code::InvalidParameter, message).at(WHAT_IF));
+    }
+    Ok(())
 }
 
 /// A place for a request, until it is dropped.

@@ -71,6 +71,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::Blocked
         | Code::MissingNetworkSecurityGroup
         | Code::NoFreePriority
+        | Code::JitRuleReadOnly
         | Code::JitLockWouldBreak
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy

@@ -6,15 +6,20 @@ use hourgate_api::{
     body,
     error::{ArmError, Code, Positions},
     headers,
-    jit::{Observed, PolicyResource, ProvisioningState, RequestResource, View, etag, precondition},
+    jit::{
+        BlockedBy, Observed, PolicyResource, ProvisioningState, RequestResource, View, etag,
+        precondition,
+    },
     list::List,
+    paths::{what_if, with_locks},
     text::quoted,
     time::IsoDuration,
 };
 use hourgate_core::{
     command::Precondition,
+    event::AccessId,
     grant::Access,
-    id::{PolicyId, VmId},
+    id::{PolicyId, RequestId, VmId},
 };
 use hourgate_store::{PolicyFilter, Store};
 use hyper::{Method, StatusCode};
@@ -23,7 +28,7 @@ use super::{
     dispatch::Asked,
     exchange::{Answer, with},
 };
-use crate::operations::{self, PolicySeen};
+use crate::operations::{self, BlockedSeen, PolicySeen, Setting};
 
 /// Asks for access: 202 with the request, and no header that makes a client wait for anything.
 pub(super) async fn initiate<S: Store>(
@@ -40,6 +45,9 @@ pub(super) async fn initiate<S: Store>(
         vm: &|id: &VmId| committed.state.vms.get(id).cloned(),
         // Nothing that was granted just now was seen by anybody.
         observed: &|_, access: &Access| Observed::of(access),
+        // Whatever would drop it had it refused.
+        blocked: &|_, _| None,
+        locks: &|_, _| Vec::new(),
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
@@ -61,16 +69,27 @@ pub(super) async fn policy<S: Store>(
 async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Answer, ArmError> {
     let only_if = condition(asked)?;
     let confirm_within = confirm_within(asked)?;
+    let what_if = what_if(asked.query.as_deref())?;
     let of = id.clone();
     let (draft, positions) = asked.parse(move |sent| body::policy(sent, &of)).await?;
     let (caller, call) = (&asked.caller, asked.call());
-    let policy =
-        operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
-            .await
-            .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
-    let view = View { vm: &|_| None, observed: &|_, access: &Access| Observed::of(access) };
-    let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
+    let setting = Setting { only_if, confirm_within, what_if };
+    let (policy, locks) = operations::put_policy(caller, asked.server, &call, draft, setting)
+        .await
+        .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
+    let view = View {
+        vm: &|_| None,
+        observed: &|_, access: &Access| Observed::of(access),
+        blocked: &|_, _| None,
+        locks: &|vm, port| locks.get(&(vm.clone(), port)).cloned().unwrap_or_default(),
+    };
+    let mut answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
+    answer.properties.what_if = what_if;
     let answer = asked.exchange.json(StatusCode::OK, &answer);
+    if what_if {
+        // No version that anybody could send back.
+        return Ok(answer);
+    }
     Ok(with(answer, headers::ETAG, &etag(policy.version)))
 }
 
@@ -87,7 +106,8 @@ pub(super) async fn list_policies<S: Store>(
     which: PolicyFilter,
 ) -> Result<Answer, ArmError> {
     let (caller, call) = (&asked.caller, asked.call());
-    let seen = operations::list_policies(caller, asked.server, &call, which)
+    let with_locks = with_locks(asked.query.as_deref())?;
+    let seen = operations::list_policies(caller, asked.server, &call, which, with_locks)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     let list = List::whole(seen.iter().map(|seen| resource(asked, seen)).collect());
@@ -128,8 +148,20 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
         observed: &|id, access: &Access| {
             operations::observed(id, access, seen.vms.get(&access.vm), gate, now)
         },
+        blocked: &|request, access: &Access| blocked_of(&seen.blocked, request, access),
+        locks: &|vm, port| seen.locks.get(&(vm.clone(), port)).cloned().unwrap_or_default(),
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
+}
+
+/// The rule that drops some of an access.
+pub(super) fn blocked_of(
+    blocked: &BlockedSeen,
+    request: RequestId,
+    access: &Access,
+) -> Option<BlockedBy> {
+    let id = AccessId { request, vm: access.vm.clone(), port: access.port };
+    blocked.get(&id).cloned()
 }
 
 /// A refusal, at the header whose condition failed.

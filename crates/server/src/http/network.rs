@@ -1,5 +1,7 @@
 //! Azure's routes for resources of the network.
 
+use std::sync::Arc;
+
 use hourgate_api::{
     body::{self, PartChange},
     error::{ArmError, Positions, internal_error},
@@ -12,6 +14,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     id::{Location, Name},
+    jit_rules::JitRule,
     resource::{Kind, Network, Resource, ResourceId},
     role::NetworkThing,
 };
@@ -46,19 +49,21 @@ pub(super) async fn list<S: Store>(
     let (found, network) = operations::list_resources(caller, asked.server, &call, (kind, group))
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let mut rest =
-        found.iter().filter(|resource| page.after.as_ref() < Some(&resource.id)).peekable();
-    let (mut value, mut bytes, mut last) = (Vec::new(), 0, None);
-    while let Some(resource) = rest.peek() {
+    let behind = |resource: &&Arc<Resource>| page.after.as_ref() < Some(&resource.id);
+    let rest: Vec<&Arc<Resource>> = found.iter().filter(behind).collect();
+    let (mut value, mut bytes) = (Vec::new(), 0);
+    for resource in &rest {
         if value.len() >= PAGE_RESOURCES_MAX || bytes > PAGE_BYTES_MAX {
             break;
         }
-        let shown = show(&network, resource)?;
+        let jit = jit(asked, &resource.id).await?;
+        let shown = show(&network, resource, &jit)?;
         bytes += serde_json::to_vec(&shown).map_or(0, |json| json.len());
         value.push(shown);
-        last = rest.next();
     }
-    let next_link = rest.peek().and(last).map(|last| {
+    let last = value.len().checked_sub(1).and_then(|last| rest.get(last));
+    let is_more = value.len() < rest.len();
+    let next_link = last.filter(|_| is_more).map(|last| {
         let subscription = asked.server.installation.subscription;
         let route = Route::Resources { subscription, group: group.cloned(), kind };
         let token = last.id.to_string();
@@ -83,7 +88,7 @@ pub(super) async fn resource<S: Store>(
                 operations::put_resource(caller, server, &call, draft, only_if)
                     .await
                     .map_err(problem)?;
-            put(asked, &resource, &show(&network, &resource)?, new)
+            put(asked, &resource, &show(&network, &resource, &jit(asked, id).await?)?, new)
         }
         Method::PATCH => {
             let only_if = condition(asked)?;
@@ -92,7 +97,7 @@ pub(super) async fn resource<S: Store>(
                 operations::tag_resource(caller, server, &call, (id.clone(), &tags), only_if)
                     .await
                     .map_err(problem)?;
-            put(asked, &resource, &show(&network, &resource)?, false)
+            put(asked, &resource, &show(&network, &resource, &jit(asked, id).await?)?, false)
         }
         Method::DELETE => {
             let only_if = condition(asked)?;
@@ -105,7 +110,8 @@ pub(super) async fn resource<S: Store>(
             let what = (id, NetworkThing::Of(id.kind));
             let (resource, network) =
                 operations::get_resource(caller, server, &call, what).await.map_err(problem)?;
-            let answer = asked.exchange.json(StatusCode::OK, &show(&network, &resource)?);
+            let shown = show(&network, &resource, &jit(asked, id).await?)?;
+            let answer = asked.exchange.json(StatusCode::OK, &shown);
             Ok(with(answer, headers::ETAG, &etag(resource.version)))
         }
     }
@@ -124,7 +130,7 @@ pub(super) async fn parts<S: Store>(
     let named = |rules: Vec<(String, Shown)>| rules.into_iter().map(|(_, shown)| shown).collect();
     let value = match parts {
         Parts::Subnets => show_subnets(&network, &resource)?,
-        Parts::SecurityRules => named(show_rules(&resource)?),
+        Parts::SecurityRules => named(show_rules(&resource, &jit(asked, id).await?)?),
         Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
     };
     Ok(asked.exchange.json(StatusCode::OK, &List::whole(value)))
@@ -154,7 +160,11 @@ pub(super) async fn part<S: Store>(
                 operations::put_part(caller, server, &call, what, (&change, only_if))
                     .await
                     .map_err(problem)?;
-            let shown = one(&network, &resource, parts, name)?.ok_or_else(internal_error)?;
+            let jit = jit(asked, id).await?;
+            // A rule of JIT's that was sent back as it was read may have gone with its access since.
+            let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
+                problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
+            })?;
             put(asked, &resource, &shown, new)
         }
         Method::DELETE => {
@@ -170,7 +180,8 @@ pub(super) async fn part<S: Store>(
                 operations::get_resource(caller, server, &call, (id, thing(parts)))
                     .await
                     .map_err(problem)?;
-            let shown = one(&network, &resource, parts, name)?.ok_or_else(|| {
+            let jit = jit(asked, id).await?;
+            let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
             let answer = asked.exchange.json(StatusCode::OK, &shown);
@@ -179,15 +190,20 @@ pub(super) async fn part<S: Store>(
     }
 }
 
+/// The rules that JIT has in a resource that is a security group.
+async fn jit<S: Store>(asked: &Asked<'_, S>, id: &ResourceId) -> Result<Vec<JitRule>, ArmError> {
+    let rules = operations::jit_rules(asked.server, id).await;
+    rules.map_err(|problem| asked.problem(&problem, &Positions::none()))
+}
+
 fn one(
-    network: &Network,
-    resource: &Resource,
+    (network, resource, jit): (&Network, &Resource, &[JitRule]),
     parts: Parts,
     name: &Name,
 ) -> Result<Option<Shown>, ArmError> {
     let rules = match parts {
         Parts::Subnets => return show_subnet(network, resource, name),
-        Parts::SecurityRules => show_rules(resource)?,
+        Parts::SecurityRules => show_rules(resource, jit)?,
         Parts::DefaultSecurityRules => show_default_rules(resource),
     };
     let found = rules.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_str()));

@@ -24,10 +24,11 @@ use hyper::StatusCode;
 use super::{
     dispatch::Asked,
     exchange::{Answer, with},
+    jit::blocked_of,
 };
 use crate::{
     guards::{GuardStatus, Reached},
-    operations,
+    operations::{self, BlockedSeen, RequestSeen},
 };
 
 /// Who the caller is, and from which address.
@@ -61,8 +62,8 @@ pub(super) async fn close<S: Store>(
 ) -> Result<Answer, ArmError> {
     let (caller, call) = (&asked.caller, asked.call());
     let closed = operations::close_request(caller, asked.server, &call, id).await;
-    let (request, vms) = closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &request, &vms))
+    let seen = closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &seen))
 }
 
 /// Whether a call waits until something changes.
@@ -82,8 +83,8 @@ pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result
         }
         None => operations::get_request(caller, server, &call, id).await,
     };
-    let (request, vms) = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &request, &vms))
+    let seen = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(show(asked, &seen))
 }
 
 /// Requests, newest first, a page at a time.
@@ -93,7 +94,8 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     let seen = operations::list_requests(caller, asked.server, &call, &query)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let value = seen.requests.iter().map(|request| resource(asked, request, &seen.vms)).collect();
+    let shown = |request| resource(asked, request, &seen.vms, &seen.blocked);
+    let value = seen.requests.iter().map(shown).collect();
     let next_link = seen.next.map(|before| {
         let parameters = RequestQuery { before: Some(before), ..query }.parameters();
         let parameters: Vec<(&str, &str)> =
@@ -104,8 +106,9 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
 }
 
-fn show<S: Store>(asked: &Asked<'_, S>, request: &Request, vms: &BTreeMap<VmId, Vm>) -> Answer {
-    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms));
+fn show<S: Store>(asked: &Asked<'_, S>, seen: &RequestSeen) -> Answer {
+    let RequestSeen { request, vms, blocked } = seen;
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms, blocked));
     with(answer, headers::ETAG, &operations::request_tag(request))
 }
 
@@ -113,6 +116,7 @@ fn resource<S: Store>(
     asked: &Asked<'_, S>,
     request: &Request,
     vms: &BTreeMap<VmId, Vm>,
+    blocked: &BlockedSeen,
 ) -> RequestResource {
     let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
@@ -120,6 +124,8 @@ fn resource<S: Store>(
         observed: &|id, access: &Access| {
             operations::observed(id, access, vms.get(&access.vm), gate, now)
         },
+        blocked: &|request, access: &Access| blocked_of(blocked, request, access),
+        locks: &|_, _| Vec::new(),
     };
     RequestResource::new(request, &view)
 }

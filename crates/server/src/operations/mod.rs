@@ -24,13 +24,13 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     explain::explain,
-    policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
+    policy::{Setting, confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
+        PartSeen, delete_part, delete_resource, get_resource, jit_rules, list_resources, put_part,
         put_resource, tag_resource, thing,
     },
-    see::{PolicySeen, RequestsSeen, observed, request_tag},
+    see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     vm::{get_vm, groups, list_vms, register_vm, unregister_vm},
     waiting::Waiters,
 };

@@ -9,28 +9,47 @@ use hourgate_core::{
     refusal::Refusal,
     role::{Action, Caller, Scope, may},
 };
-use hourgate_store::{PolicyFilter, Store, VmFilter};
+use hourgate_store::{Committed, PolicyFilter, Store, VmFilter};
 
-use super::{Call, PolicySeen, Problem, denied, permit};
+use super::{
+    Call, PolicySeen, Problem, denied, permit,
+    see::{LocksSeen, blocked, locks},
+};
 use crate::server::{Server, origin};
 
-/// Sets a policy as sent: 200 whether it is new or not.
+/// How a policy is set.
+pub(crate) struct Setting {
+    /// Only if it stands so.
+    pub(crate) only_if: Precondition,
+    /// Go back unless confirmed within this time.
+    pub(crate) confirm_within: Option<Duration>,
+    /// Say what would be, and change nothing.
+    pub(crate) what_if: bool,
+}
+
+/// Sets a policy as sent: 200 whether it is new or not. Or says what it would be, with the refusals that it
+/// would get.
 pub(crate) async fn put_policy<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
     draft: PolicyDraft,
-    only_if: Precondition,
-    confirm_within: Option<Duration>,
-) -> Result<Policy, Problem> {
+    Setting { only_if, confirm_within, what_if }: Setting,
+) -> Result<(Policy, LocksSeen), Problem> {
     permit(caller, server, call, Action::PolicyWrite, Some(&draft.id.group)).await?;
     let vms = draft.vms.iter().map(|member| &member.vm);
     permit_linked(caller, server, call, (Action::PolicyWrite, Action::VmWrite), vms).await?;
     let id = draft.id.clone();
     let command = Command::SetPolicy { draft, only_if, confirm_within };
-    let committed = server.commit(origin(caller, call, Action::PolicyWrite), command).await;
-    let committed = in_group(server, &id.group, committed).await?;
-    stands(committed.state.policies.get(&id), &id)
+    let committed = if what_if {
+        server.what_if(command).await
+    } else {
+        server.commit(origin(caller, call, Action::PolicyWrite), command).await
+    };
+    let Committed { state, .. } = in_group(server, &id.group, committed).await?;
+    let policy = stands(state.policies.get(&id), &id)?;
+    let locks = locks(&policy, &state.vms, state.network).await;
+    Ok((policy, locks))
 }
 
 /// Keeps a policy that waits for confirmation.
@@ -87,6 +106,7 @@ pub(crate) async fn list_policies<S: Store>(
     server: &Server<S>,
     call: &Call,
     which: PolicyFilter,
+    with_locks: bool,
 ) -> Result<Vec<PolicySeen>, Problem> {
     permit(caller, server, call, Action::PolicyRead, which.group.as_ref()).await?;
     let group = which.group.clone();
@@ -97,8 +117,14 @@ pub(crate) async fn list_policies<S: Store>(
     {
         return Err(Problem::NoGroup(group));
     }
-    let view = server.gate.view();
-    Ok(PolicySeen::all(policies, vms, view))
+    let mut all = PolicySeen::all(policies, vms, server.gate.view());
+    if with_locks {
+        let network = super::resource::network(server).await?;
+        for seen in &mut all {
+            seen.locks = locks(&seen.answer.policy, &seen.vms, network.clone()).await;
+        }
+    }
+    Ok(all)
 }
 
 async fn see<S: Store>(server: &Server<S>, id: PolicyId) -> Result<PolicySeen, Problem> {
@@ -110,7 +136,12 @@ async fn see<S: Store>(server: &Server<S>, id: PolicyId) -> Result<PolicySeen, P
         return Err(Problem::NoGroup(group));
     }
     let found = PolicySeen::all(policies, vms, server.gate.view()).into_iter().next();
-    found.ok_or_else(|| Problem::Refused(Refusal::PolicyNotFound { policy: id }.into()))
+    let mut seen =
+        found.ok_or_else(|| Problem::Refused(Refusal::PolicyNotFound { policy: id }.into()))?;
+    let network = super::resource::network(server).await?;
+    seen.locks = locks(&seen.answer.policy, &seen.vms, network).await;
+    seen.blocked = blocked(server, &seen.answer.requests).await?;
+    Ok(seen)
 }
 
 /// Whether the caller may also do to each VM what the call does to it; Azure's linked access check.

@@ -20,7 +20,7 @@ use hourgate_store::{Committed, RequestFilter, Store, StoreError, VmFilter};
 use super::{
     Call, Problem, RequestsSeen, permit,
     policy::{in_group, permit_linked},
-    see::request_tag,
+    see::{BlockedSeen, RequestSeen, blocked, request_tag},
 };
 use crate::{
     mint,
@@ -77,7 +77,7 @@ pub(crate) async fn close_request<S: Store>(
     server: &Server<S>,
     call: &Call,
     id: RequestId,
-) -> Result<(Request, BTreeMap<VmId, Vm>), Problem> {
+) -> Result<RequestSeen, Problem> {
     permit(caller, server, call, Action::Close, None).await?;
     let command = Command::End { request: id, only: None };
     let committed = match server.commit(origin(caller, call, Action::Close), command).await {
@@ -95,7 +95,7 @@ pub(crate) async fn close_request<S: Store>(
         .get(&id)
         .map(|request| Request::clone(request))
         .ok_or_else(|| not_found(id))?;
-    Ok((request, committed.state.vms))
+    Ok(RequestSeen { request, vms: committed.state.vms, blocked: BlockedSeen::new() })
 }
 
 /// One request, with the VMs it speaks of.
@@ -104,11 +104,16 @@ pub(crate) async fn get_request<S: Store>(
     server: &Server<S>,
     call: &Call,
     id: RequestId,
-) -> Result<(Request, BTreeMap<VmId, Vm>), Problem> {
+) -> Result<RequestSeen, Problem> {
     permit(caller, server, call, Action::PolicyRead, None).await?;
     let request = server.store.request(id).await?.ok_or_else(|| not_found(id))?;
+    seen(server, request).await
+}
+
+async fn seen<S: Store>(server: &Server<S>, request: Request) -> Result<RequestSeen, Problem> {
     let vms = vms_of(server, std::slice::from_ref(&request)).await?;
-    Ok((request, vms))
+    let blocked = blocked(server, std::slice::from_ref(&request)).await?;
+    Ok(RequestSeen { request, vms, blocked })
 }
 
 /// The same, but not before it is another than the one with the ETag `known`, or the time is over.
@@ -122,7 +127,7 @@ pub(crate) async fn wait_for_request<S: Store>(
     id: RequestId,
     longest: Duration,
     known: Option<&str>,
-) -> Result<(Request, BTreeMap<VmId, Vm>), Problem> {
+) -> Result<RequestSeen, Problem> {
     permit(caller, server, call, Action::PolicyRead, None).await?;
     let waiter = server.waiters.join(id).ok_or(Problem::TooManyWait)?;
     let mut seen = server.gate.view().changes();
@@ -143,8 +148,7 @@ pub(crate) async fn wait_for_request<S: Store>(
             (_, None) => is_on_its_way(&request),
         };
         if !go_on || deadline.is_elapsed() || *stop.borrow() {
-            let vms = vms_of(server, std::slice::from_ref(&request)).await?;
-            return Ok((request, vms));
+            return self::seen(server, request).await;
         }
         first.get_or_insert(request);
         tokio::select! {
@@ -209,7 +213,8 @@ pub(crate) async fn list_requests<S: Store>(
         }
     };
     let vms = vms_of(server, &requests).await?;
-    Ok(RequestsSeen { requests, vms, next })
+    let blocked = blocked(server, &requests).await?;
+    Ok(RequestsSeen { requests, vms, blocked, next })
 }
 
 fn is_standing(status: StatusFilter) -> bool {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hourgate_api::{body::PartChange, paths::Parts};
 use hourgate_core::{
-    command::{Command, Needs, Precondition},
+    command::{Command, Near, Needs, Precondition},
     id::Name,
+    jit_rules::{self, JitRule},
     refusal::{Refusal, Refusals},
     resource::{Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target},
     role::{Action, Caller, NetworkThing, Scope, Verb, may},
@@ -122,6 +123,22 @@ pub(crate) async fn list_resources<S: Store>(
     Ok((found, network))
 }
 
+/// The rules that JIT has in a security group, as they are shown; none in any other resource.
+pub(crate) async fn jit_rules<S: Store>(
+    server: &Server<S>,
+    id: &ResourceId,
+) -> Result<Vec<JitRule>, Problem> {
+    let Some(group) = id.security_group() else { return Ok(Vec::new()) };
+    let near = Some(Near { id: id.clone(), draft: None });
+    let state = server.store.load(Needs { near, ..Needs::default() }).await?;
+    Ok(jit_rules::shown(&state, &group, server.now()))
+}
+
+/// Whether a group has a rule of JIT's by that name.
+fn is_jits(rules: &[JitRule], name: &Name) -> bool {
+    rules.iter().any(|jit| jit.rule.name().as_str().eq_ignore_ascii_case(name.as_str()))
+}
+
 /// A resource whose part was set.
 pub(crate) struct PartSeen {
     /// The resource as it is now.
@@ -142,9 +159,12 @@ pub(crate) async fn put_part<S: Store>(
 ) -> Result<PartSeen, Problem> {
     let action = Action::Network(thing(parts), Verb::Write);
     permit(caller, server, call, action, Some(&id.group)).await?;
+    // One of JIT's is no part of the resource, and yet it is there: it may be sent back as it was read.
+    let is_jits = is_jits(&jit_rules(server, id).await?, name);
     let had = std::sync::atomic::AtomicBool::new(false);
     let set = |resource: &Resource| {
         let (draft, known) = part.of(resource).map_err(Problem::Unreadable)?;
+        let known = known || is_jits;
         check_part(only_if, resource, known)?;
         had.store(known, std::sync::atomic::Ordering::Relaxed);
         Ok(Some(draft))
@@ -169,6 +189,11 @@ pub(crate) async fn delete_part<S: Store>(
 ) -> Result<bool, Problem> {
     let action = Action::Network(thing(parts), Verb::Delete);
     permit(caller, server, call, action, Some(&id.group)).await?;
+    if is_jits(&jit_rules(server, id).await?, name) {
+        // The rules say no, and the log that somebody tried; nothing where it has ended meanwhile.
+        let command = Command::DeleteJitRule { group: id.clone(), name: name.clone() };
+        return server.commit(origin(caller, call, action), command).await.map(|_| false);
+    }
     let part = PartChange::gone(name.clone());
     let take = |resource: &Resource| {
         let (draft, known) = part.of(resource).map_err(Problem::Unreadable)?;

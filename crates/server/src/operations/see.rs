@@ -1,19 +1,32 @@
 //! What stands beside what a guard last saw of it, for answers. Intent and observation stay apart.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use hourgate_api::jit::{Observed, ObservedState, ProvisioningState};
+use hourgate_api::jit::{BlockedBy, Observed, ObservedState, ProvisioningState, Reference};
 use hourgate_core::{
+    command::Needs,
+    effect::Effects,
+    event::AccessId,
     grant::{Access, Request, Seen, Stage},
     id::{RequestId, VmId},
-    network::Opening,
-    policy::{Policy, Vm},
+    lock_facts::{self, LockFacts},
+    network::{Opening, Port},
+    nsg::takes_effect::Blocked,
+    policy::{Member, Policy, Vm},
+    resource::Network,
+    state::access_id,
     time::Timestamp,
 };
-use hourgate_store::PolicyAnswer;
+use hourgate_store::{PolicyAnswer, Store, StoreError};
 use sha2::{Digest, Sha256};
 
-use crate::guards::{Sight, View};
+use crate::{
+    guards::{Sight, View},
+    server::Server,
+};
 
 /// A policy with its requests, and how far it is carried out.
 pub(crate) struct PolicySeen {
@@ -23,6 +36,74 @@ pub(crate) struct PolicySeen {
     pub(crate) state: ProvisioningState,
     /// The VMs it speaks of, as far as they are known.
     pub(crate) vms: Arc<BTreeMap<VmId, Vm>>,
+    /// What its locks do to the rules around them; nothing in lists, where nobody reads it.
+    pub(crate) locks: LocksSeen,
+    /// The rules that drop its accesses.
+    pub(crate) blocked: BlockedSeen,
+}
+
+/// What the locks of a VM's port do to the rules around them.
+pub(crate) type LocksSeen = BTreeMap<(VmId, Port), Vec<LockFacts>>;
+
+/// The rule that drops some of an access which runs.
+pub(crate) type BlockedSeen = BTreeMap<AccessId, BlockedBy>;
+
+/// The facts of every lock of a policy. Rules of a group can be a thousand, and VMs thousands: nobody else
+/// waits for it.
+pub(super) async fn locks(
+    policy: &Policy,
+    vms: &BTreeMap<VmId, Vm>,
+    network: Arc<Network>,
+) -> LocksSeen {
+    let members = policy.members.iter();
+    let members: Vec<(Member, Vm)> =
+        members.filter_map(|(id, member)| Some((member.clone(), vms.get(id)?.clone()))).collect();
+    let all = tokio::task::spawn_blocking(move || {
+        let ports = members.iter().flat_map(|(member, vm)| {
+            let network = &network;
+            member.ports.iter().map(move |rule| {
+                let facts = lock_facts::of_port(network, vm, member, rule);
+                ((vm.id.clone(), rule.port), facts)
+            })
+        });
+        ports.collect()
+    });
+    // Without them the answer is right, and says less.
+    all.await.unwrap_or_default()
+}
+
+/// The rules that drop accesses of these requests which run.
+pub(super) async fn blocked<S: Store>(
+    server: &Server<S>,
+    requests: &[Request],
+) -> Result<BlockedSeen, StoreError> {
+    let runs = |access: &&Access| match access.stage {
+        Stage::Granted { .. } => true,
+        Stage::Planned { .. } | Stage::Ended { .. } => false,
+    };
+    let accesses = requests.iter().flat_map(|request| &request.accesses);
+    let vms: BTreeSet<VmId> = accesses.filter(runs).map(|access| access.vm.clone()).collect();
+    if vms.is_empty() {
+        return Ok(BlockedSeen::new());
+    }
+    let state = server.store.load(Needs { vms, ..Needs::default() }).await?;
+    let asked: BTreeSet<RequestId> = requests.iter().map(|request| request.id).collect();
+    let found = tokio::task::spawn_blocking(move || {
+        let mut effects = Effects::of(&state);
+        let live = state.live().filter(|(request, _)| asked.contains(&request.id));
+        let of = |(request, access): (&Request, &Access)| {
+            let Blocked { group, rule, priority, .. } =
+                effects.blocked(access).into_iter().next()?;
+            let by = BlockedBy {
+                network_security_group: Reference { id: group.to_string() },
+                rule: rule.to_string(),
+                priority: priority.number(),
+            };
+            Some((access_id(request, &access.vm, access.port), by))
+        };
+        live.filter_map(of).collect()
+    });
+    Ok(found.await.unwrap_or_default())
 }
 
 impl PolicySeen {
@@ -32,16 +113,26 @@ impl PolicySeen {
         let seen = |answer: PolicyAnswer| PolicySeen {
             state: state(&answer.policy, &vms, view),
             vms: vms.clone(),
+            locks: LocksSeen::new(),
+            blocked: BlockedSeen::new(),
             answer,
         };
         policies.into_iter().map(seen).collect()
     }
 }
 
+/// A request with the VMs it speaks of, and the rules that drop its accesses.
+pub(crate) struct RequestSeen {
+    pub(crate) request: Request,
+    pub(crate) vms: BTreeMap<VmId, Vm>,
+    pub(crate) blocked: BlockedSeen,
+}
+
 /// A page of requests, the VMs they speak of, and where the next page begins.
 pub(crate) struct RequestsSeen {
     pub(crate) requests: Vec<Request>,
     pub(crate) vms: BTreeMap<VmId, Vm>,
+    pub(crate) blocked: BlockedSeen,
     pub(crate) next: Option<(Timestamp, RequestId)>,
 }
 

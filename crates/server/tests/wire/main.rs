@@ -24,3 +24,4 @@ mod network_bad_input;
 mod signin;
 mod slow;
 mod time;
+mod views;

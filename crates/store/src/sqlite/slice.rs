@@ -6,7 +6,8 @@ use hourgate_core::{
     command::Needs,
     grant::{Request, Stage},
     id::{PolicyId, RequestId, VmId},
-    nsg::id::GroupId,
+    jit_rules,
+    nsg::{id::GroupId, numbers::Numbers},
     policy::{Policy, Vm},
     state::State,
     time::Now,
@@ -85,6 +86,7 @@ impl<'a> Slice<'a> {
             // A group is held against every number that JIT's rules have in it, whoever is behind it.
             if let Some(group) = near.id.security_group() {
                 numbers(&mut self.state, self.standing, &group);
+                self.whoever_has_rules_in(&group);
             }
         }
         if needs.due {
@@ -92,6 +94,19 @@ impl<'a> Slice<'a> {
             self.standing.due_vms(now).iter().for_each(|vm| self.vm(vm));
         }
         Ok(())
+    }
+
+    /// The VMs that are not behind a group any more and have rules of JIT's in it still: an interface got
+    /// another group since. There are none as long as the rules of those that are loaded have every number, and
+    /// that is seen without looking at all others.
+    fn whoever_has_rules_in(&mut self, group: &GroupId) {
+        let told = self.state.numbers.get(group).map_or(0, Numbers::len);
+        if jit_rules::of_group(&self.state, group).len() >= told {
+            return;
+        }
+        for vm in self.standing.with_rules_in(group) {
+            self.vm(&vm);
+        }
     }
 
     /// What `decide` will look at beside what was named, because time has come for something in it:

@@ -119,6 +119,16 @@ impl Standing {
         self.numbers.get(group)
     }
 
+    /// The VMs that have rules of JIT's in a group, found by looking at everything.
+    pub(super) fn with_rules_in(&self, group: &GroupId) -> BTreeSet<VmId> {
+        let members = self.policies.values().flat_map(|policy| &policy.members);
+        let locked = members.filter(|(_, member)| member.denies().any(|deny| deny.group == *group));
+        let accesses = self.requests.values().flat_map(|request| &request.accesses);
+        let granted = accesses.filter(|a| a.rules().iter().any(|rule| rule.group == *group));
+        let locked = locked.map(|(vm, _)| vm.clone());
+        locked.chain(granted.map(|access| access.vm.clone())).collect()
+    }
+
     /// A request with an access that is not settled.
     pub(super) fn request(&self, id: RequestId) -> Option<&Arc<Request>> {
         self.requests.get(&id)

@@ -22,6 +22,7 @@ use uuid::Uuid;
 pub(crate) use crate::jit_rules::{
     a_lock_holds_whatever_was_not_asked_for, a_number_goes_from_what_ends_to_what_begins,
     jits_rules_survive_reopening, what_would_be_is_told_and_nothing_is_written,
+    whoever_has_rules_in_a_group_is_loaded_with_it,
 };
 
 use crate::fixture::{

@@ -1,10 +1,11 @@
 //! JIT's own rules in the memory: their numbers, what they survive, and the locks that they hold.
 
 use hourgate_core::{
-    command::Command,
+    command::{Command, Near, Needs},
     event::Event,
     grant::{EndReason, Stage},
     id::RequestId,
+    jit_rules,
     nsg::{
         band::Band,
         rule::RuleDraft,
@@ -12,6 +13,7 @@ use hourgate_core::{
     },
     policy::Settings,
     refusal::Refusal,
+    resource::Kind,
     state::State,
     time::{Clock, later},
 };
@@ -19,7 +21,7 @@ use hourgate_store::{Store, TransactError};
 
 use crate::fixture::{
     Fixture, HandClock, act, agree, ask, minutes, put_group, put_network, put_nic_at, register,
-    set, try_act,
+    resource_id, set, try_act,
 };
 
 fn allow(name: &str, priority: i64, from: &str) -> RuleDraft {
@@ -136,4 +138,35 @@ pub(crate) async fn what_would_be_is_told_and_nothing_is_written<F: Fixture>() {
     assert_eq!(ended.unwrap().events.len(), 1);
     assert_eq!(store.everything().await.unwrap(), before);
     assert_eq!(store.verify_log().await.unwrap(), log, "not even a record of the refusal");
+}
+
+pub(crate) async fn whoever_has_rules_in_a_group_is_loaded_with_it<F: Fixture>() {
+    let (place, clock) = (F::new(), HandClock::new());
+    let store = place.open(&clock);
+    locked(&store).await;
+    act(&store, Command::Request(ask(&store, 1, "ann", &[("web", 22)]))).await;
+    let group = resource_id(&store, Kind::NetworkSecurityGroups, "g");
+    let of = group.security_group().unwrap();
+    let shown = || async {
+        let near = Some(Near { id: group.clone(), draft: None });
+        let state = store.load(Needs { near, ..Needs::default() }).await.unwrap();
+        let rules = jit_rules::of_group(&state, &of);
+        rules.iter().map(|jit| jit.rule.priority().number()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, [100, PRIORITY_MAX]);
+    // The interface gets another group, which lets nobody in; the numbers stay taken until the policy is set.
+    let closed = RuleDraft { access: "Deny".to_owned(), ..allow("no", 4_000, "*") };
+    act(&store, put_group(&store, "shut", vec![closed])).await;
+    act(&store, put_nic_at(&store, "web", "net", "10.0.0.4", "shut")).await;
+    assert_eq!(shown().await, [100, PRIORITY_MAX]);
+    // What is sent back of it is JIT's still, and what is over is nobody's.
+    let state = store.everything().await.unwrap();
+    let rules = jit_rules::of_group(&state, &of);
+    let echoes: Vec<RuleDraft> = rules.iter().map(|jit| jit.rule.draft()).collect();
+    let jump = || allow("jump", 300, "198.51.100.7");
+    let echo = put_group(&store, "g", [vec![jump()], echoes.clone()].concat());
+    assert_eq!(act(&store, echo.clone()).await.events, []);
+    act(&store, Command::End { request: RequestId::mint(1), only: None }).await;
+    assert_eq!(act(&store, echo).await.events, []);
+    assert_eq!(shown().await, [PRIORITY_MAX]);
 }

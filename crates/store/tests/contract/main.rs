@@ -46,5 +46,6 @@ mod on_sqlite {
         a_number_goes_from_what_ends_to_what_begins,
         a_lock_holds_whatever_was_not_asked_for,
         what_would_be_is_told_and_nothing_is_written,
+        whoever_has_rules_in_a_group_is_loaded_with_it,
     );
 }

@@ -175,7 +175,7 @@ impl PartChange {
                 }
             }
             (ViewDraft::SecurityGroup(rules), Change::Rule(rule, part)) => {
-                document.set_part(self.name.as_str(), part.clone());
+                security_group::keep(&mut document, self.name.as_str(), part.clone());
                 let known = rules.iter_mut().find(|old| self.is(&old.name));
                 match known {
                     Some(old) => {

@@ -1,6 +1,6 @@
 //! Security groups and their rules. What a rule's values must be, the rules of the core say, with Azure's codes.
 
-use hourgate_core::nsg::{id::AsgId, rule::RuleDraft};
+use hourgate_core::nsg::{id::AsgId, jit_name::JitName, rule::RuleDraft};
 
 use super::{
     super::{
@@ -33,11 +33,19 @@ pub(super) fn read(
         let name = name(&mut object, problems);
         let read = of_object(object, name.as_deref().unwrap_or_default(), problems);
         if let Some((rule, part)) = read.filter(|_| name.is_some()) {
-            document.set_part(&rule.name, part);
+            keep(document, &rule.name, part);
             rules.push(rule);
         }
     }
     (rules.len() == count).then_some(rules)
+}
+
+/// Keeps what else was sent of a rule. Of JIT's own, which are echoes of what was read, nothing: they are no
+/// part of the group.
+pub(super) fn keep(document: &mut Document, rule: &str, part: Part) {
+    if JitName::of(rule).is_none() {
+        document.set_part(rule, part);
+    }
 }
 
 /// One rule whose name stands in the path.

@@ -126,9 +126,16 @@ pub(super) async fn list(session: &Session, kind: Kind, args: Listed) -> Result<
     session.output.show(&Answer::new(Value::Array(found), table))
 }
 
+impl Named {
+    /// Reads it.
+    pub(super) async fn get(&self, session: &Session, kind: Kind) -> Result<Value, Failure> {
+        let path = Route::Resource(self.group.id(session, kind, &self.name)?).uri();
+        Ok(session.client.get(&path).await?.body)
+    }
+}
+
 pub(super) async fn show(session: &Session, kind: Kind, args: Named) -> Result<(), Failure> {
-    let path = Route::Resource(args.group.id(session, kind, &args.name)?).uri();
-    let value = session.client.get(&path).await?.body;
+    let value = args.get(session, kind).await?;
     session.output.show(&Answer::new(value.clone(), table(kind, &[value])))
 }
 

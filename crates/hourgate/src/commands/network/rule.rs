@@ -152,8 +152,10 @@ fn body(args: &Create) -> Value {
     json!({ "properties": properties })
 }
 
-fn table(found: &[Value]) -> Table {
-    let head = ["NAME", "PRIORITY", "DIRECTION", "ACCESS", "PROTOCOL", "FROM", "TO", "PORTS"];
+/// A row for each rule, the last column saying whose it is.
+pub(super) fn table(found: &[Value]) -> Table {
+    let head =
+        ["NAME", "PRIORITY", "DIRECTION", "ACCESS", "PROTOCOL", "FROM", "TO", "PORTS", "WHOSE"];
     let mut table = Table::new(head);
     for value in found {
         let of = |one: &str, many: &str, third: &str| {
@@ -173,7 +175,23 @@ fn table(found: &[Value]) -> Table {
                 "destinationApplicationSecurityGroups",
             ),
             of("destinationPortRange", "destinationPortRanges", "none"),
+            whose(value),
         ]);
     }
     table
+}
+
+/// JIT's rules are told by what they belong to: nobody changes or deletes them as rules.
+fn whose(rule: &Value) -> String {
+    let jit = |name: &str| text(rule, &format!("/properties/jit/{name}"));
+    let (request, policy) = (jit("requestId"), jit("policyId"));
+    if !request.is_empty() {
+        format!("request {request}")
+    } else if !policy.is_empty() {
+        format!("policy {}", policy.rsplit('/').next().unwrap_or_default())
+    } else if text(rule, "/id").contains("/defaultSecurityRules/") {
+        "default".to_owned()
+    } else {
+        "own".to_owned()
+    }
 }

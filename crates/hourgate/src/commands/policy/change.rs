@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use hourgate_api::{headers, paths::Route, time::IsoDuration};
+use hourgate_api::{
+    headers,
+    paths::{Route, WHAT_IF},
+    time::IsoDuration,
+};
 use hourgate_core::{
     id::{PolicyId, VmId},
     network::{Port, Source},
@@ -33,6 +37,8 @@ pub(super) struct Wanted {
     pub(super) sources: Vec<Source>,
     /// Whether sessions end with the access.
     pub(super) end_sessions: Option<bool>,
+    /// Whether locks close standing exceptions too.
+    pub(super) remove_standing: Option<bool>,
 }
 
 /// What becomes of a policy.
@@ -82,15 +88,51 @@ pub(super) async fn commit(
         .advise("Nothing of this was stored; try again."))
 }
 
-/// The policy without these VMs.
-pub(super) fn without(policy: Option<&Value>, vms: &[Vm]) -> Changed {
+/// What a policy would be, and what its locks would do; nothing is changed.
+pub(super) async fn what_if(
+    session: &Session,
+    id: &PolicyId,
+    within: Option<Duration>,
+    body: impl Fn(Option<&Value>) -> Result<Value, Failure>,
+) -> Result<Value, Failure> {
+    let route = Route::Policy(id.clone());
+    let stored = match session.client.get(&route.uri()).await {
+        Ok(reply) => Some(reply.body),
+        Err(failure) if failure.exit == Exit::NotFound => None,
+        Err(failure) => return Err(failure),
+    };
+    let body = body(stored.as_ref())?;
+    let path = route.with_query(&[(WHAT_IF, "true")]);
+    let call = Call::new(Method::PUT, &path).body(&body);
+    let call = match within.map(confirm_header) {
+        Some((name, value)) => call.header(name, value),
+        None => call,
+    };
+    Ok(session.client.send(call).await?.body)
+}
+
+/// The policy without these VMs, or without these ports of them.
+pub(super) fn without(policy: Option<&Value>, vms: &[Vm], ports: &[Port]) -> Changed {
     let Some(policy) = policy else { return Changed::Nothing };
     let before = members(Some(policy));
     let mut after = before.clone();
-    after.retain(|member| vms.iter().all(|vm| !is_of(member, &vm.id)));
+    let is_named = |member: &Value| vms.iter().any(|vm| is_of(member, &vm.id));
+    let stays = |rule: &Value| {
+        let number = rule["number"].as_u64();
+        ports.iter().all(|port| number != Some(port.number().into()))
+    };
+    for member in after.iter_mut().filter(|member| is_named(member)) {
+        match member["ports"].as_array_mut() {
+            Some(rules) if !ports.is_empty() => rules.retain(stays),
+            Some(rules) => rules.clear(),
+            None => {}
+        }
+    }
+    let is_empty = |member: &Value| member["ports"].as_array().is_none_or(Vec::is_empty);
+    after.retain(|member| !(is_named(member) && is_empty(member)));
     if after.is_empty() {
         Changed::Delete
-    } else if after.len() == before.len() {
+    } else if after == before {
         Changed::Nothing
     } else {
         Changed::Put(body(Some(policy), after))
@@ -163,6 +205,11 @@ impl Wanted {
         if let Some(end_sessions) = self.end_sessions {
             rule.insert("endSessions".to_owned(), json!(end_sessions));
         }
+        if let Some(remove_standing) = self.remove_standing {
+            rule.insert("removeStanding".to_owned(), json!(remove_standing));
+        }
+        // Only ever told.
+        rule.remove("locks");
         // One or the other, never both (Azure).
         match self.sources.as_slice() {
             [] => {}
@@ -224,7 +271,8 @@ mod tests {
                 "virtualMachines": [
                     {"id": format!("{SCOPE}/WEB-1"), "placement": "nic", "ports": [
                         {"number": 22, "protocol": "*", "allowedSourceAddressPrefix": "10.0.0.0/8",
-                         "maxRequestAccessDuration": "PT1H", "endSessions": true, "later": 1},
+                         "maxRequestAccessDuration": "PT1H", "endSessions": true, "later": 1,
+                         "locks": [{"address": "10.0.0.4"}]},
                         {"number": 443, "protocol": "TCP", "allowedSourceAddressPrefixes": ["*"],
                          "maxRequestAccessDuration": "PT2H"}]},
                     {"id": format!("{SCOPE}/other"), "ports": [{"number": 9}], "later": true},
@@ -257,10 +305,9 @@ mod tests {
     fn what_is_not_said_stays() {
         let body = Wanted::default().merged(Some(&stored()), &[vm("web-1", Os::Linux)]);
         let body = body.expect("merged");
-        assert_eq!(
-            member(&body, 0)["ports"],
-            stored()["properties"]["virtualMachines"][0]["ports"]
-        );
+        let mut ports = stored()["properties"]["virtualMachines"][0]["ports"].clone();
+        ports[0].as_object_mut().expect("a rule").remove("locks");
+        assert_eq!(member(&body, 0)["ports"], ports);
         assert_eq!(member(&body, 0)["placement"], "nic");
         assert_eq!(member(&body, 1), &stored()["properties"]["virtualMachines"][1]);
         assert!(body["properties"].get("requests").is_none(), "history is not ours to send");
@@ -273,6 +320,7 @@ mod tests {
             longest: Some(Duration::from_mins(30)),
             sources: vec![Source::Any, "10.0.0.4".parse().expect("a source")],
             end_sessions: Some(false),
+            remove_standing: Some(true),
         };
         let body = wanted.merged(Some(&stored()), &[vm("web-1", Os::Linux)]).expect("merged");
         let rules = member(&body, 0)["ports"].as_array().expect("ports");
@@ -282,6 +330,8 @@ mod tests {
         for rule in rules {
             assert_eq!(rule["maxRequestAccessDuration"], "PT30M");
             assert_eq!(rule["endSessions"], false);
+            assert_eq!(rule["removeStanding"], true);
+            assert!(rule.get("locks").is_none(), "what is only told is not sent");
             assert_eq!(rule["allowedSourceAddressPrefixes"], json!(["*", "10.0.0.4"]));
             assert!(rule.get("allowedSourceAddressPrefix").is_none());
         }
@@ -292,12 +342,19 @@ mod tests {
     #[test]
     fn the_last_vm_takes_the_policy_with_it() {
         let [one, two] = [vm("web-1", Os::Linux), vm("other", Os::Linux)];
-        let Changed::Put(body) = without(Some(&stored()), std::slice::from_ref(&one)) else {
+        let Changed::Put(body) = without(Some(&stored()), std::slice::from_ref(&one), &[]) else {
             panic!("the other VM stays")
         };
         assert_eq!(body["properties"]["virtualMachines"].as_array().map(Vec::len), Some(1));
-        assert_eq!(without(Some(&stored()), &[one, two]), Changed::Delete);
-        assert_eq!(without(Some(&stored()), &[vm("third", Os::Linux)]), Changed::Nothing);
-        assert_eq!(without(None, &[]), Changed::Nothing);
+        assert_eq!(without(Some(&stored()), &[one.clone(), two], &[]), Changed::Delete);
+        assert_eq!(without(Some(&stored()), &[vm("third", Os::Linux)], &[]), Changed::Nothing);
+        assert_eq!(without(None, &[], &[]), Changed::Nothing);
+        let Changed::Put(body) = without(Some(&stored()), std::slice::from_ref(&one), &[port(22)])
+        else {
+            panic!("its other port stays")
+        };
+        let left = member(&body, 0)["ports"].as_array().expect("ports");
+        assert_eq!((left.len(), &left[0]["number"]), (1, &json!(443)));
+        assert_eq!(without(Some(&stored()), &[one], &[port(9)]), Changed::Nothing);
     }
 }

@@ -136,7 +136,9 @@ fn words(refusal: &Refusal) -> (Code, String) {
         Refusal::NoNumber { why: NoNumber::BandFull { group, first, before }, at } => (
             Code::NoFreePriority,
             format!(
-                "'{group}' has no free priority from {first} on and before {before}, where the rule for port {}                  of '{}' would have to stand. End accesses that are no longer needed, free a priority there, or                  configure a larger band (jit_rule_priorities).",
+                "'{group}' has no free priority from {first} on and before {before}, where the rule for port {} \
+                 of '{}' would have to stand. End accesses that are no longer needed, free a priority there, or \
+                 configure a larger band (jit_rule_priorities).",
                 at.port, at.vm
             ),
         ),
@@ -407,7 +409,8 @@ fn no_place(at: &At, address: IpAddr, why: &LockdownRefusal) -> (Code, String) {
             Code::MissingNetworkSecurityGroup,
             format!(
                 "Missing NSG: neither the network interface that has {address} of '{vm}' nor its subnet has a \
-                 network security group. Give one of them a group first."
+                 network security group. Give one of them a group first; `hourgate protect {} --create-nsg` makes one.",
+                vm.name
             ),
         ),
         LockdownRefusal::GroupFull { group, most } => group_full(group, *most),

@@ -33,7 +33,8 @@ const JUMP: &str = "198.51.100.7/32";
 fn held() -> Scene {
     let mut scene = locked(None, Some(vec![allow("jump", 300, JUMP)]));
     scene.does(&put(nsg("other"), nsg_of(vec![allow("all", 100, "*")])));
-    scene.does(&put(nsg("shut"), nsg_of(vec![deny("none", 100, "*")])));
+    let none = RuleDraft { protocol: "*".to_owned(), ..to_port("*", deny("none", 100, "*")) };
+    scene.does(&put(nsg("shut"), nsg_of(vec![none])));
     scene.does(&put(asg("ops"), ViewDraft::ApplicationSecurityGroup));
     scene
 }

@@ -95,9 +95,11 @@ fn what_the_product_lists_can_be_typed() {
         "vm unregister -g prod -n web-1",
         "protect web-1 web-2",
         "protect web-1 --confirm-within 5m",
+        "protect web-1 --what-if --remove-standing --create-nsg",
         "vm jit-policy enable -g prod -n web-1 --ports 22 3389 --max-duration 2h \
          --allowed-sources 10.0.0.0/8 192.0.2.0/24 --end-sessions",
         "unprotect web-1",
+        "unprotect web-1 -p 22",
         "vm jit-policy disable -g prod -n web-1",
         "request web-1 -p 22,443 -d 1h --source 203.0.113.9 --start 22:00 --reason why --ticket T-1",
         "vm jit-policy request -g prod -n web-1 --port 22 --duration 1h --justification why --no-wait",

@@ -144,10 +144,17 @@ async fn jits_rules_are_shown_as_security_rules_by_every_route() {
 
 #[tokio::test]
 async fn a_grant_is_shown_until_its_end_and_no_longer() {
-    let (server, id) = granted().await;
-    assert!(runs(&server, &id).await);
-    server.clock.pass(std::time::Duration::from_secs(3_600));
-    assert!(!runs(&server, &id).await);
+    let server = grouped().await;
+    assert_eq!(set_policy(&server, "").await.0, 200);
+    let mut body = server.ask_body("web-1", 22);
+    body["virtualMachines"][0]["ports"][0]["duration"] = json!("PT5M");
+    let path = format!("{}/initiate?api-version=2020-01-01", server.policy_id("rg1"));
+    let (status, answer) = server.json(Method::POST, &path, Some(&body)).await;
+    assert_eq!(status, 202, "{answer}");
+    let id = answer["id"].as_str().expect("an id");
+    assert!(runs(&server, id).await);
+    server.clock.pass(std::time::Duration::from_secs(300));
+    assert!(!runs(&server, id).await);
 }
 
 #[tokio::test]

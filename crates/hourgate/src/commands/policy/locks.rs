@@ -29,11 +29,18 @@ pub(super) fn what_if(values: &[Value], only: &[Vm]) -> Result<Table, Failure> {
         let policy = view::policy(value)?;
         for (vm, rule) in ports(&policy).filter(|(vm, _)| only.iter().any(|one| one.id == **vm)) {
             if rule.locks.is_empty() {
-                let unknown = "all of it: no network is known around it".to_owned();
-                let mut row = vec![vm.name.to_string(), rule.number.to_string()];
-                row.extend(["-", "-", "-"].map(str::to_owned));
-                row.extend([unknown, "-".to_owned(), "-".to_owned(), "nowhere".to_owned()]);
-                table.row(row);
+                let none = || "-".to_owned();
+                table.row([
+                    vm.name.to_string(),
+                    rule.number.to_string(),
+                    none(),
+                    none(),
+                    none(),
+                    "all of it: no network is known around it".to_owned(),
+                    none(),
+                    none(),
+                    "nowhere".to_owned(),
+                ]);
             }
             for lock in &rule.locks {
                 table.row([

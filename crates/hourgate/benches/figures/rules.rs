@@ -1,6 +1,9 @@
 //! What it costs to ask a security group of a thousand rules about one flow.
 
-use std::{hint::black_box, net::IpAddr};
+use std::{
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use hourgate_core::nsg::{
     flow::{Carried, Flow, Transport},
@@ -63,7 +66,11 @@ pub(crate) fn flows() -> Outcome<Vec<(&'static str, Samples)>> {
             rule
         }),
         // Each names all the ones before it.
-        ("prefixes in prefixes", |n| rule(n, &format!("203.0.113.7/{}", 8 + n % 24), "*", "23")),
+        ("prefixes in prefixes", |n| {
+            let length = 8 + n % 24;
+            let first = u32::from_be_bytes([203, 0, 113, 7]) & (u32::MAX << (32 - length));
+            rule(n, &format!("{}/{length}", Ipv4Addr::from(first)), "*", "23")
+        }),
     ];
     let network = "10.0.0.0/16".parse()?;
     let named: Result<Vec<_>, _> = (0..20).map(|n| format!("{NAMED}{n}").parse()).collect();

@@ -84,7 +84,7 @@ fn to_take_out_of_a_policy_needs_no_plan() {
         .policy("p", vec![member("web", vec![rule(22), rule(443)]), member("db", vec![rule(22)])]);
     scene.does(&plan(Tier::Free));
     scene.does(&set("p", vec![member("web", vec![rule(22)])]));
-    assert_eq!(scene.locks(), ["10.0.0.4:22"]);
+    assert_eq!(scene.locks(), ["10.0.0.4 22"]);
 }
 
 /// Where a machine stands, and why.

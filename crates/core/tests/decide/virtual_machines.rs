@@ -258,6 +258,10 @@ fn what_jit_knows_follows_the_interfaces() {
 #[test]
 fn while_a_policy_holds_it_neither_interface_nor_machine_moves() {
     let mut scene = interfaces();
+    // A machine without a group before it can be held by no policy.
+    scene.does(&put(nsg("s"), ViewDraft::SecurityGroup(Vec::new())));
+    let subnets = [("a", "10.0.0.0/24", Some("s"))];
+    scene.does(&put(vnet("v"), vnet_of(&["10.0.0.0/16"], &subnets)));
     scene.does(&put(machine("web"), with(&["k"])));
     scene.does(&set("p", vec![member("web", vec![rule(22)])]));
     let held = [Refusal::VmHasPolicy { vm: vm("web"), policy: policy("p") }];

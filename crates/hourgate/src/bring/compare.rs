@@ -96,6 +96,9 @@ pub(super) fn meant(thing: &Thing, body: &Value) -> Value {
             MEMBERS_OF_A_GROUP.into_iter().for_each(|key| {
                 properties.remove(key);
             });
+            if properties.is_empty() {
+                object.remove("properties");
+            }
         }
     }
     out

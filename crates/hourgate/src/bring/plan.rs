@@ -6,7 +6,7 @@ use hourgate_api::{body, error::ArmError};
 use serde_json::{Value, json};
 
 use super::{
-    compare::{Difference, differences},
+    compare::{Difference, differences, meant},
     live::{Live, part},
     order::{ordered, references},
     source::failed,
@@ -46,7 +46,10 @@ pub(crate) enum Act {
     /// Nothing: it is so.
     Nothing,
     /// It is removed, because the file does not name it.
-    Remove,
+    Remove {
+        /// A network that is joined to others, without them: so it is set before any of them goes.
+        alone: Option<Value>,
+    },
 }
 
 /// Everything to do, in the order in which it is done, and what is left out.
@@ -179,7 +182,22 @@ fn pruned(wanted: &[Wanted], live: &Live) -> Vec<Step> {
     // What stands has no cycle but that of joined networks, which orders nothing.
     let order = ordered(&gone).unwrap_or_else(|_| (0..gone.len()).collect());
     let removed = order.into_iter().rev();
-    removed.map(|index| Step { thing: gone[index].thing.clone(), act: Act::Remove }).collect()
+    let remove = |Wanted { thing, body, .. }: &Wanted| Step {
+        thing: thing.clone(),
+        act: Act::Remove { alone: without_peers(thing, &meant(thing, body)) },
+    };
+    removed.map(|index| remove(&gone[index])).collect()
+}
+
+/// The body of a network without those it is joined to; none where it is joined to none.
+pub(super) fn without_peers(thing: &Thing, body: &Value) -> Option<Value> {
+    let peers = body.pointer("/properties/virtualNetworkPeerings").and_then(Value::as_array);
+    if !thing.is_network() || peers.is_none_or(Vec::is_empty) {
+        return None;
+    }
+    let mut alone = body.clone();
+    alone.get_mut("properties")?.as_object_mut()?.remove("virtualNetworkPeerings");
+    Some(alone)
 }
 
 impl Act {
@@ -189,14 +207,14 @@ impl Act {
             Act::Create { .. } => "create",
             Act::Change { .. } => "change",
             Act::Nothing => "unchanged",
-            Act::Remove => "remove",
+            Act::Remove { .. } => "remove",
         }
     }
 
     /// Whether anything is done.
     pub(crate) fn is_something(&self) -> bool {
         match self {
-            Act::Create { .. } | Act::Change { .. } | Act::Remove => true,
+            Act::Create { .. } | Act::Change { .. } | Act::Remove { .. } => true,
             Act::Nothing => false,
         }
     }
@@ -210,7 +228,11 @@ impl Plan {
 
     /// How many steps remove something.
     pub(crate) fn removals(&self) -> usize {
-        self.steps.iter().filter(|step| step.act == Act::Remove).count()
+        let is_removal = |step: &&Step| match step.act {
+            Act::Remove { .. } => true,
+            Act::Create { .. } | Act::Change { .. } | Act::Nothing => false,
+        };
+        self.steps.iter().filter(is_removal).count()
     }
 
     /// As a value.

@@ -1,11 +1,10 @@
 //! Does what was planned, one call after the other, and says where it stopped.
 
-use hourgate_core::resource::Kind;
 use reqwest::{Method, header};
 use serde_json::Value;
 
 use super::{
-    plan::{Act, Plan, Step},
+    plan::{Act, Plan, Step, without_peers},
     thing::Thing,
 };
 use crate::{
@@ -38,45 +37,29 @@ pub(crate) async fn all(session: &Session, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Networks that are joined refer to each other, so one that is made is made alone first, and joined when all
-/// are there.
+/// Networks that are joined refer to each other. So one that is made is made alone first, and joined when all
+/// are there; and all that are removed are set alone before the first goes.
 fn writes(plan: &Plan) -> Vec<Write<'_>> {
-    let mut writes = Vec::new();
-    let mut joins = Vec::new();
-    for Step { thing, act } in plan.steps.iter().filter(|step| step.act.is_something()) {
-        let body = match act {
-            Act::Create { body } | Act::Change { body, .. } => Some(body.clone()),
-            Act::Nothing | Act::Remove => None,
-        };
-        let alone = match act {
-            Act::Create { body } => without_peers(thing, body),
-            Act::Change { .. } | Act::Nothing | Act::Remove => None,
-        };
-        match alone {
-            Some(alone) => {
-                writes.push(Write { thing, act, body: Some(alone), first: true });
-                joins.push(Write { thing, act, body, first: false });
+    let (mut set, mut join, mut leave, mut remove) = (vec![], vec![], vec![], vec![]);
+    for Step { thing, act } in &plan.steps {
+        let write = |body: Option<Value>, first| Write { thing, act, body, first };
+        match act {
+            Act::Create { body } => match without_peers(thing, body) {
+                Some(alone) => {
+                    set.push(write(Some(alone), true));
+                    join.push(write(Some(body.clone()), false));
+                }
+                None => set.push(write(Some(body.clone()), true)),
+            },
+            Act::Change { body, .. } => set.push(write(Some(body.clone()), true)),
+            Act::Remove { alone } => {
+                leave.extend(alone.clone().map(|alone| write(Some(alone), false)));
+                remove.push(write(None, true));
             }
-            None => writes.push(Write { thing, act, body, first: true }),
+            Act::Nothing => {}
         }
     }
-    // Before anything is removed: that comes last anyhow, and what is joined is there by then.
-    let removals = writes.iter().position(|write| *write.act == Act::Remove);
-    let at = removals.unwrap_or(writes.len());
-    writes.splice(at..at, joins);
-    writes
-}
-
-/// The body of a network without those it is joined to; none where it is joined to none.
-fn without_peers(thing: &Thing, body: &Value) -> Option<Value> {
-    let Thing::Resource(id) = thing else { return None };
-    let peers = body.pointer("/properties/virtualNetworkPeerings").and_then(Value::as_array);
-    if id.kind != Kind::VirtualNetworks || peers.is_none_or(Vec::is_empty) {
-        return None;
-    }
-    let mut alone = body.clone();
-    alone.get_mut("properties")?.as_object_mut()?.remove("virtualNetworkPeerings");
-    Some(alone)
+    set.into_iter().chain(join).chain(leave).chain(remove).collect()
 }
 
 async fn one(session: &Session, write: &Write<'_>) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// The version of this protocol. Both sides say theirs first; who cannot speak the other's hangs up.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The longest frame: 100,000 openings are about 8 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -134,6 +134,7 @@ mod tests {
             openings: (0..openings).map(|n| (opening(n), until)).collect(),
             standing: BTreeMap::new(),
             screens: BTreeMap::new(),
+            translations: Default::default(),
         };
         ToGuard::Converge { id: 7, desired: desired.into() }
     }

@@ -2,7 +2,8 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, and [`reach`] tells why.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, [`gateway`] what holds on public addresses, and [`reach`] tells
+//! why.
 
 pub mod id;
 pub mod network;
@@ -33,6 +34,8 @@ pub mod nsg;
 pub mod resource;
 
 pub mod screen;
+
+pub mod gateway;
 
 pub mod reach;
 

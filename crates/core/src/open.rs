@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     event::Event,
+    gateway::Translations,
     grant::{Access, EndReason, Seen, Stage},
     id::{RequestId, VmId},
     network::{Family, Lock, Opening, Sessions},
@@ -41,6 +42,7 @@ pub fn open_now(state: &State, now: Now) -> Desired {
         openings,
         standing: standing(state),
         screens: screens(state, []),
+        translations: Translations::default(),
     }
 }
 
@@ -271,6 +273,7 @@ impl Desired {
                 .filter(|(address, _)| has(**address))
                 .map(|(address, screen)| (*address, screen.clone()))
                 .collect(),
+            translations: self.translations.about(has),
         }
     }
 }

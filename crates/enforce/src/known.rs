@@ -7,6 +7,7 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::Translations,
     grant::Stage,
     id::{RequestId, VmId},
     network::{Lock, Opening, Port, Sessions},
@@ -258,6 +259,7 @@ impl Snapshot {
             openings: openings.into_iter().collect(),
             standing,
             screens: screens.collect(),
+            translations: Translations::default(),
         }
     }
 }

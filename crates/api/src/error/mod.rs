@@ -151,6 +151,18 @@ pub enum Code {
     InUseVirtualNetworkCannotBeDeleted,
     /// 400.
     InUseNetworkInterfaceCannotBeDeleted,
+    /// 400.
+    InUseLoadBalancerCannotBeDeleted,
+    /// 400.
+    InUseAzureFirewallCannotBeDeleted,
+    /// 400.
+    InUseFirewallPolicyCannotBeDeleted,
+    /// 400: an interface names the rule.
+    InboundNatRuleInUse,
+    /// 400: two inbound NAT rules of one port.
+    RulesUseSameFrontendPort,
+    /// 400: a firewall in a subnet of another name.
+    AzureFirewallSubnetNotFound,
     /// 400: an interface has it.
     PublicIPAddressCannotBeDeleted,
     /// 400: no source was named, and the caller's address cannot stand in.

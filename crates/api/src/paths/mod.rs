@@ -116,11 +116,18 @@ pub enum Parts {
     SecurityRules,
     /// A security group's six.
     DefaultSecurityRules,
+    /// A firewall policy's.
+    RuleCollectionGroups,
 }
 
 impl Parts {
     /// Every one.
-    pub const ALL: [Parts; 3] = [Parts::Subnets, Parts::SecurityRules, Parts::DefaultSecurityRules];
+    pub const ALL: [Parts; 4] = [
+        Parts::Subnets,
+        Parts::SecurityRules,
+        Parts::DefaultSecurityRules,
+        Parts::RuleCollectionGroups,
+    ];
 
     /// As a segment of a path.
     pub const fn as_str(self) -> &'static str {
@@ -128,6 +135,7 @@ impl Parts {
             Parts::Subnets => "subnets",
             Parts::SecurityRules => "securityRules",
             Parts::DefaultSecurityRules => "defaultSecurityRules",
+            Parts::RuleCollectionGroups => "ruleCollectionGroups",
         }
     }
 
@@ -136,6 +144,7 @@ impl Parts {
         match self {
             Parts::Subnets => Kind::VirtualNetworks,
             Parts::SecurityRules | Parts::DefaultSecurityRules => Kind::NetworkSecurityGroups,
+            Parts::RuleCollectionGroups => Kind::FirewallPolicies,
         }
     }
 }
@@ -152,7 +161,11 @@ impl Route {
         match self {
             Route::Policy(_)
             | Route::Vm(_)
-            | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => &["GET", "PUT", "DELETE"],
+            | Route::Part(
+                _,
+                Parts::Subnets | Parts::SecurityRules | Parts::RuleCollectionGroups,
+                _,
+            ) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_) | Route::Confirm(_) | Route::CloseRequest(..) | Route::Token(_) => {
                 &["POST"]

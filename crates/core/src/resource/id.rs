@@ -22,16 +22,25 @@ pub enum Kind {
     PublicIpAddresses,
     /// What joins a machine to a network.
     NetworkInterfaces,
+    /// What leads ports of an address to machines.
+    LoadBalancers,
+    /// What stands in front of networks.
+    AzureFirewalls,
+    /// The rules of firewalls.
+    FirewallPolicies,
 }
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 8] = [
         Kind::VirtualNetworks,
         Kind::NetworkSecurityGroups,
         Kind::ApplicationSecurityGroups,
         Kind::PublicIpAddresses,
         Kind::NetworkInterfaces,
+        Kind::LoadBalancers,
+        Kind::AzureFirewalls,
+        Kind::FirewallPolicies,
     ];
 
     /// Its segment of a path, as Azure writes it.
@@ -42,6 +51,9 @@ impl Kind {
             Kind::ApplicationSecurityGroups => "applicationSecurityGroups",
             Kind::PublicIpAddresses => "publicIPAddresses",
             Kind::NetworkInterfaces => "networkInterfaces",
+            Kind::LoadBalancers => "loadBalancers",
+            Kind::AzureFirewalls => "azureFirewalls",
+            Kind::FirewallPolicies => "firewallPolicies",
         }
     }
 
@@ -53,6 +65,9 @@ impl Kind {
             Kind::ApplicationSecurityGroups => "Microsoft.Network/applicationSecurityGroups",
             Kind::PublicIpAddresses => "Microsoft.Network/publicIPAddresses",
             Kind::NetworkInterfaces => "Microsoft.Network/networkInterfaces",
+            Kind::LoadBalancers => "Microsoft.Network/loadBalancers",
+            Kind::AzureFirewalls => "Microsoft.Network/azureFirewalls",
+            Kind::FirewallPolicies => "Microsoft.Network/firewallPolicies",
         }
     }
 
@@ -87,6 +102,17 @@ pub struct SubnetId {
     pub name: Name,
 }
 
+/// The id of an inbound NAT rule: it is part of its load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InboundNatRuleId {
+    /// The load balancer.
+    // INVARIANT: of the kind of load balancers, where it was read from a text.
+    pub balancer: ResourceId,
+    /// Its name.
+    pub name: Name,
+}
+
 /// What a resource can refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Target {
@@ -94,6 +120,8 @@ pub enum Target {
     Resource(ResourceId),
     /// A subnet of a network.
     Subnet(SubnetId),
+    /// An inbound NAT rule of a load balancer.
+    InboundNatRule(InboundNatRuleId),
 }
 
 impl Target {
@@ -102,6 +130,7 @@ impl Target {
         match self {
             Target::Resource(id) => id,
             Target::Subnet(subnet) => &subnet.network,
+            Target::InboundNatRule(rule) => &rule.balancer,
         }
     }
 }
@@ -111,6 +140,7 @@ impl fmt::Display for Target {
         match self {
             Target::Resource(id) => id.fmt(f),
             Target::Subnet(id) => id.fmt(f),
+            Target::InboundNatRule(id) => id.fmt(f),
         }
     }
 }
@@ -129,6 +159,12 @@ impl fmt::Display for ResourceId {
 impl fmt::Display for SubnetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/subnets/{}", self.network, self.name)
+    }
+}
+
+impl fmt::Display for InboundNatRuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/inboundNatRules/{}", self.balancer, self.name)
     }
 }
 
@@ -154,6 +190,35 @@ impl FromStr for SubnetId {
             wildcards(text, segments.into_iter().chain(["virtualNetworks", "*", "subnets", "*"]))?;
         let network = id(subscription, group, Some(Kind::VirtualNetworks), network)?;
         Ok(SubnetId { network, name: name.parse().map_err(|_| NotAResourceId)? })
+    }
+}
+
+impl FromStr for InboundNatRuleId {
+    type Err = NotAResourceId;
+
+    fn from_str(text: &str) -> Result<InboundNatRuleId, NotAResourceId> {
+        let segments =
+            ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
+        let [subscription, group, balancer, name] = wildcards(
+            text,
+            segments.into_iter().chain(["loadBalancers", "*", "inboundNatRules", "*"]),
+        )?;
+        let balancer = id(subscription, group, Some(Kind::LoadBalancers), balancer)?;
+        Ok(InboundNatRuleId { balancer, name: name.parse().map_err(|_| NotAResourceId)? })
+    }
+}
+
+impl TryFrom<String> for InboundNatRuleId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<InboundNatRuleId, &'static str> {
+        text.parse().map_err(|NotAResourceId| "not an inbound NAT rule's id")
+    }
+}
+
+impl From<InboundNatRuleId> for String {
+    fn from(id: InboundNatRuleId) -> String {
+        id.to_string()
     }
 }
 

@@ -9,6 +9,9 @@
 
 pub mod id;
 
+pub mod firewall;
+pub mod firewall_policy;
+pub mod load_balancer;
 pub mod network_interface;
 pub mod public_ip;
 pub mod virtual_network;
@@ -19,6 +22,6 @@ pub mod fault;
 pub mod network;
 
 pub use fault::ResourceFault;
-pub use id::{Kind, ResourceId, SubnetId, Target};
+pub use id::{InboundNatRuleId, Kind, ResourceId, SubnetId, Target};
 pub use network::Network;
 pub use view::{Resource, ResourceDraft, Tags, View, ViewDraft};

@@ -116,6 +116,10 @@ impl Network {
         match target {
             Target::Resource(id) => self.resources.contains_key(id),
             Target::Subnet(id) => self.subnet(id).is_some(),
+            Target::InboundNatRule(id) => {
+                let balancer = self.get(&id.balancer).and_then(|of| of.load_balancer());
+                balancer.is_some_and(|balancer| balancer.nat_rule(&id.name).is_some())
+            }
         }
     }
 

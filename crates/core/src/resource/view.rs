@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    firewall::Firewall,
+    firewall_policy::{FirewallPolicy, FirewallPolicyDraft},
     id::{Kind, ResourceId, Target},
+    load_balancer::LoadBalancer,
     network_interface::{NetworkInterface, NetworkInterfaceDraft},
     public_ip::PublicIpAddress,
     virtual_network::{VirtualNetwork, VirtualNetworkDraft},
@@ -65,6 +68,12 @@ pub enum View {
     PublicIpAddress(PublicIpAddress),
     /// A network interface.
     NetworkInterface(NetworkInterface),
+    /// A load balancer.
+    LoadBalancer(LoadBalancer),
+    /// A firewall.
+    Firewall(Firewall),
+    /// A firewall's policy.
+    FirewallPolicy(FirewallPolicy),
 }
 
 /// A resource as it was sent.
@@ -96,6 +105,12 @@ pub enum ViewDraft {
     PublicIpAddress(PublicIpAddress),
     /// A network interface.
     NetworkInterface(NetworkInterfaceDraft),
+    /// A load balancer.
+    LoadBalancer(LoadBalancer),
+    /// A firewall.
+    Firewall(Firewall),
+    /// A firewall's policy.
+    FirewallPolicy(FirewallPolicyDraft),
 }
 
 impl View {
@@ -107,14 +122,17 @@ impl View {
             View::ApplicationSecurityGroup => Kind::ApplicationSecurityGroups,
             View::PublicIpAddress(_) => Kind::PublicIpAddresses,
             View::NetworkInterface(_) => Kind::NetworkInterfaces,
+            View::LoadBalancer(_) => Kind::LoadBalancers,
+            View::Firewall(_) => Kind::AzureFirewalls,
+            View::FirewallPolicy(_) => Kind::FirewallPolicies,
         }
     }
 
     /// Everything it refers to.
     ///
     /// No cycle can be told but that of networks which are joined to each other, and that one is meant: an
-    /// interface refers to subnets, groups and public addresses, a subnet and a rule to groups, and nothing
-    /// else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
+    /// interface refers to subnets, groups, public addresses and load balancers, a load balancer and a firewall
+    /// to subnets, public addresses and policies, a subnet and a rule to groups, and nothing else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
     pub fn references(&self) -> Vec<Target> {
         match self {
             View::VirtualNetwork(network) => {
@@ -123,8 +141,12 @@ impl View {
                 groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
             }
             View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
-            View::ApplicationSecurityGroup | View::PublicIpAddress(_) => Vec::new(),
+            View::ApplicationSecurityGroup | View::PublicIpAddress(_) | View::FirewallPolicy(_) => {
+                Vec::new()
+            }
             View::NetworkInterface(nic) => nic.draft().references(),
+            View::LoadBalancer(balancer) => balancer.references(),
+            View::Firewall(firewall) => firewall.references(),
         }
     }
 }
@@ -145,8 +167,12 @@ impl ViewDraft {
                 .filter(|id: &ResourceId| id.kind == Kind::ApplicationSecurityGroups)
                 .map(Target::Resource)
                 .collect(),
-            ViewDraft::ApplicationSecurityGroup | ViewDraft::PublicIpAddress(_) => Vec::new(),
+            ViewDraft::ApplicationSecurityGroup
+            | ViewDraft::PublicIpAddress(_)
+            | ViewDraft::FirewallPolicy(_) => Vec::new(),
             ViewDraft::NetworkInterface(nic) => nic.references(),
+            ViewDraft::LoadBalancer(balancer) => balancer.references(),
+            ViewDraft::Firewall(firewall) => firewall.references(),
         }
     }
 }
@@ -179,6 +205,13 @@ impl Resource {
             View::ApplicationSecurityGroup => ViewDraft::ApplicationSecurityGroup,
             View::PublicIpAddress(public) => ViewDraft::PublicIpAddress(public.clone()),
             View::NetworkInterface(nic) => ViewDraft::NetworkInterface(nic.draft()),
+            View::LoadBalancer(balancer) => ViewDraft::LoadBalancer(balancer.clone()),
+            View::Firewall(firewall) => ViewDraft::Firewall(firewall.clone()),
+            View::FirewallPolicy(policy) => {
+                let groups = policy.groups.iter();
+                let groups = groups.map(|(name, group)| (name.clone(), group.clone())).collect();
+                ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups))
+            }
         };
         ResourceDraft {
             id: self.id.clone(),
@@ -196,7 +229,10 @@ impl Resource {
             View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
             | View::PublicIpAddress(_)
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::LoadBalancer(_)
+            | View::Firewall(_)
+            | View::FirewallPolicy(_) => None,
         }
     }
 
@@ -207,7 +243,10 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::ApplicationSecurityGroup
             | View::PublicIpAddress(_)
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::LoadBalancer(_)
+            | View::Firewall(_)
+            | View::FirewallPolicy(_) => None,
         }
     }
 
@@ -218,7 +257,10 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
-            | View::NetworkInterface(_) => None,
+            | View::NetworkInterface(_)
+            | View::LoadBalancer(_)
+            | View::Firewall(_)
+            | View::FirewallPolicy(_) => None,
         }
     }
 
@@ -229,7 +271,52 @@ impl Resource {
             View::VirtualNetwork(_)
             | View::SecurityGroup(_)
             | View::ApplicationSecurityGroup
-            | View::PublicIpAddress(_) => None,
+            | View::PublicIpAddress(_)
+            | View::LoadBalancer(_)
+            | View::Firewall(_)
+            | View::FirewallPolicy(_) => None,
+        }
+    }
+
+    /// As a load balancer.
+    pub fn load_balancer(&self) -> Option<&LoadBalancer> {
+        match &self.view {
+            View::LoadBalancer(balancer) => Some(balancer),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_)
+            | View::Firewall(_)
+            | View::FirewallPolicy(_) => None,
+        }
+    }
+
+    /// As a firewall.
+    pub fn firewall(&self) -> Option<&Firewall> {
+        match &self.view {
+            View::Firewall(firewall) => Some(firewall),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_)
+            | View::LoadBalancer(_)
+            | View::FirewallPolicy(_) => None,
+        }
+    }
+
+    /// As a firewall's policy.
+    pub fn firewall_policy(&self) -> Option<&FirewallPolicy> {
+        match &self.view {
+            View::FirewallPolicy(policy) => Some(policy),
+            View::VirtualNetwork(_)
+            | View::SecurityGroup(_)
+            | View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::NetworkInterface(_)
+            | View::LoadBalancer(_)
+            | View::Firewall(_) => None,
         }
     }
 }

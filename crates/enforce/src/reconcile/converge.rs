@@ -145,6 +145,7 @@ async fn knock<F: Facts, G: Guard>(
             openings: Default::default(),
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
         });
         let answer = timeout(ANSWER_MAX, guard.converge(Arc::clone(&nothing))).await;
         match answer {

@@ -64,6 +64,8 @@ impl Notice {
             // Of these nothing is recorded.
             standing: BTreeMap::new(),
             screens: BTreeMap::new(),
+            translations: Default::default(),
+            untranslated: Default::default(),
         };
         (!told.is_empty()).then_some(Notice { told, observed })
     }

@@ -58,6 +58,7 @@ fn interface(address: IpAddr) -> Command {
         subnet: None,
         public_address: None,
         asgs: Vec::new(),
+        nat_rules: Vec::new(),
         primary: true,
     };
     let security_group = id(Kind::NetworkSecurityGroups, "web").security_group();

@@ -54,6 +54,12 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::InUseApplicationSecurityGroupCannotBeDeleted
         | Code::InUseVirtualNetworkCannotBeDeleted
         | Code::InUseNetworkInterfaceCannotBeDeleted
+        | Code::InUseLoadBalancerCannotBeDeleted
+        | Code::InUseAzureFirewallCannotBeDeleted
+        | Code::InUseFirewallPolicyCannotBeDeleted
+        | Code::InboundNatRuleInUse
+        | Code::RulesUseSameFrontendPort
+        | Code::AzureFirewallSubnetNotFound
         | Code::PublicIPAddressCannotBeDeleted
         | Code::RequestNotSubset
         | Code::VmNotInPolicy

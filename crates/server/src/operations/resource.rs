@@ -189,6 +189,7 @@ pub(crate) fn thing(parts: Parts) -> NetworkThing {
     match parts {
         Parts::Subnets => NetworkThing::Subnet,
         Parts::SecurityRules | Parts::DefaultSecurityRules => NetworkThing::SecurityRule,
+        Parts::RuleCollectionGroups => NetworkThing::RuleCollectionGroup,
     }
 }
 
@@ -258,6 +259,8 @@ async fn permit_joins<S: Store>(
         let (id, thing) = match &target {
             Target::Resource(id) => (id, NetworkThing::Of(id.kind)),
             Target::Subnet(subnet) => (&subnet.network, NetworkThing::Subnet),
+            // Azure's action on it is on the load balancer's kind.
+            Target::InboundNatRule(rule) => (&rule.balancer, NetworkThing::Of(rule.balancer.kind)),
         };
         let linked = Action::Network(thing, Verb::Join);
         let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };

@@ -2,6 +2,8 @@
 //! back as sent, and what only the server says (ids, states, back references) is overlooked.
 
 pub(crate) mod document;
+mod firewall;
+mod load_balancer;
 mod network_interface;
 mod public_ip;
 mod security_group;
@@ -12,7 +14,9 @@ use hourgate_core::{
     id::Name,
     nsg::rule::RuleDraft,
     resource::{
-        Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft, virtual_network::Subnet,
+        Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft,
+        firewall_policy::{FirewallPolicyDraft, RuleCollectionGroup},
+        virtual_network::Subnet,
     },
 };
 
@@ -64,6 +68,15 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
         Kind::NetworkInterfaces => {
             network_interface::read(&mut properties, &mut document, problems)
                 .map(ViewDraft::NetworkInterface)
+        }
+        Kind::LoadBalancers => load_balancer::read(&mut properties, &mut document, problems)
+            .map(ViewDraft::LoadBalancer),
+        Kind::AzureFirewalls => {
+            firewall::read(&mut properties, &mut document, problems).map(ViewDraft::Firewall)
+        }
+        Kind::FirewallPolicies => {
+            properties.overlook(&["ruleCollectionGroups", "firewalls", "childPolicies"]);
+            Some(ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre))
         }
     };
     document.properties.extend(properties.rest());
@@ -128,6 +141,7 @@ pub struct PartChange {
 enum Change {
     Subnet(Subnet, Part),
     Rule(RuleDraft, Part),
+    Group(RuleCollectionGroup),
     Gone,
 }
 
@@ -148,6 +162,14 @@ impl PartChange {
         let read = security_group::one(json, "", name.as_str(), &mut problems);
         let (rule, part) = problems.or(read)?;
         Ok(PartChange { name, change: Change::Rule(rule, part) })
+    }
+
+    /// Reads a group of rules of a firewall's policy.
+    pub fn rule_group(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = firewall::group(json, &mut problems);
+        Ok(PartChange { name, change: Change::Group(problems.or(read)?) })
     }
 
     /// The part of that name is taken away.
@@ -202,14 +224,35 @@ impl PartChange {
                 rules.retain(|rule| !self.is(&rule.name));
                 rules.len() < before
             }
+            (
+                ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)),
+                Change::Group(group),
+            ) => match groups.iter_mut().find(|(name, _)| *name == self.name) {
+                Some((_, old)) => {
+                    *old = group.clone();
+                    true
+                }
+                None => {
+                    groups.push((self.name.clone(), group.clone()));
+                    false
+                }
+            },
+            (ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)), Change::Gone) => {
+                let before = groups.len();
+                groups.retain(|(name, _)| *name != self.name);
+                groups.len() < before
+            }
             // A route names a kind that has such parts.
             (
                 ViewDraft::VirtualNetwork(_)
                 | ViewDraft::SecurityGroup(_)
                 | ViewDraft::ApplicationSecurityGroup
                 | ViewDraft::PublicIpAddress(_)
-                | ViewDraft::NetworkInterface(_),
-                Change::Subnet(..) | Change::Rule(..) | Change::Gone,
+                | ViewDraft::NetworkInterface(_)
+                | ViewDraft::LoadBalancer(_)
+                | ViewDraft::Firewall(_)
+                | ViewDraft::FirewallPolicy(_),
+                Change::Subnet(..) | Change::Rule(..) | Change::Group(_) | Change::Gone,
             ) => return Err(internal_error()),
         };
         draft.document = document.text().ok_or_else(internal_error)?;

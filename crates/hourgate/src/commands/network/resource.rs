@@ -146,6 +146,9 @@ fn table(kind: Kind, found: &[Value]) -> Table {
         Kind::ApplicationSecurityGroups => "STATE",
         Kind::PublicIpAddresses => "ADDRESS",
         Kind::NetworkInterfaces => "ADDRESSES",
+        Kind::LoadBalancers => "INBOUND NAT RULES",
+        Kind::AzureFirewalls => "TIER",
+        Kind::FirewallPolicies => "RULE GROUPS",
     };
     let mut table = Table::new(["NAME", "GROUP", "LOCATION", about]);
     for value in found {
@@ -175,6 +178,15 @@ fn summary(kind: Kind, value: &Value) -> String {
             let addresses =
                 all.into_iter().flatten().map(|c| text(c, "/properties/privateIPAddress"));
             addresses.collect::<Vec<_>>().join(", ")
+        }
+        Kind::LoadBalancers => {
+            let rules = value.pointer("/properties/inboundNatRules").and_then(Value::as_array);
+            rules.map_or(0, Vec::len).to_string()
+        }
+        Kind::AzureFirewalls => text(value, "/properties/sku/tier"),
+        Kind::FirewallPolicies => {
+            let groups = value.pointer("/properties/ruleCollectionGroups");
+            groups.and_then(Value::as_array).map_or(0, Vec::len).to_string()
         }
     }
 }

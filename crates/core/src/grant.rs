@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::Place,
     id::{PolicyId, RequestId, VmId, VmInstance},
     network::{Opening, Port, Source},
     personal::{self, Personal},
     policy::{Member, PortRule, Vm},
+    resource::ResourceId,
     role::Person,
     time::{Deadline, Timestamp},
 };
@@ -98,6 +100,11 @@ impl Access {
         if member.instance == self.instance { member.rule(self.port) } else { None }
     }
 
+    /// The ports of firewalls that lead to it while it runs.
+    pub fn mapped(&self) -> &[Mapped] {
+        &[]
+    }
+
     /// What a firewall must let through for it on that VM.
     pub fn openings<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = Opening> + 'a {
         Access::openings_of(vm, self.source, self.port)
@@ -110,6 +117,17 @@ impl Access {
             vm.addresses.iter().filter_map(move |address| Opening::new(net, *address, port))
         })
     }
+}
+
+/// A port of a firewall's public address that leads to a machine while an access runs (product P13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// The firewall.
+    pub firewall: ResourceId,
+    /// Its public address, and the port on it.
+    pub at: Place,
+    /// The machine's address, and the port on it.
+    pub to: Place,
 }
 
 /// How long an access was asked for.

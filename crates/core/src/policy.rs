@@ -6,8 +6,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::MAPPED_PORTS,
     id::{Location, PolicyId, VmId, VmInstance},
     network::{Family, Lock, Port, Sessions, Source},
+    nsg::port::PortRange,
     time::Deadline,
 };
 
@@ -312,6 +314,8 @@ pub struct Settings {
     pub guards: Vec<GuardCover>,
     /// Addresses of the machine that runs the server: locking a port there can lock oneself out.
     pub server_addresses: Vec<IpAddr>,
+    /// The ports of firewalls' public addresses that accesses are mapped to.
+    pub mapped_ports: PortRange,
 }
 
 impl Default for Settings {
@@ -321,6 +325,7 @@ impl Default for Settings {
             shortest_policy: Duration::from_hours(1),
             guards: vec![GuardCover::everything("local")],
             server_addresses: Vec::new(),
+            mapped_ports: MAPPED_PORTS,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
-    nsg::{cure::Cure, id::GroupId, name::RuleName, word::Priority},
+    nsg::{cure::Cure, id::GroupId, name::RuleName, port::PortRange, word::Priority},
     resource::{ResourceFault, ResourceId},
     time::Timestamp,
 };
@@ -35,6 +35,24 @@ pub struct At {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "refusal", rename_all = "camelCase")]
 pub enum Refusal {
+    /// Every port of a firewall's public address that accesses are mapped to is taken.
+    MappedPortsFull {
+        /// For which VM and port one was needed.
+        at: At,
+        /// The firewall.
+        firewall: ResourceId,
+        /// The ports there are.
+        ports: PortRange,
+    },
+    /// No guard covers the public address of the firewall in front of a VM.
+    FirewallNotEnforced {
+        /// Which VM and port.
+        at: At,
+        /// The firewall.
+        firewall: ResourceId,
+        /// Its public address.
+        address: IpAddr,
+    },
     /// No such VM.
     VmNotFound {
         /// Which.

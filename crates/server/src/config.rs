@@ -8,7 +8,9 @@ use std::{
 
 use hourgate_api::time::IsoDuration;
 use hourgate_core::{
+    gateway::MAPPED_PORTS,
     network::Family,
+    nsg::port::PortRange,
     policy::SHORTEST_ACCESS_MIN,
     policy::{GuardCover, LONGEST_ACCESS_MAX, SHORTEST_POLICY_MIN},
 };
@@ -21,6 +23,8 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 const LISTEN_MAX: usize = 32;
 /// How many guards one server may have.
 const GUARDS_MAX: usize = 1_000;
+/// The lowest port that accesses may be mapped to.
+const MAPPED_PORT_MIN: u16 = 1024;
 
 /// Why a configuration cannot be used. The text names the file, the key, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,8 @@ pub struct Config {
     pub shortest_access: Duration,
     /// The shortest "longest access" of a policy.
     pub shortest_policy: Duration,
+    /// The ports of firewalls' public addresses that accesses are mapped to.
+    pub mapped_ports: PortRange,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
 }
@@ -128,6 +134,7 @@ struct File {
     metrics_listen: Option<SocketAddr>,
     shortest_access: Option<String>,
     shortest_policy: Option<String>,
+    mapped_ports: Option<PortsTable>,
     guard: Option<Vec<GuardTable>>,
 }
 
@@ -139,6 +146,13 @@ struct File {
 enum OneOrMore {
     One(SocketAddr),
     More(Vec<SocketAddr>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortsTable {
+    first: u16,
+    last: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,6 +207,7 @@ impl File {
             metrics_listen: self.metrics_listen,
             shortest_access,
             shortest_policy,
+            mapped_ports: mapped_ports(self.mapped_ports)?,
             guards: guards(self.guard, &data_dir)?,
             data_dir,
         })
@@ -213,6 +228,20 @@ fn listen(flags: Vec<SocketAddr>, file: Option<OneOrMore>) -> Result<Vec<SocketA
         )));
     }
     Ok(listen)
+}
+
+/// Low ports are services', and somebody may want to reach one of the firewall itself.
+fn mapped_ports(table: Option<PortsTable>) -> Result<PortRange, ConfigError> {
+    let Some(PortsTable { first, last }) = table else { return Ok(MAPPED_PORTS) };
+    let ports = PortRange::new(first, last).filter(|ports| ports.first() >= MAPPED_PORT_MIN);
+    ports.ok_or_else(|| {
+        ConfigError(format!(
+            "mapped_ports is first = {first}, last = {last}; a first port from {MAPPED_PORT_MIN} and a last one \
+             that is not smaller are accepted, for example first = {}, last = {}",
+            MAPPED_PORTS.first(),
+            MAPPED_PORTS.last()
+        ))
+    })
 }
 
 fn guards(

@@ -278,6 +278,7 @@ fn settings(config: &Config, own: &OwnAddresses) -> Settings {
         shortest_policy: config.shortest_policy,
         guards: config.guards.iter().map(|guard| guard.cover.clone()).collect(),
         server_addresses: own.all().into_iter().chain(public).collect(),
+        mapped_ports: config.mapped_ports,
     }
 }
 

@@ -6,14 +6,14 @@ pub mod bound;
 pub mod log;
 pub mod sqlite;
 
-use std::{future::Future, net::IpAddr, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use hourgate_core::{
     command::{Command, Needs},
     event::{Event, Note},
     grant::Request,
     id::{Location, Name, PolicyId, RequestId, VmId},
-    policy::{Policy, Vm},
+    policy::{Policy, Settings, Vm},
     refusal::Refusals,
     role::Person,
     state::State,
@@ -75,6 +75,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Who this installation is.
     fn installation(&self) -> Installation;
+
+    /// The settings that decide.
+    fn settings(&self) -> Arc<Settings>;
 
     /// The service principal of that client id.
     fn principal(

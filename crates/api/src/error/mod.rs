@@ -183,6 +183,8 @@ pub enum Code {
     NoApprover,
     /// 409: no guard covers the VM.
     NotEnforced,
+    /// 409: no port of the firewall's public address is free.
+    MappedPortsFull,
     /// 409: a rule of a security group would drop what was asked for.
     Blocked,
     /// 409: the port is another policy's.

@@ -71,7 +71,8 @@ pub(super) fn policy_fields(
     let groups =
         groups.map(|name| reference(&format!("{}/ruleCollectionGroups/{name}", resource.id)));
     fields.push("ruleCollectionGroups", Json::List(groups.collect()));
-    let users = network.referrers(&Target::Resource(resource.id.clone()));
+    let own = Target::Resource(resource.id.clone());
+    let users = network.referrers(&own);
     fields.references("firewalls", users.map(|firewall| firewall.id.to_string()));
 }
 

@@ -98,7 +98,7 @@ impl World {
     fn view<T>(&self, show: impl FnOnce(&View<'_>) -> T) -> T {
         let vm = |id: &VmId| -> Option<Vm> { self.state.vms.get(id).cloned() };
         let observed = |_, access: &Access| Observed::of(access);
-        show(&View { vm: &vm, observed: &observed })
+        show(&View { vm: &vm, observed: &observed, network: &self.state.network })
     }
 }
 

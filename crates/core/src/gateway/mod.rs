@@ -8,10 +8,23 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod mapping;
+
+mod translate;
+
+pub(crate) use translate::ruled_ports;
+pub use translate::{Front, Unfit, fit, fixed, front, reached_at};
+
 use crate::{
     network::{Family, Port},
     nsg::port::PortRange,
     time::Deadline,
+};
+
+/// The ports of a firewall's public address that accesses are mapped to, unless told otherwise.
+pub const MAPPED_PORTS: PortRange = match PortRange::new(50_000, 50_999) {
+    Some(ports) => ports,
+    None => PortRange::ALL,
 };
 
 /// What a translation carries: Azure's two.

@@ -10,6 +10,7 @@ mod changes;
 mod clocks;
 mod effect;
 mod gate;
+mod gateways;
 mod machines;
 mod network;
 mod policies;

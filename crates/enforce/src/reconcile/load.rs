@@ -119,8 +119,9 @@ async fn load<F: Facts>(shared: &Shared<F>, which: &Which) -> Result<bool, Facts
     let load = shared.known().begin();
     let state = shared.facts.load(which).await?;
     let (clock, sorted_as) = (Arc::clone(&shared.clock), which.clone());
-    let size = state.requests.len();
-    let sorted = aside(size, move || Loaded::of(load, &sorted_as, &state, clock.now())).await;
+    let (size, mapped) = (state.requests.len(), shared.facts.mapped_ports());
+    let sorted = move || Loaded::of(load, &sorted_as, (&state, mapped), clock.now());
+    let sorted = aside(size, sorted).await;
     let Some(loaded) = sorted else { return Err(FactsError("stopping".to_owned())) };
     let (first, changed) = {
         let mut known = shared.known();

@@ -74,6 +74,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::ResourceGroupNotFound
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
         Code::NotEnforced
+        | Code::MappedPortsFull
         | Code::Blocked
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy

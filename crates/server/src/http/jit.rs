@@ -1,6 +1,6 @@
 //! Azure's JIT routes: policies, and asking for access.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hourgate_api::{
     body,
@@ -15,6 +15,7 @@ use hourgate_core::{
     command::Precondition,
     grant::Access,
     id::{PolicyId, VmId},
+    resource::Network,
 };
 use hourgate_store::{PolicyFilter, Store};
 use hyper::{Method, StatusCode};
@@ -40,6 +41,7 @@ pub(super) async fn initiate<S: Store>(
         vm: &|id: &VmId| committed.state.vms.get(id).cloned(),
         // Nothing that was granted just now was seen by anybody.
         observed: &|_, access: &Access| Observed::of(access),
+        network: &committed.state.network,
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
@@ -68,7 +70,11 @@ async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
         operations::put_policy(caller, asked.server, &call, draft, only_if, confirm_within)
             .await
             .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
-    let view = View { vm: &|_| None, observed: &|_, access: &Access| Observed::of(access) };
+    let view = View {
+        vm: &|_| None,
+        observed: &|_, access: &Access| Observed::of(access),
+        network: &Network::default(),
+    };
     let answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
     let answer = asked.exchange.json(StatusCode::OK, &answer);
     Ok(with(answer, headers::ETAG, &etag(policy.version)))
@@ -79,7 +85,7 @@ async fn get_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
     let seen = operations::get_policy(caller, asked.server, &call, id.clone())
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
 pub(super) async fn list_policies<S: Store>(
@@ -90,7 +96,8 @@ pub(super) async fn list_policies<S: Store>(
     let seen = operations::list_policies(caller, asked.server, &call, which)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let list = List::whole(seen.iter().map(|seen| resource(asked, seen)).collect());
+    let network = shown_in(asked).await?;
+    let list = List::whole(seen.iter().map(|seen| resource(asked, seen, &network)).collect());
     Ok(asked.exchange.json(StatusCode::OK, &list))
 }
 
@@ -113,21 +120,33 @@ pub(super) async fn confirm<S: Store>(
     let seen = operations::confirm_policy(caller, asked.server, &call, id.clone())
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
-fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
-    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen));
-    with(answer, headers::ETAG, &etag(seen.answer.policy.version))
+async fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Result<Answer, ArmError> {
+    let network = shown_in(asked).await?;
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen, &network));
+    Ok(with(answer, headers::ETAG, &etag(seen.answer.policy.version)))
 }
 
-fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource {
+/// The network in which what is shown stands: it says where machines are reached.
+pub(super) async fn shown_in<S: Store>(asked: &Asked<'_, S>) -> Result<Arc<Network>, ArmError> {
+    let network = operations::network(asked.server).await;
+    network.map_err(|error| asked.problem(&error.into(), &Positions::none()))
+}
+
+fn resource<S: Store>(
+    asked: &Asked<'_, S>,
+    seen: &PolicySeen,
+    network: &Network,
+) -> PolicyResource {
     let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
         vm: &|id: &VmId| seen.vms.get(id).cloned(),
         observed: &|id, access: &Access| {
             operations::observed(id, access, seen.vms.get(&access.vm), gate, now)
         },
+        network,
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }

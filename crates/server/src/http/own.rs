@@ -17,6 +17,7 @@ use hourgate_core::{
     grant::{Access, Request},
     id::{RequestId, VmId},
     policy::Vm,
+    resource::Network,
 };
 use hourgate_store::Store;
 use hyper::StatusCode;
@@ -24,6 +25,7 @@ use hyper::StatusCode;
 use super::{
     dispatch::Asked,
     exchange::{Answer, with},
+    jit::shown_in,
 };
 use crate::{
     guards::{GuardStatus, Reached},
@@ -62,7 +64,7 @@ pub(super) async fn close<S: Store>(
     let (caller, call) = (&asked.caller, asked.call());
     let closed = operations::close_request(caller, asked.server, &call, id).await;
     let (request, vms) = closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &request, &vms))
+    show(asked, &request, &vms).await
 }
 
 /// Whether a call waits until something changes.
@@ -83,7 +85,7 @@ pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result
         None => operations::get_request(caller, server, &call, id).await,
     };
     let (request, vms) = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &request, &vms))
+    show(asked, &request, &vms).await
 }
 
 /// Requests, newest first, a page at a time.
@@ -93,7 +95,9 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     let seen = operations::list_requests(caller, asked.server, &call, &query)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let value = seen.requests.iter().map(|request| resource(asked, request, &seen.vms)).collect();
+    let network = shown_in(asked).await?;
+    let shown = |request| resource(asked, request, &seen.vms, &network);
+    let value = seen.requests.iter().map(shown).collect();
     let next_link = seen.next.map(|before| {
         let parameters = RequestQuery { before: Some(before), ..query }.parameters();
         let parameters: Vec<(&str, &str)> =
@@ -104,15 +108,21 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
 }
 
-fn show<S: Store>(asked: &Asked<'_, S>, request: &Request, vms: &BTreeMap<VmId, Vm>) -> Answer {
-    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms));
-    with(answer, headers::ETAG, &operations::request_tag(request))
+async fn show<S: Store>(
+    asked: &Asked<'_, S>,
+    request: &Request,
+    vms: &BTreeMap<VmId, Vm>,
+) -> Result<Answer, ArmError> {
+    let network = shown_in(asked).await?;
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms, &network));
+    Ok(with(answer, headers::ETAG, &operations::request_tag(request)))
 }
 
 fn resource<S: Store>(
     asked: &Asked<'_, S>,
     request: &Request,
     vms: &BTreeMap<VmId, Vm>,
+    network: &Network,
 ) -> RequestResource {
     let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
@@ -120,6 +130,7 @@ fn resource<S: Store>(
         observed: &|id, access: &Access| {
             operations::observed(id, access, vms.get(&access.vm), gate, now)
         },
+        network,
     };
     RequestResource::new(request, &view)
 }

@@ -27,7 +27,7 @@ pub(crate) use self::{
     policy::{confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, list_resources, put_part,
+        PartSeen, delete_part, delete_resource, get_resource, list_resources, network, put_part,
         put_resource, tag_resource, thing,
     },
     see::{PolicySeen, RequestsSeen, observed, request_tag},

@@ -22,7 +22,7 @@ use crate::{
 const PART_TRIES_MAX: usize = 8;
 
 /// All resources, as they were last committed.
-pub(super) async fn network<S: Store>(server: &Server<S>) -> Result<Arc<Network>, StoreError> {
+pub(crate) async fn network<S: Store>(server: &Server<S>) -> Result<Arc<Network>, StoreError> {
     Ok(server.store.load(Needs::default()).await?.network)
 }
 

@@ -15,7 +15,7 @@ use hourgate_core::{
     event::Note,
     grant::Request,
     id::RequestId,
-    policy::{GuardCover, Vm},
+    policy::{GuardCover, Settings, Vm},
     state::State,
     time::{Clock, Now},
 };
@@ -468,6 +468,10 @@ impl Store for Breakable {
     async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError> {
         self.whole()?;
         self.inner.request(id).await
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.inner.settings()
     }
 
     fn installation(&self) -> Installation {

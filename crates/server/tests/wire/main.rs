@@ -15,6 +15,7 @@ mod early;
 mod explain;
 mod first_start;
 mod framing;
+mod gateways;
 mod head;
 mod jit;
 mod large;

@@ -259,6 +259,10 @@ impl Store for SqliteStore {
         self.read(move |db| load::request(db, id)).await
     }
 
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn installation(&self) -> Installation {
         self.0.installation
     }

@@ -8,6 +8,7 @@ use crate::{
     grant::Window,
     id::{Location, PolicyId, RequestId, VmId, VmInstance},
     network::{Port, Source},
+    nsg::lockdown::Exceptions,
     plan::Observed,
     policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
     resource::{ResourceDraft, ResourceId},
@@ -152,6 +153,8 @@ pub struct PortDraft {
     pub widest_unapproved: Sent<Widest>,
     /// Other people's addresses.
     pub other_addresses: Sent<OtherAddresses>,
+    /// What becomes of standing exceptions.
+    pub exceptions: Sent<Exceptions>,
 }
 
 /// A property of our own in a body that clients of Azure's may not know.
@@ -207,6 +210,8 @@ pub struct AccessAsk {
     pub port: Port,
     /// From where; the caller's own address where not said.
     pub source: Option<Source>,
+    /// To which addresses of the VM; all of them where not said.
+    pub addresses: Option<BTreeSet<IpAddr>>,
     /// How long; the policy's longest where not said.
     pub window: Option<Window>,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    grant::{EndReason, Request, Seen},
+    grant::{EndReason, GrantRule, Mapped, Request, Seen},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
     policy::{Before, Confirmation, Member, Vm},
@@ -72,6 +72,12 @@ pub enum Event {
         since: Timestamp,
         /// Until when.
         until: Deadline,
+        /// Its rules in the groups before its VM.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<GrantRule>,
+        /// The ports of firewalls that lead to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mapped: Vec<Mapped>,
     },
     /// A running access ends at another time.
     EndMoved {

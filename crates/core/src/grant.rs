@@ -1,13 +1,18 @@
 //! A request, and what becomes of each access it asks for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     gateway::Place,
     id::{PolicyId, RequestId, VmId, VmInstance},
-    network::{Opening, Port, Source},
+    network::{Family, Opening, Port, Source},
+    nsg::{id::GroupId, word::Priority},
     personal::{self, Personal},
     policy::{Member, PortRule, Vm},
     resource::ResourceId,
@@ -71,6 +76,9 @@ pub struct Access {
     /// From where.
     #[serde(with = "personal")]
     pub source: Source,
+    /// To which addresses of the VM; all of them where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<BTreeSet<IpAddr>>,
     /// How long, as it was asked.
     pub window: Window,
     /// How far it has come.
@@ -102,21 +110,69 @@ impl Access {
 
     /// The ports of firewalls that lead to it while it runs.
     pub fn mapped(&self) -> &[Mapped] {
-        &[]
+        match &self.stage {
+            Stage::Granted { mapped, .. } => mapped,
+            Stage::Planned { .. } | Stage::Ended { .. } => &[],
+        }
     }
 
     /// What a firewall must let through for it on that VM.
     pub fn openings<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = Opening> + 'a {
-        Access::openings_of(vm, self.source, self.port)
+        Access::openings_of(vm, self.source, self.port, self.addresses.as_ref())
     }
 
     /// The same for an access that is not yet granted.
-    pub fn openings_of(vm: &Vm, source: Source, port: Port) -> impl Iterator<Item = Opening> + '_ {
+    pub fn openings_of<'a>(
+        vm: &'a Vm,
+        source: Source,
+        port: Port,
+        only: Option<&'a BTreeSet<IpAddr>>,
+    ) -> impl Iterator<Item = Opening> + 'a {
+        let asked = move |address: &&IpAddr| only.is_none_or(|only| only.contains(address));
         let nets = vm.families().into_iter().filter_map(move |family| source.within(family));
         nets.flat_map(move |net| {
-            vm.addresses.iter().filter_map(move |address| Opening::new(net, *address, port))
+            let addresses = vm.addresses.iter().filter(asked);
+            addresses.filter_map(move |address| Opening::new(net, *address, port))
         })
     }
+
+    /// Its rules, while it runs.
+    pub fn rules(&self) -> &[GrantRule] {
+        match &self.stage {
+            Stage::Granted { rules, .. } => rules,
+            Stage::Planned { .. } | Stage::Ended { .. } => &[],
+        }
+    }
+
+    /// The number of its rule for an address in a group; none where it has no rule there.
+    pub fn number_in(&self, group: &GroupId, address: IpAddr) -> Option<Priority> {
+        number_in(self.rules(), group, address)
+    }
+}
+
+/// The rule of a grant in one security group: an allow from its source to some addresses of its VM, of one
+/// family. It stands beside the group, whose resource holds other people's rules alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GrantRule {
+    /// In which group.
+    pub group: GroupId,
+    /// Its number there.
+    pub priority: Priority,
+    /// The addresses: at least one, sorted, all of one family.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl GrantRule {
+    /// The family of its addresses.
+    pub fn family(&self) -> Family {
+        self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
+    }
+}
+
+/// The number of the rule for an address in a group; none where none of these is.
+pub fn number_in(rules: &[GrantRule], group: &GroupId, address: IpAddr) -> Option<Priority> {
+    let rule = rules.iter().find(|rule| rule.group == *group && rule.addresses.contains(&address));
+    rule.map(|rule| rule.priority)
 }
 
 /// A port of a firewall's public address that leads to a machine while an access runs (product P13).
@@ -155,6 +211,12 @@ pub enum Stage {
         until: Deadline,
         /// When a guard first reported it open.
         opened: Option<Seen>,
+        /// Its rules in the groups before its VM; none where no group stands there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<GrantRule>,
+        /// The ports of firewalls that lead to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mapped: Vec<Mapped>,
     },
     /// It is over, and never revives.
     Ended {

@@ -25,7 +25,11 @@ pub mod decide;
 
 pub mod state;
 
+pub mod effect;
+
 pub mod open;
+
+pub mod jit_rules;
 
 pub mod plan;
 

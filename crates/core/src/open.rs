@@ -8,22 +8,20 @@ use std::{
 };
 
 use crate::{
+    effect::{Effects, look_up},
     event::Event,
     gateway::{Carrier, Onward, Translation, Translations},
     grant::{Access, EndReason, Seen, Stage},
     id::{RequestId, VmId},
     network::{Family, Lock, Opening, Sessions},
-    nsg::{
-        band::Band,
-        judge::{Layer, Layers},
-        word::{Direction, Priority},
-    },
     plan::{Coverage, Desired, Observed, OpeningFailure},
-    policy::{GuardCover, Placement},
+    policy::GuardCover,
     screen::{Screen, standing::Standing},
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Deadline, Now, distance},
 };
+
+pub use crate::effect::{grants_at, grants_in};
 
 /// What must hold, for the addresses of the VMs that were loaded: a function of facts and time alone.
 pub fn open_now(state: &State, now: Now) -> Desired {
@@ -58,7 +56,7 @@ pub fn screens(
         let (layers, surroundings) = state.network.around(address)?;
         layers.home()?;
         let grants = |layer| vm.is_some_and(|vm| grants_in(state, vm, layers, layer));
-        let band = |layer| grants(layer).then(Band::default);
+        let band = |layer| grants(layer).then(look_up);
         Some((address, Screen::of(layers, &surroundings, Family::of(address), band)))
     };
     let others = others.into_iter().map(|address| (address, None));
@@ -66,26 +64,6 @@ pub fn screens(
     let of_vms = of_vms.flat_map(|vm| vm.addresses.iter().map(|address| (*address, Some(&vm.id))));
     // A VM's own word comes last, and counts.
     others.chain(of_vms).filter_map(|(address, vm)| screen(address, vm)).collect()
-}
-
-/// Whether a VM's grants are looked up in the group of a layer: where JIT's rules lie, and where its policy
-/// says so in the subnet's too.
-pub fn grants_in(state: &State, vm: &VmId, layers: Layers<'_>, layer: Layer) -> bool {
-    let is_home = layers.home().is_some_and(|(home, _)| home == layer);
-    let mut places = state.policies_of(vm).map(|(_, member)| member.placement);
-    is_home
-        || match layer {
-            Layer::Subnet => places.any(|placement| placement == Placement::NicAndSubnet),
-            Layer::Nic => false,
-        }
-}
-
-/// The number at which guards look grants up in a group: the band's first, behind a rule that has it.
-pub fn grants_at(layers: Layers<'_>, layer: Layer) -> Priority {
-    let first = Band::default().first();
-    let used = layers.group(layer).map(|group| group.used(Direction::Inbound)).unwrap_or_default();
-    let next = Priority::own(first.number() + 1).filter(|_| used.contains(&first));
-    next.unwrap_or(first)
 }
 
 /// What passes the locks without an opening: nothing, until standing exceptions are listed where a port is
@@ -107,10 +85,13 @@ pub struct Need {
 
 /// Who needs what open now, in the order of the openings; two can need one.
 ///
+/// What a guard would let through although rules before the access's own drop it is left out.
+///
 /// While the clock cannot be right, only what was granted in this boot stays open: its end stands on the
 /// boot clock, which no step moves.
 pub fn needs(state: &State, locks: &BTreeMap<Lock, Sessions>, now: Now) -> Vec<Need> {
     let behind = state.clock_is_behind(now);
+    let mut effects = Effects::of(state);
     let mut needs = Vec::with_capacity(state.requests.len());
     for (request, access) in state.live() {
         let Stage::Granted { since, until, .. } = access.stage else { continue };
@@ -122,7 +103,9 @@ pub fn needs(state: &State, locks: &BTreeMap<Lock, Sessions>, now: Now) -> Vec<N
         }
         let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
         let openings = vm.into_iter().flat_map(|vm| access.openings(vm));
-        let locked = openings.filter(|opening| locks.contains_key(&opening.lock()));
+        let locked = openings.filter(|opening| {
+            locks.contains_key(&opening.lock()) && !effects.guard_would_open_more(access, opening)
+        });
         needs.extend(locked.map(|opening| Need { opening, until, request: request.id }));
     }
     needs.sort_by_key(|need| need.opening);
@@ -282,6 +265,7 @@ fn translations(access: &Access, openings: &[Opening]) -> Vec<Translation> {
 
 /// Every opening that some running access needs, whenever it ends.
 fn wanted_by(state: &State) -> BTreeSet<Opening> {
+    let mut effects = Effects::of(state);
     state
         .live()
         .filter(|(_, access)| match access.stage {
@@ -289,7 +273,9 @@ fn wanted_by(state: &State) -> BTreeSet<Opening> {
             Stage::Planned { .. } | Stage::Ended { .. } => false,
         })
         .filter_map(|(_, access)| Some((access, state.vms.get(&access.vm)?)))
-        .flat_map(|(access, vm)| access.openings(vm))
+        .flat_map(|(access, vm)| access.openings(vm).map(move |opening| (access, opening)))
+        .filter(|(access, opening)| !effects.guard_would_open_more(access, opening))
+        .map(|(_, opening)| opening)
         .collect()
 }
 

@@ -9,7 +9,15 @@ use crate::{
     gateway::MAPPED_PORTS,
     id::{Location, PolicyId, VmId, VmInstance},
     network::{Family, Lock, Port, Sessions, Source},
-    nsg::port::PortRange,
+    nsg::{
+        band::Band,
+        hold::Place,
+        id::GroupId,
+        lockdown::{Exceptions, Numbered},
+        port::PortRange,
+        word::Priority,
+    },
+    screen::standing::Standing,
     time::Deadline,
 };
 
@@ -123,6 +131,11 @@ impl Member {
         self.ports.iter().find(|rule| rule.port == port)
     }
 
+    /// Where its denies stand.
+    pub fn denies(&self) -> impl Iterator<Item = &Deny> {
+        self.ports.iter().flat_map(|rule| &rule.denies)
+    }
+
     /// What this keeps closed on a VM; nothing if the VM was registered anew since.
     pub fn locks<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = (Lock, Sessions)> + 'a {
         self.ports.iter().filter(|_| vm.instance == self.instance).flat_map(|rule| {
@@ -162,6 +175,48 @@ pub struct PortRule {
     pub widest_unapproved: Widest,
     /// What of addresses that are not the caller's, where only Any allows them.
     pub other_addresses: OtherAddresses,
+    /// What becomes of standing exceptions.
+    #[serde(default, skip_serializing_if = "stay")]
+    pub exceptions: Exceptions,
+    /// Where its denies stand: one for each address of the VM before which a group stood when it was locked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denies: Vec<Deny>,
+}
+
+impl PortRule {
+    /// The deny of an address; none where no group stood before it when it was locked.
+    pub fn deny(&self, address: IpAddr) -> Option<&Deny> {
+        self.denies.iter().find(|deny| deny.address == address)
+    }
+}
+
+fn stay(exceptions: &Exceptions) -> bool {
+    *exceptions == Exceptions::Stay
+}
+
+/// The deny of a locked port in the security group before one address: inbound, every protocol, from
+/// everywhere. It stands beside the group, whose resource holds other people's rules alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deny {
+    /// Of which address.
+    pub address: IpAddr,
+    /// In which group.
+    pub group: GroupId,
+    /// Its number there.
+    pub priority: Priority,
+    /// The standing exceptions that were listed when it was locked: rules before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Numbered>,
+    /// The flows that they let through then. More than these is exposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Standing>,
+}
+
+impl Deny {
+    /// Where it stands.
+    pub fn place(&self) -> Place<'_> {
+        Place { group: &self.group, priority: self.priority }
+    }
 }
 
 /// A port rule's protocol on the wire.
@@ -314,6 +369,11 @@ pub struct Settings {
     pub guards: Vec<GuardCover>,
     /// Addresses of the machine that runs the server: locking a port there can lock oneself out.
     pub server_addresses: Vec<IpAddr>,
+    /// The numbers that rules of grants may have.
+    pub band: Band,
+    /// Whether a change of the network may let flows through to a locked port that were not listed as
+    /// standing exceptions. Then the log says so, and the port is shown as exposed.
+    pub allow_lock_breaks: bool,
     /// The ports of firewalls' public addresses that accesses are mapped to.
     pub mapped_ports: PortRange,
 }
@@ -325,6 +385,8 @@ impl Default for Settings {
             shortest_policy: Duration::from_hours(1),
             guards: vec![GuardCover::everything("local")],
             server_addresses: Vec::new(),
+            band: Band::default(),
+            allow_lock_breaks: false,
             mapped_ports: MAPPED_PORTS,
         }
     }

@@ -1,17 +1,17 @@
 //! Would a new connection reach a port of a machine, and why? Its lock, then the groups before its address.
 
 use crate::{
+    effect::{grants_at, grants_in, look_up},
     id::VmId,
     network::{Family, Lock, Opening, Port},
     nsg::{
-        band::Band,
         cure::Cure,
         explain::{Asked, explain},
         flow::{Carried, Flow, Transport},
         judge::{Layer, Layers},
         word::{Access, Direction, Side},
     },
-    open::{grants_at, grants_in, needs, until},
+    open::{needs, until},
     screen::Screen,
     state::State,
     time::{Deadline, Now},
@@ -55,7 +55,7 @@ pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a
         let access = if passes_lock { Access::Allow } else { Access::Deny };
         return Reach { access, lock, layers: Vec::new(), cures: Vec::new() };
     };
-    let band = |layer| grants_in(state, vm, layers, layer).then(Band::default);
+    let band = |layer| grants_in(state, vm, layers, layer).then(look_up);
     let family = Family::of(flow.address(Side::Destination));
     let screen = Screen::of(layers, &surroundings, family, band);
     let allowed = screen.allows(Direction::Inbound, flow, granted);

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Family, NotAVmAddress, Port, Source},
-    nsg::{cure::Cure, id::GroupId, name::RuleName, port::PortRange, word::Priority},
+    nsg::{
+        band::NoNumber, cure::Cure, id::GroupId, lockdown::LockdownRefusal, name::RuleName,
+        port::PortRange, word::Priority,
+    },
     resource::{ResourceFault, ResourceId},
     time::Timestamp,
 };
@@ -124,6 +127,31 @@ pub enum Refusal {
         priority: Priority,
         /// What would help.
         cure: Cure,
+    },
+    /// The grant's rule finds no number in a security group.
+    NoNumber {
+        /// Where.
+        at: At,
+        /// Why.
+        why: NoNumber,
+    },
+    /// The lock's deny finds no place before an address.
+    NoPlace {
+        /// Where.
+        at: At,
+        /// Before which address.
+        address: IpAddr,
+        /// Why.
+        why: LockdownRefusal,
+    },
+    /// The VM does not have an address that was named.
+    AddressNotOfVm {
+        /// Where.
+        at: At,
+        /// What was named.
+        address: IpAddr,
+        /// Those that it has.
+        addresses: Vec<IpAddr>,
     },
     /// No guard covers all addresses of the VM: a lock would be a word only.
     NotEnforced {

@@ -8,9 +8,11 @@ use std::{
 
 use crate::{
     event::{AccessId, Event},
-    grant::{Access, Request, Stage},
+    gateway::Place,
+    grant::{Access, GrantRule, Mapped, Request, Stage},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
+    nsg::{id::GroupId, numbers::Numbers, word::Priority},
     policy::{Before, Member, Policy, Vm},
     resource::{Network, Resource},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp},
@@ -34,6 +36,12 @@ pub struct State {
     pub owners: BTreeMap<IpAddr, VmId>,
     /// All resources of the network, always: shared, and copied only where they change.
     pub network: Arc<Network>,
+    /// The inbound numbers that JIT's rules have: of every group, or of those before the addresses of VMs
+    /// that were loaded. A group without any is not in it.
+    pub numbers: BTreeMap<GroupId, Numbers>,
+    /// The ports of public addresses that lead to somebody's machine while an access runs, always all of them:
+    /// shared, and copied only where they change.
+    pub taken: Arc<BTreeSet<Place>>,
 }
 
 impl State {
@@ -51,6 +59,7 @@ impl State {
             }
             Event::PolicySet { id, kind, version, members, confirmation, .. } => {
                 let before = self.locks_of(id);
+                self.number_policy(id, Numbers::remove);
                 let policy = Policy {
                     id: id.clone(),
                     kind: kind.clone(),
@@ -59,6 +68,7 @@ impl State {
                     confirmation: confirmation.clone(),
                 };
                 self.policies.insert(id.clone(), policy);
+                self.number_policy(id, Numbers::insert);
                 self.release(id, before);
             }
             Event::PolicyConfirmed { id } => {
@@ -68,35 +78,66 @@ impl State {
             }
             Event::PolicyRemoved { id, .. } => {
                 let before = self.locks_of(id);
+                self.number_policy(id, Numbers::remove);
                 self.policies.remove(id);
                 self.release(id, before);
             }
             Event::Requested { request } => {
+                for rule in request.accesses.iter().flat_map(Access::rules) {
+                    self.number(&rule.group, rule.priority, Numbers::insert);
+                }
+                self.take(request.accesses.iter().flat_map(Access::mapped));
                 self.requests.insert(request.id, Arc::new(request.clone()));
             }
-            Event::Started { access, since, until } => self.change(access, |stage| match stage {
-                Stage::Planned { .. } => {
-                    *stage = Stage::Granted { since: *since, until: *until, opened: None };
+            Event::Started { access, since, until, rules, mapped } => {
+                let mut began: (&[GrantRule], &[Mapped]) = (&[], &[]);
+                self.change(access, |stage| match stage {
+                    Stage::Planned { .. } => {
+                        let (since, until) = (*since, *until);
+                        let (own, ports) = (rules.clone(), mapped.clone());
+                        let opened = None;
+                        *stage = Stage::Granted { since, until, opened, rules: own, mapped: ports };
+                        began = (rules, mapped);
+                    }
+                    // Nothing begins twice, and nothing revives.
+                    Stage::Granted { .. } | Stage::Ended { .. } => {}
+                });
+                for rule in began.0 {
+                    self.number(&rule.group, rule.priority, Numbers::insert);
                 }
-                // Nothing begins twice, and nothing revives.
-                Stage::Granted { .. } | Stage::Ended { .. } => {}
-            }),
+                self.take(began.1);
+            }
             Event::EndMoved { access, until: moved } => self.change(access, |stage| match stage {
                 Stage::Granted { until, .. } => *until = *moved,
                 Stage::Planned { .. } | Stage::Ended { .. } => {}
             }),
-            Event::Ended { access, at, reason } => self.change(access, |stage| {
-                let (since, until, opened) = match stage {
-                    Stage::Planned { .. } => (None, None, None),
-                    Stage::Granted { since, until, opened } => {
-                        (Some(*since), Some(until.wall), opened.take())
+            Event::Ended { access, at, reason } => {
+                let mut gone: Vec<GrantRule> = Vec::new();
+                let mut led: Vec<Mapped> = Vec::new();
+                self.change(access, |stage| {
+                    let (since, until, opened) = match stage {
+                        Stage::Planned { .. } => (None, None, None),
+                        Stage::Granted { since, until, opened, rules, mapped } => {
+                            gone = std::mem::take(rules);
+                            led = std::mem::take(mapped);
+                            (Some(*since), Some(until.wall), opened.take())
+                        }
+                        // Ended is a fact that nothing revives or rewrites.
+                        Stage::Ended { .. } => return,
+                    };
+                    let (at, reason) = (*at, reason.clone());
+                    *stage = Stage::Ended { since, until, at, reason, opened, closed: None };
+                });
+                for rule in gone {
+                    self.number(&rule.group, rule.priority, Numbers::remove);
+                }
+                if !led.is_empty() {
+                    let taken = Arc::make_mut(&mut self.taken);
+                    for mapped in led {
+                        taken.remove(&mapped.at);
                     }
-                    // Ended is a fact that nothing revives or rewrites.
-                    Stage::Ended { .. } => return,
-                };
-                let (at, reason) = (*at, reason.clone());
-                *stage = Stage::Ended { since, until, at, reason, opened, closed: None };
-            }),
+                }
+            }
             Event::Opened { access, seen } => self.change(access, |stage| match stage {
                 Stage::Granted { opened, .. } => *opened = Some(seen.clone()),
                 Stage::Planned { .. } | Stage::Ended { .. } => {}
@@ -183,12 +224,66 @@ impl State {
         self.released.retain(|lock| !after.contains_key(lock));
     }
 
+    /// The denies of one policy's locks take their numbers, or give them back.
+    fn number_policy(&mut self, id: &PolicyId, change: fn(&mut Numbers, Priority)) {
+        let members = self.policies.get(id).into_iter().flat_map(|policy| policy.members.values());
+        let denies = members.flat_map(Member::denies);
+        let places: Vec<_> = denies.map(|deny| (deny.group.clone(), deny.priority)).collect();
+        for (group, priority) in places {
+            self.number(&group, priority, change);
+        }
+    }
+
+    fn number(&mut self, group: &GroupId, priority: Priority, change: fn(&mut Numbers, Priority)) {
+        change_numbers(&mut self.numbers, group, priority, change);
+    }
+
+    fn take<'a>(&mut self, mapped: impl IntoIterator<Item = &'a Mapped>) {
+        let mut mapped = mapped.into_iter().peekable();
+        if mapped.peek().is_some() {
+            Arc::make_mut(&mut self.taken).extend(mapped.map(|mapped| mapped.at));
+        }
+    }
+
+    /// Counts the numbers of all JIT's rules anew, and the ports that lead to machines, where everything was loaded
+    /// and they were not counted.
+    pub fn count_numbers(&mut self) {
+        let mapped = self.accesses().flat_map(|(_, access)| access.mapped());
+        self.taken = Arc::new(mapped.map(|mapped| mapped.at).collect());
+        let mut numbers = BTreeMap::new();
+        let denies = self.members().flat_map(|(_, member, _)| member.denies());
+        let of_denies = denies.map(|deny| (&deny.group, deny.priority));
+        let rules = self.accesses().flat_map(|(_, access)| access.rules());
+        let of_rules = rules.map(|rule| (&rule.group, rule.priority));
+        for (group, priority) in of_denies.chain(of_rules) {
+            change_numbers(&mut numbers, group, priority, Numbers::insert);
+        }
+        self.numbers = numbers;
+    }
+
     fn change(&mut self, id: &AccessId, change: impl FnOnce(&mut Stage)) {
         if let Some(request) = self.requests.get_mut(&id.request)
             && let Some(access) = Arc::make_mut(request).access_mut(&id.vm, id.port)
         {
             change(&mut access.stage);
         }
+    }
+}
+
+/// Changes which numbers JIT's rules have in a group; a group without any is not kept.
+pub fn change_numbers(
+    all: &mut BTreeMap<GroupId, Numbers>,
+    group: &GroupId,
+    priority: Priority,
+    change: impl Fn(&mut Numbers, Priority),
+) {
+    let numbers = match all.get_mut(group) {
+        Some(numbers) => numbers,
+        None => all.entry(group.clone()).or_default(),
+    };
+    change(numbers, priority);
+    if numbers.is_empty() {
+        all.remove(group);
     }
 }
 

@@ -15,6 +15,7 @@ use hourgate_core::{
     open::{MappedNeed, Need, mapped_needs, needs, screens, standing, until},
     plan::{Coverage, Desired},
     policy::GuardCover,
+    resource::Network,
     screen::{Screen, standing::Standing},
     state::State,
     time::{Deadline, Now},
@@ -33,6 +34,8 @@ pub(crate) struct Known {
     holds: BTreeMap<RequestId, Hold>,
     /// What always holds on public addresses, and since which load.
     fixed: (u64, Arc<Translations>),
+    /// The network that this follows from.
+    network: Arc<Network>,
     /// The VMs with an access that needs something on a public address.
     mapped: BTreeMap<IpAddr, BTreeSet<VmId>>,
     loads: u64,
@@ -85,18 +88,19 @@ pub(crate) struct Loaded {
     everything: bool,
     addresses: BTreeMap<IpAddr, AddressFacts>,
     vms: BTreeMap<VmId, VmFacts>,
-    /// Where everything was looked at.
+    network: Arc<Network>,
+    /// What always holds on public addresses, where that may be something else than before.
     fixed: Option<Translations>,
 }
 
 impl Loaded {
     /// Sorts what was loaded. `load` is the number that [`Known::begin`] gave before the loading began.
     ///
-    /// `mapped_ports` are the ports of firewalls that accesses are mapped to.
+    /// `known` is the network of the last look, and `mapped_ports` are those of firewalls that accesses are mapped to.
     pub(crate) fn of(
         load: u64,
         which: &Which,
-        (state, mapped_ports): (&State, PortRange),
+        (state, known, mapped_ports): (&State, &Arc<Network>, PortRange),
         now: Now,
     ) -> Loaded {
         let (everything, mut vms) = match which {
@@ -159,8 +163,11 @@ impl Loaded {
                 vm.awaited = true;
             }
         }
-        let fixed = everything.then(|| fixed(&state.network, mapped_ports));
-        Loaded { load, everything, addresses, vms, fixed }
+        // Every state has the whole network, so whoever looks at one machine notices when it changed.
+        let changed = everything || !Arc::ptr_eq(known, &state.network);
+        let fixed = changed.then(|| fixed(&state.network, mapped_ports));
+        let network = Arc::clone(&state.network);
+        Loaded { load, everything, addresses, vms, network, fixed }
     }
 }
 
@@ -322,6 +329,11 @@ impl Known {
         self.loads
     }
 
+    /// The network of the last look.
+    pub(crate) fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network)
+    }
+
     /// Whether everything was loaded at least once. Before that nothing is said to any guard: an empty
     /// memory is no reason to close or to open.
     pub(crate) fn is_loaded(&self) -> bool {
@@ -331,7 +343,7 @@ impl Known {
     /// Takes in what was loaded, and says which addresses are to be told of: all it speaks of, or where that
     /// is everything those before which other rules stand than did. The rest is the sweep's.
     pub(crate) fn take_in(&mut self, loaded: Loaded) -> BTreeSet<IpAddr> {
-        let Loaded { load, everything, addresses, vms, fixed } = loaded;
+        let Loaded { load, everything, addresses, vms, network, fixed } = loaded;
         let mut spoken: BTreeSet<IpAddr> = addresses.keys().copied().collect();
         let mut ruled = BTreeSet::new();
         self.version += 1;
@@ -399,8 +411,11 @@ impl Known {
             }
         }
         if let Some(fixed) = fixed.filter(|_| self.fixed.0 <= load) {
-            ruled.extend(differing(&self.fixed.1, &fixed));
+            let differing = differing(&self.fixed.1, &fixed);
+            ruled.extend(&differing);
+            spoken.extend(&differing);
             self.fixed = (load, fixed.into());
+            self.network = network;
         }
         if everything { ruled } else { spoken }
     }

@@ -10,7 +10,11 @@ use hourgate_api::time::IsoDuration;
 use hourgate_core::{
     gateway::MAPPED_PORTS,
     network::Family,
-    nsg::port::PortRange,
+    nsg::{
+        band::Band,
+        port::PortRange,
+        word::{PRIORITY_MAX, PRIORITY_MIN, Priority},
+    },
     policy::SHORTEST_ACCESS_MIN,
     policy::{GuardCover, LONGEST_ACCESS_MAX, SHORTEST_POLICY_MIN},
 };
@@ -48,6 +52,10 @@ pub struct Config {
     pub shortest_access: Duration,
     /// The shortest "longest access" of a policy.
     pub shortest_policy: Duration,
+    /// The priorities that rules of grants may have in a security group.
+    pub jit_rule_priorities: Band,
+    /// Whether a change of the network may open what a lock closes.
+    pub allow_lock_breaks: bool,
     /// The ports of firewalls' public addresses that accesses are mapped to.
     pub mapped_ports: PortRange,
     /// The guards; one local one that covers everything, if none is named.
@@ -134,6 +142,8 @@ struct File {
     metrics_listen: Option<SocketAddr>,
     shortest_access: Option<String>,
     shortest_policy: Option<String>,
+    jit_rule_priorities: Option<BandTable>,
+    allow_lock_breaks: Option<bool>,
     mapped_ports: Option<PortsTable>,
     guard: Option<Vec<GuardTable>>,
 }
@@ -153,6 +163,13 @@ enum OneOrMore {
 struct PortsTable {
     first: u16,
     last: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BandTable {
+    first: i64,
+    last: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -207,6 +224,8 @@ impl File {
             metrics_listen: self.metrics_listen,
             shortest_access,
             shortest_policy,
+            jit_rule_priorities: band(self.jit_rule_priorities.as_ref())?,
+            allow_lock_breaks: self.allow_lock_breaks.unwrap_or_default(),
             mapped_ports: mapped_ports(self.mapped_ports)?,
             guards: guards(self.guard, &data_dir)?,
             data_dir,
@@ -294,6 +313,19 @@ fn guards(
         guards.push(GuardConfig { cover: GuardCover { name, covers }, socket });
     }
     Ok(guards)
+}
+
+fn band(table: Option<&BandTable>) -> Result<Band, ConfigError> {
+    let Some(BandTable { first, last }) = table else { return Ok(Band::default()) };
+    let own = |number: &i64| Priority::own(u16::try_from(*number).ok()?);
+    let band = own(first).zip(own(last)).and_then(|(first, last)| Band::new(first, last));
+    band.ok_or_else(|| {
+        ConfigError(format!(
+            "jit_rule_priorities goes from {first} to {last}; first and last from {PRIORITY_MIN} to \
+             {PRIORITY_MAX} are accepted, the first not larger than the last, for example \
+             {{ first = 100, last = 1099 }}"
+        ))
+    })
 }
 
 fn duration(

@@ -278,6 +278,8 @@ fn settings(config: &Config, own: &OwnAddresses) -> Settings {
         shortest_policy: config.shortest_policy,
         guards: config.guards.iter().map(|guard| guard.cover.clone()).collect(),
         server_addresses: own.all().into_iter().chain(public).collect(),
+        band: config.jit_rule_priorities,
+        allow_lock_breaks: config.allow_lock_breaks,
         mapped_ports: config.mapped_ports,
     }
 }

@@ -177,6 +177,7 @@ async fn prepare(store: &SqliteStore, subscription: Uuid) -> Result<(), Box<dyn 
             end_sessions: Sent::Omitted,
             widest_unapproved: Sent::Omitted,
             other_addresses: Sent::Omitted,
+            exceptions: Sent::Omitted,
         }],
     };
     let draft = PolicyDraft {
@@ -203,6 +204,7 @@ fn ask(subscription: Uuid, number: u64) -> Command {
             vm: vm(subscription, number % VMS),
             port: ssh(),
             source: None,
+            addresses: None,
             window: Some(Window::For(Duration::from_hours(1))),
         }],
     })

@@ -127,7 +127,7 @@ fn port(
     object.close(problems);
     let (vm, port) = (vm?, port?);
     positions.port(vm, port, PortPosition { path: path.to_owned(), length, source: source_name });
-    Some(AccessAsk { vm: vm.clone(), port, source, window })
+    Some(AccessAsk { vm: vm.clone(), port, source, addresses: None, window })
 }
 
 /// How long, and the property that says so.

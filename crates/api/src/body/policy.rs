@@ -3,6 +3,7 @@
 use hourgate_core::{
     command::{MemberDraft, PolicyDraft, PortDraft, Sent},
     id::{PolicyId, VmId},
+    nsg::lockdown::Exceptions,
     policy::{AllowedSources, Approval, OtherAddresses, Placement, Protocol, Widest},
 };
 
@@ -125,6 +126,7 @@ fn port(
     let other_addresses = ours(&mut object, "otherAddresses", problems, |json, path, problems| {
         value::word(json, path, &others, problems)
     });
+    let remove_standing = ours(&mut object, "removeStanding", problems, value::flag);
     object.close(problems);
     if let (Some(vm), Some(port)) = (vm, port) {
         let length = "maxRequestAccessDuration";
@@ -139,6 +141,12 @@ fn port(
         end_sessions,
         widest_unapproved,
         other_addresses,
+        exceptions: match remove_standing {
+            Sent::Omitted => Sent::Omitted,
+            Sent::Cleared => Sent::Cleared,
+            Sent::Value(true) => Sent::Value(Exceptions::Taken),
+            Sent::Value(false) => Sent::Value(Exceptions::Stay),
+        },
     })
 }
 

@@ -1,10 +1,15 @@
 //! The rules' refusals in words: what stands against it, where, and what would be accepted.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use hourgate_core::{
     network::{Family, NotAVmAddress, Source},
-    nsg::cure::Cure,
+    nsg::{
+        band::NoNumber,
+        cure::Cure,
+        id::GroupId,
+        lockdown::{LockdownRefusal, Numbered},
+    },
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
 
@@ -138,6 +143,22 @@ fn words(refusal: &Refusal) -> (Code, String) {
                 cured(cure)
             ),
         ),
+        Refusal::NoNumber { why: NoNumber::BandFull { group, first, before }, at } => (
+            Code::NoFreePriority,
+            format!(
+                "'{group}' has no free priority from {first} on and before {before}, where the rule for port {}                  of '{}' would have to stand. End accesses that are no longer needed, free a priority there, or                  configure a larger band (jit_rule_priorities).",
+                at.port, at.vm
+            ),
+        ),
+        Refusal::NoNumber { why: NoNumber::GroupFull { group, most }, .. } => {
+            group_full(group, *most)
+        }
+        Refusal::NoPlace { at, address, why } => no_place(at, *address, why),
+        Refusal::AddressNotOfVm { at, address, addresses } => value(format!(
+            "{address} is no address of '{}'. It has {}.",
+            at.vm,
+            listed(addresses, LISTED_MAX)
+        )),
         Refusal::NoVms => {
             value("A policy needs at least one VM. To remove it, DELETE it.".to_owned())
         }
@@ -373,6 +394,60 @@ fn approval(at: &At, source: Source, why: ApprovalNeeded) -> String {
     }
 }
 
+fn group_full(group: &GroupId, most: usize) -> (Code, String) {
+    (
+        Code::SecurityRuleCountLimitReached,
+        format!(
+            "'{group}' has {most} rules, those of JIT counted, the most that it may have. End accesses that are \
+             no longer needed, or remove rules."
+        ),
+    )
+}
+
+/// Why a lock's deny finds no place, and what helps.
+fn no_place(at: &At, address: IpAddr, why: &LockdownRefusal) -> (Code, String) {
+    let At { vm, port } = at;
+    match why {
+        LockdownRefusal::MissingSecurityGroup => (
+            Code::MissingNetworkSecurityGroup,
+            format!(
+                "Missing NSG: neither the network interface that has {address} of '{vm}' nor its subnet has a \
+                 network security group. Give one of them a group first."
+            ),
+        ),
+        LockdownRefusal::GroupFull { group, most } => group_full(group, *most),
+        LockdownRefusal::NoFreeNumber { group, after, before } => {
+            let named = |numbered: &Numbered| {
+                format!("'{}' (priority {})", numbered.rule, numbered.priority)
+            };
+            let (between, helps) = match (after, before) {
+                (Some(after), Some(before)) => (
+                    format!("between {} and {}", named(after), named(before)),
+                    "Give one of the two another priority, or send \"removeStanding\": true to close the \
+                     standing exceptions too.",
+                ),
+                (Some(after), None) => (
+                    format!("behind {}", named(after)),
+                    "Give it a smaller priority, or send \"removeStanding\": true to close the standing \
+                     exceptions too.",
+                ),
+                (None, Some(before)) => (
+                    format!("before {}", named(before)),
+                    "Give that rule, or one before it, another priority.",
+                ),
+                (None, None) => ("at all".to_owned(), "Free one."),
+            };
+            (
+                Code::NoFreePriority,
+                format!(
+                    "'{group}' has no free priority {between}, where the deny that closes port {port} of \
+                     {address} ('{vm}') would have to stand. No rule is renumbered for it. {helps}"
+                ),
+            )
+        }
+    }
+}
+
 /// Where in the body it stands.
 fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
     match refusal {
@@ -406,7 +481,9 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         Refusal::PortTwice { at } => positions.of_port_again(at),
         Refusal::PortInOtherPolicy { at, .. }
         | Refusal::ConfirmationNeeded { at }
+        | Refusal::NoPlace { at, .. }
         | Refusal::PortNotInPolicy { at, .. } => positions.of_port(at, "number"),
+        Refusal::AddressNotOfVm { at, .. } => positions.of_vm(&at.vm, "addresses"),
         Refusal::TooManySources { at, .. } => positions.of_source(at),
         Refusal::LongestOutOfBounds { at, .. } => positions.of_length(at),
         Refusal::WidestOutOfBounds { at, family, .. } => {
@@ -421,6 +498,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::MappedPortsFull { at, .. }
         | Refusal::FirewallNotEnforced { at, .. }
         | Refusal::Blocked { at, .. }
+        | Refusal::NoNumber { at, .. }
         | Refusal::NoAddressInFamily { at, .. }
         | Refusal::SourceNeeded { at, .. }
         | Refusal::ApprovalRequired { at, .. } => positions.of_source(at),

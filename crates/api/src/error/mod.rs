@@ -187,6 +187,12 @@ pub enum Code {
     MappedPortsFull,
     /// 409: a rule of a security group would drop what was asked for.
     Blocked,
+    /// 409: no security group stands before an address of the VM.
+    MissingNetworkSecurityGroup,
+    /// 409: a rule of JIT's finds no free number where it would have to stand.
+    NoFreePriority,
+    /// 409: a change of the network would let flows to a locked port through that nobody granted.
+    JitLockWouldBreak,
     /// 409: the port is another policy's.
     PortInOtherPolicy,
     /// 409: a policy holds the VM.

@@ -7,6 +7,7 @@ use hourgate_core::{
     grant::Request,
     id::{PolicyId, VmId},
     network::Sessions,
+    nsg::lockdown::Exceptions,
     policy::{Member, OtherAddresses, Placement, Policy, PortRule, Protocol, SourcesForm, Widest},
 };
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,9 @@ pub struct PolicyPort {
     /// Ours: `allowed`, where somebody else's single address passes under Any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_addresses: Option<String>,
+    /// Ours: whether standing exceptions are closed too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove_standing: Option<bool>,
 }
 
 /// The widest sources without approval, as prefix lengths; 0 waives the limit.
@@ -200,6 +204,10 @@ fn port(rule: &PortRule) -> PolicyPort {
         other_addresses: match rule.other_addresses {
             OtherAddresses::Approval => None,
             OtherAddresses::Allowed => Some(OTHERS_ALLOWED.to_owned()),
+        },
+        remove_standing: match rule.exceptions {
+            Exceptions::Stay => None,
+            Exceptions::Taken => Some(true),
         },
     }
 }

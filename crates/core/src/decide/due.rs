@@ -1,25 +1,34 @@
 //! What time alone demands: ends, beginnings, and changes that nobody confirmed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use super::{Unfolding, effect, ended, loads_all_of, policy, replaced};
+use super::{
+    Unfolding,
+    effect::{Against, Placing, Wanted},
+    ended, loads_all_of, policy, replaced,
+};
 use crate::{
     command::Command,
     event::{AccessId, Event},
-    grant::{EndReason, Stage, Window},
+    gateway::mapping,
+    grant::{Access, EndReason, GrantRule, Request, Stage, Window},
     id::PolicyId,
-    policy::Confirmation,
-    refusal::Refusal,
+    policy::{Confirmation, Settings},
     state::{State, access_id},
     time::{CLOCK_BEHIND_MAX, Now, Timestamp, distance, later},
 };
 
 /// Everything that is due at `now`, in order: ends, roll-backs, beginnings.
-pub(super) fn due<'a>(state: &'a State, command: &Command, now: Now) -> Unfolding<'a> {
+pub(super) fn due<'a>(
+    state: &'a State,
+    settings: &Settings,
+    command: &Command,
+    now: Now,
+) -> Unfolding<'a> {
     let mut after = Unfolding { state: Cow::Borrowed(state), events: Vec::new() };
     after.all(expired(&after.state, now));
     for (id, confirmation) in unconfirmed(&after.state, now) {
-        let events = policy::roll_back(&after.state, &id, confirmation, now);
+        let events = policy::roll_back(&after.state, settings, &id, confirmation, now);
         // Who did not load all of a policy cannot say what becomes of its VMs; Tick will. But nobody
         // gets access under what nobody confirmed.
         if loads_all_of(command, &id) {
@@ -32,7 +41,7 @@ pub(super) fn due<'a>(state: &'a State, command: &Command, now: Now) -> Unfoldin
     if !after.state.clock_is_behind(now) {
         after.all(anchored(&after.state, now));
         for id in beginning(&after.state, now) {
-            let events = begin(&after.state, &id, now);
+            let events = begin(&after.state, settings, &id, now);
             after.all(events);
         }
     }
@@ -99,7 +108,7 @@ fn beginning(state: &State, now: Now) -> Vec<AccessId> {
 }
 
 /// A planned access begins under the policy of today; if it slept through its own time, it lapses.
-fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
+fn begin(state: &State, settings: &Settings, id: &AccessId, now: Now) -> Vec<Event> {
     let Some(request) = state.requests.get(&id.request) else { return Vec::new() };
     let Some(access) = request.access(&id.vm, id.port) else { return Vec::new() };
     // One that began a moment ago may have taken the place of this one.
@@ -118,15 +127,40 @@ fn begin(state: &State, id: &AccessId, now: Now) -> Vec<Event> {
         return vec![ended(id.clone(), EndReason::Lapsed, now)];
     }
     // Rules may have changed since it was planned, and nothing is called open that they would drop.
-    if let Some(vm) = state.vms.get(&access.vm)
-        && let Some(Refusal::Blocked { group, rule, priority, .. }) =
-            effect::blocked(state, vm, access.source, access.port).into_iter().next()
-    {
-        let why = format!("the rule {rule} ({priority}) of {group} would drop it");
-        return vec![ended(id.clone(), EndReason::Failed { why }, now)];
-    }
-    let mut events = vec![Event::Started { access: id.clone(), since: now.wall, until }];
+    let rules = match placed(state, settings, request, access) {
+        Ok(rules) => rules,
+        Err(why) => return vec![ended(id.clone(), EndReason::Failed { why }, now)],
+    };
+    let mut taken = BTreeSet::clone(&state.taken);
+    let mapped = match mapping::of(state, settings, &mut taken, access) {
+        Ok(mapped) => mapped,
+        Err(against) => {
+            let why: Vec<_> = against.iter().map(mapping::Against::in_words).collect();
+            let why = why.join("; ");
+            return vec![ended(id.clone(), EndReason::Failed { why }, now)];
+        }
+    };
+    let since = now.wall;
+    let mut events = vec![Event::Started { access: id.clone(), since, until, rules, mapped }];
     let older = state.live().filter(|(other, _)| other.created <= request.created);
     events.extend(replaced(older, request, access, end, now));
     events
+}
+
+/// The rules with which a planned access begins; in words why there are none.
+fn placed(
+    state: &State,
+    settings: &Settings,
+    request: &Request,
+    access: &Access,
+) -> Result<Vec<GrantRule>, String> {
+    let member = state.policies.get(&request.policy).and_then(|p| p.members.get(&access.vm));
+    let (Some(vm), Some(member)) = (state.vms.get(&access.vm), member) else {
+        return Ok(Vec::new());
+    };
+    let Some(rule) = member.rule(access.port) else { return Ok(Vec::new()) };
+    let (placement, source) = (member.placement, access.source);
+    let wanted = Wanted { vm, placement, rule, source, addresses: access.addresses.as_ref() };
+    let placed = Placing::of(state, settings).grant(&wanted);
+    placed.map_err(|against| against.iter().map(Against::in_words).collect::<Vec<_>>().join("; "))
 }

@@ -10,7 +10,7 @@ mod request;
 mod resource;
 mod vm;
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, net::IpAddr};
 
 use crate::{
     command::{Command, Precondition},
@@ -33,7 +33,7 @@ pub fn decide(
     command: &Command,
     now: Now,
 ) -> Result<Vec<Event>, Refusals> {
-    let mut after = due::due(state, command, now);
+    let mut after = due::due(state, settings, command, now);
     let events = match command {
         Command::RegisterVm { id, instance, location, os, addresses } => {
             vm::register(&after.state, id, *instance, location, *os, addresses)?
@@ -141,7 +141,7 @@ fn check(only_if: Precondition, version: Option<u64>) -> Result<(), Refusals> {
 }
 
 /// The end of the same person's live accesses that `access`, running now until `until`, takes the place
-/// of: same VM, port and source, and a window that overlaps. The newer is granted in the same breath, so
+/// of: same VM, port and source, no address that the newer leaves out, and a window that overlaps. The newer is granted in the same breath, so
 /// there is no gap. `live` holds those that came before it.
 fn replaced<'a>(
     live: impl Iterator<Item = (&'a Request, &'a Access)>,
@@ -156,6 +156,7 @@ fn replaced<'a>(
             && request.id != newer.id
             && request.requester.id == newer.requester.id
             && older.vm == access.vm
+            && covers(access.addresses.as_ref(), older.addresses.as_ref())
     })
     .filter(|(_, older)| match older.stage {
         Stage::Granted { .. } => true,
@@ -167,4 +168,13 @@ fn replaced<'a>(
         ended(access_id(request, &older.vm, older.port), reason, now)
     })
     .collect()
+}
+
+/// Whether some addresses of a VM, all of them where none is named, have all of others.
+fn covers(newer: Option<&BTreeSet<IpAddr>>, older: Option<&BTreeSet<IpAddr>>) -> bool {
+    match (newer, older) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(newer), Some(older)) => older.is_subset(newer),
+    }
 }

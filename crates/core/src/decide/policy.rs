@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{check, ended};
+use super::{check, effect::Placing, ended};
 use crate::{
     command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
     event::{Event, PolicySetBecause},
@@ -46,7 +46,10 @@ pub(super) fn set(
     if let Some(pending) = stored.and_then(|policy| policy.confirmation.as_ref()) {
         refusals.push(Refusal::ConfirmationPending { until: pending.until.wall });
     }
-    let members = members(state, settings, draft, &mut refusals);
+    let mut members = members(state, settings, draft, &mut refusals);
+    if refusals.is_empty() {
+        place(state, settings, stored, &mut members, &mut refusals);
+    }
     if confirm_within.is_none() {
         refusals.extend(risky(state, settings, &members));
     }
@@ -86,6 +89,37 @@ pub(super) fn set(
     ))
 }
 
+/// Gives every lock its place: one that is stored and unchanged keeps its own, so that a PUT which changes
+/// nothing changes nothing.
+fn place(
+    state: &State,
+    settings: &Settings,
+    stored: Option<&Policy>,
+    members: &mut BTreeMap<VmId, Member>,
+    refusals: &mut Vec<Refusal>,
+) {
+    let mut placing = Placing::of(state, settings);
+    stored.into_iter().flat_map(|policy| policy.members.values()).for_each(|m| placing.free(m));
+    let vm = |id: &VmId| state.vms.get(id);
+    // What stays is kept before anything new is placed: it may not lose its number to that.
+    for (id, member) in &mut *members {
+        let before = stored.and_then(|policy| policy.members.get(id));
+        let before = before.filter(|before| before.instance == member.instance);
+        let (Some(vm), Some(before)) = (vm(id), before) else { continue };
+        for rule in &mut member.ports {
+            let old = before.rule(rule.port).filter(|old| old.exceptions == rule.exceptions);
+            rule.denies = old.map(|old| placing.keep(vm, &old.denies)).unwrap_or_default();
+        }
+    }
+    for (id, member) in members {
+        let Some(vm) = vm(id) else { continue };
+        for rule in &mut member.ports {
+            let kept = std::mem::take(&mut rule.denies);
+            rule.denies = placing.lock(vm, rule.port, rule.exceptions, &kept, refusals);
+        }
+    }
+}
+
 /// Keeps a policy that waits for confirmation.
 pub(super) fn confirm(state: &State, id: &PolicyId) -> Result<Vec<Event>, Refusals> {
     let policy =
@@ -117,6 +151,7 @@ pub(super) fn remove(
 /// Puts back what stood before a change that nobody confirmed.
 pub(super) fn roll_back(
     state: &State,
+    settings: &Settings,
     id: &PolicyId,
     confirmation: Confirmation,
     now: Now,
@@ -126,20 +161,48 @@ pub(super) fn roll_back(
     let before =
         confirmation.before.map(|before| (before.kind, still_there(state, id, before.members)));
     let event = match before {
-        Some((kind, members)) if !members.is_empty() => Event::PolicySet {
-            id: policy.id.clone(),
-            kind,
-            version: policy.version + 1,
-            members,
-            confirmation: None,
-            before: Some(policy.before()),
-            why,
-        },
+        Some((kind, mut members)) if !members.is_empty() => {
+            put_back(state, settings, policy, &mut members);
+            Event::PolicySet {
+                id: policy.id.clone(),
+                kind,
+                version: policy.version + 1,
+                members,
+                confirmation: None,
+                before: Some(policy.before()),
+                why,
+            }
+        }
         Some(_) | None => {
             Event::PolicyRemoved { id: policy.id.clone(), before: policy.before(), why }
         }
     };
     with_consequences(state, event, id, now)
+}
+
+/// Locks that are put back get their places back. Where one is taken by now, the lock gets another; where
+/// there is none, it stands without, and nothing passes it but what is granted.
+fn put_back(
+    state: &State,
+    settings: &Settings,
+    policy: &Policy,
+    members: &mut BTreeMap<VmId, Member>,
+) {
+    let mut placing = Placing::of(state, settings);
+    policy.members.values().for_each(|member| placing.free(member));
+    for (id, member) in &mut *members {
+        let Some(vm) = state.vms.get(id) else { continue };
+        for rule in &mut member.ports {
+            rule.denies = placing.keep(vm, &rule.denies);
+        }
+    }
+    for (id, member) in members {
+        let Some(vm) = state.vms.get(id) else { continue };
+        for rule in &mut member.ports {
+            let kept = std::mem::take(&mut rule.denies);
+            rule.denies = placing.lock(vm, rule.port, rule.exceptions, &kept, &mut Vec::new());
+        }
+    }
 }
 
 /// What can still be put back: while the change waited, a VM that it had left out may have gone or been
@@ -316,6 +379,8 @@ fn rule(sent: &PortDraft, stored: Option<&PortRule>) -> PortRule {
         sessions: if ends { Sessions::EndWithAccess } else { Sessions::GoOn },
         widest_unapproved: sent.widest_unapproved.over(stored.map(|rule| rule.widest_unapproved)),
         other_addresses: sent.other_addresses.over(stored.map(|rule| rule.other_addresses)),
+        exceptions: sent.exceptions.over(stored.map(|rule| rule.exceptions)),
+        denies: Vec::new(),
     }
 }
 

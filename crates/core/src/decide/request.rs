@@ -2,15 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
 use ipnet::IpNet;
 
-use super::{effect, replaced};
+use super::{
+    effect::{Against, Placing, Wanted},
+    replaced,
+};
 use crate::{
     command::{AccessAsk, Ask},
     event::Event,
+    gateway::mapping,
     grant::{
         ACCESSES_PER_REQUEST_MAX, Access, CLIENT_SKEW_MAX, JUSTIFICATION_CHARS_MAX,
         LIVE_PER_VM_MAX, PLANNED_AHEAD_MAX, Request, Stage, TICKET_CHARS_MAX, Window,
@@ -43,14 +48,16 @@ pub(super) fn request(
         Some(_) | None => None,
     };
     let mut accesses = Vec::new();
+    let mut placing = Placing::of(state, settings);
     if state.policies.contains_key(&ask.policy) {
         for sent in &ask.accesses {
-            match access(state, settings, &live, ask, sent, start, now) {
+            match access(state, settings, (&live, &mut placing), ask, sent, start, now) {
                 Ok(access) => accesses.push(access),
                 Err(found) => refusals.extend(found),
             }
         }
     }
+    refusals.extend(map(state, settings, &mut accesses));
     if !refusals.is_empty() {
         return Err(Refusals(refusals));
     }
@@ -73,6 +80,25 @@ pub(super) fn request(
     let mut events = vec![Event::Requested { request }];
     events.extend(replacements);
     Ok(events)
+}
+
+/// Has a port of the firewall in front lead to each machine that is granted; both or neither.
+fn map(state: &State, settings: &Settings, accesses: &mut [Access]) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    let mut taken = BTreeSet::clone(&state.taken);
+    for access in accesses {
+        let ports = mapping::of(state, settings, &mut taken, access);
+        match (&mut access.stage, ports) {
+            (Stage::Granted { mapped, .. }, Ok(ports)) => *mapped = ports,
+            // A port is found when it begins; whether there is one will be seen then.
+            (Stage::Planned { .. } | Stage::Ended { .. }, _) => {}
+            (Stage::Granted { .. }, Err(found)) => {
+                let at = At { vm: access.vm.clone(), port: access.port };
+                refusals.extend(found.into_iter().map(|against| against.refusal(&at)));
+            }
+        }
+    }
+    refusals
 }
 
 /// What waits or runs on each VM that is asked for.
@@ -145,7 +171,7 @@ fn about_the_whole(state: &State, live: &Live<'_>, ask: &Ask, now: Now) -> Vec<R
 fn access(
     state: &State,
     settings: &Settings,
-    live: &Live<'_>,
+    (live, placing): (&Live<'_>, &mut Placing<'_>),
     ask: &Ask,
     sent: &AccessAsk,
     start: Option<Timestamp>,
@@ -168,9 +194,35 @@ fn access(
     if settings.guard_of(vm).is_none() {
         refusals.push(Refusal::NotEnforced { vm: vm.id.clone() });
     }
-    let source = source(live, ask, sent, vm, rule, &at);
+    let only = sent.addresses.as_ref();
+    let strangers = only.into_iter().flatten().filter(|address| !vm.addresses.contains(address));
+    let stranger = |address: &IpAddr| Refusal::AddressNotOfVm {
+        at: at.clone(),
+        address: *address,
+        addresses: vm.addresses.clone(),
+    };
+    refusals.extend(strangers.map(stranger));
+    if only.is_some_and(BTreeSet::is_empty) {
+        refusals.push(Refusal::NoAddress);
+    }
+    // The families of what is asked for, not of all that the VM has.
+    let part = only.filter(|_| refusals.is_empty()).map(|only| part_of(vm, only));
+    let asked_of = part.as_ref().unwrap_or(vm);
+    let source = source(live, ask, sent, asked_of, rule, &at);
+    let mut rules = Vec::new();
     if let Ok(source) = source {
-        refusals.extend(effect::blocked(state, vm, source, sent.port));
+        let placement = member.placement;
+        let wanted = Wanted { vm: asked_of, placement, rule, source, addresses: only };
+        match (placing.grant(&wanted), start) {
+            (Ok(placed), None) => rules = placed,
+            // A number is taken when it begins; whether there is one will be seen then.
+            (Ok(_), Some(_)) => {}
+            (Err(found), None) => refusals.extend(found.into_iter().map(|one| one.refusal(&at))),
+            (Err(found), Some(_)) => {
+                let found = found.into_iter().filter(|one| !matches!(one, Against::Number(_)));
+                refusals.extend(found.map(|one| one.refusal(&at)));
+            }
+        }
     }
     let begin = start.unwrap_or(now.wall);
     let window = window(settings, sent.window, rule, begin, &at);
@@ -180,10 +232,15 @@ fn access(
             instance: vm.instance,
             port: sent.port,
             source,
+            addresses: sent.addresses.clone(),
             window,
             stage: match start {
                 Some(start) => Stage::Planned { start },
-                None => Stage::Granted { since: now.wall, until: end(window, now), opened: None },
+                None => {
+                    let until = end(window, now);
+                    let (since, mapped) = (now.wall, Vec::new());
+                    Stage::Granted { since, until, opened: None, rules, mapped }
+                }
             },
         }),
         (source, window) => {
@@ -192,6 +249,12 @@ fn access(
             Err(refusals)
         }
     }
+}
+
+/// A VM as if it had these of its addresses alone.
+fn part_of(vm: &Vm, only: &BTreeSet<IpAddr>) -> Vm {
+    let addresses = vm.addresses.iter().filter(|address| only.contains(address));
+    Vm { addresses: addresses.copied().collect(), ..vm.clone() }
 }
 
 fn end(window: Window, now: Now) -> Deadline {

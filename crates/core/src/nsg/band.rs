@@ -1,12 +1,11 @@
 //! The numbers of grants' rules: unique in a group and direction, from a band that is set aside.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     group::{RULES_PER_GROUP_MAX, SecurityGroup},
     id::GroupId,
+    numbers::Numbers,
     word::{Direction, Priority},
 };
 
@@ -46,6 +45,7 @@ impl Band {
 
     /// The smallest free number for an inbound rule of a grant.
     ///
+    /// `ours` are the numbers that JIT's rules have in the group already: they stand beside it, not in it.
     /// `before` is the number of the lock that the grant is an exception to: behind it the grant would have
     /// no effect.
     ///
@@ -54,23 +54,21 @@ impl Band {
     pub fn free(
         self,
         group: &SecurityGroup,
+        ours: &Numbers,
         before: Option<Priority>,
     ) -> Result<Priority, NoNumber> {
-        if group.rules().len() >= RULES_PER_GROUP_MAX {
+        if is_full(group, ours) {
             let most = RULES_PER_GROUP_MAX;
             return Err(NoNumber::GroupFull { group: group.id().clone(), most });
         }
         let end = self.last.number() + 1;
         let end = before.map_or(end, |lock| end.min(lock.number()));
-        let used = group.used(Direction::Inbound);
-        (self.first.number()..end)
-            .filter_map(Priority::own)
-            .find(|number| !used.contains(number))
-            .ok_or_else(|| NoNumber::BandFull {
-                group: group.id().clone(),
-                first: self.first.number(),
-                before: end,
-            })
+        let used = Numbers::of(group, Direction::Inbound).union(ours);
+        used.first_free(self.first.number()..end).ok_or_else(|| NoNumber::BandFull {
+            group: group.id().clone(),
+            first: self.first.number(),
+            before: end,
+        })
     }
 }
 
@@ -96,14 +94,9 @@ pub enum NoNumber {
     },
 }
 
-/// The largest number in a range that no own rule of a direction has.
-pub(super) fn highest_free(
-    group: &SecurityGroup,
-    direction: Direction,
-    range: Range<u16>,
-) -> Option<Priority> {
-    let used = group.used(direction);
-    range.rev().filter_map(Priority::own).find(|number| !used.contains(number))
+/// Whether a group has as many rules as it may, JIT's counted.
+pub(super) fn is_full(group: &SecurityGroup, ours: &Numbers) -> bool {
+    group.rules().len() + ours.len() >= RULES_PER_GROUP_MAX
 }
 
 #[derive(Serialize, Deserialize)]

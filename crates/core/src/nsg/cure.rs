@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    band::highest_free,
     group::SecurityGroup,
     id::GroupId,
     name::RuleName,
+    numbers::Numbers,
     rule::SecurityRule,
-    word::{PRIORITY_MAX, PRIORITY_MIN, Priority},
+    word::{Direction, PRIORITY_MAX, PRIORITY_MIN, Priority},
 };
 
 /// One change that would let a flow past a rule that denies it.
@@ -52,10 +52,14 @@ impl Cure {
         }
     }
 
-    /// What gets a flow past a rule of a group.
-    pub(super) fn past(group: &SecurityGroup, deny: &SecurityRule) -> Cure {
+    /// What gets a flow past a rule of a group, in which JIT's rules have these numbers.
+    pub(super) fn past(group: &SecurityGroup, deny: &SecurityRule, ours: &Numbers) -> Cure {
         let below = deny.priority().number().min(PRIORITY_MAX + 1);
-        match highest_free(group, deny.direction(), PRIORITY_MIN..below) {
+        let mut used = Numbers::of(group, deny.direction());
+        if deny.direction() == Direction::Inbound {
+            used = used.union(ours);
+        }
+        match used.last_free(PRIORITY_MIN..below) {
             Some(free) => Cure::AllowBefore { group: group.id().clone(), below, free },
             None => Cure::change(group, deny),
         }

@@ -6,6 +6,7 @@ use super::{
     group::SecurityGroup,
     id::GroupId,
     judge::{Layer, Layers},
+    numbers::Numbers,
     rule::SecurityRule,
     surroundings::Surroundings,
     word::{Access, Direction, Part},
@@ -61,7 +62,7 @@ pub fn explain<'a>(
         let reached = explained.access == Access::Allow;
         if asked.decisive.access() == Access::Deny {
             explained.access = Access::Deny;
-            explained.cures.push(Cure::past(group, asked.decisive));
+            explained.cures.push(Cure::past(group, asked.decisive, &Numbers::default()));
         }
         explained.layers.push(Asked { reached, ..asked });
     }

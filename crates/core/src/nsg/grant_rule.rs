@@ -1,5 +1,9 @@
 //! The rule of a grant: its name, its description, and what it lets through (product P6).
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::{
     name::{DESCRIPTION_UNITS_MAX, Description, RULE_NAME_CHARS_MAX, RuleName, is_of_a_name},
     place::{Places, Prefix},
@@ -9,18 +13,42 @@ use super::{
 };
 use crate::{
     id::{Name, RequestId},
-    network::{Opening, Port},
+    network::{Family, Lock, Port},
     time::Timestamp,
 };
 
 /// The name of a grant's rule: `JIT_<VM>_<port>_<YYYYMMDDTHHMMSSZ>_<id>`, in UTC.
 ///
-/// A VM's name is cut where the whole would be longer than a rule's name may be, and then ends in a number
+/// No rule mixes families, so a grant can have two in one group: the one of IPv6 ends in `_v6`. A VM's name is cut where the whole would be longer than a rule's name may be, and then ends in a number
 /// made of all of it, so that two VMs that begin alike do not get one name. What a rule's name cannot hold
 /// becomes `-`.
-pub fn grant_rule_name(vm: &Name, port: Port, at: Timestamp, id: RequestId) -> RuleName {
+pub fn grant_rule_name(
+    vm: &Name,
+    port: Port,
+    at: Timestamp,
+    id: RequestId,
+    family: Family,
+) -> RuleName {
+    let second = match family {
+        Family::V4 => "",
+        Family::V6 => "_v6",
+    };
+    named(vm, &format!("_{port}_{}_{id}{second}", at.strftime("%Y%m%dT%H%M%SZ")))
+}
+
+/// The name of a lock's deny: `JIT_<VM>_<port>_Deny_<address>`, the address in hexadecimal digits, since a name
+/// knows no colon and two machines of one name may be behind one group.
+pub fn deny_rule_name(vm: &Name, lock: Lock) -> RuleName {
+    let address = match lock.address {
+        IpAddr::V4(v4) => format!("{:08x}", v4.to_bits()),
+        IpAddr::V6(v6) => format!("{:032x}", v6.to_bits()),
+    };
+    named(vm, &format!("_{}_Deny_{address}", lock.port))
+}
+
+/// `JIT_`, as much of a VM's name as fits, and what tells one rule from the next.
+fn named(vm: &Name, tail: &str) -> RuleName {
     const HEAD: &str = "JIT_";
-    let tail = format!("_{port}_{}_{id}", at.strftime("%Y%m%dT%H%M%SZ"));
     let room = RULE_NAME_CHARS_MAX.saturating_sub(HEAD.len() + tail.len());
     let plain: String =
         vm.as_str().chars().map(|c| if is_of_a_name(c) { c } else { '-' }).collect();
@@ -81,14 +109,21 @@ fn visible(c: char) -> String {
     }
 }
 
-/// The rule that makes an opening: inbound, TCP, from its source to its address and port.
-pub fn grant_rule(name: RuleName, opening: &Opening, priority: Priority) -> SecurityRule {
-    // An opening's source is of its address's family.
+/// The rule of a grant: inbound, TCP, from a source to a port of addresses of the source's family.
+pub fn grant_rule(
+    name: RuleName,
+    source: IpNet,
+    addresses: &[IpAddr],
+    port: Port,
+    priority: Priority,
+) -> SecurityRule {
+    let family = Family::of_net(source);
+    let addresses = addresses.iter().copied().filter(|address| Family::of(*address) == family);
     SecurityRule::from_anywhere(
         name,
         priority,
         (Direction::Inbound, Access::Allow, Protocol::Tcp),
-        (Places::address(opening.address()), Ports::one(opening.port().number())),
+        (Places::addresses(addresses), Ports::one(port.number())),
     )
-    .with_sources(Places::prefix(Prefix::of_opening(opening)))
+    .with_sources(Places::prefix(Prefix::of_source(source)))
 }

@@ -1,23 +1,39 @@
 //! A lock is an invariant: which new flows would a change let through that nobody granted?
 
 use super::{
-    group::SecurityGroup, judge::Layers, passing::passing, region::Region, rule::SecurityRule,
+    id::GroupId,
+    judge::Layers,
+    passing::{everything, let_through, shares},
+    region::Region,
     surroundings::Surroundings,
+    word::{Direction, Priority},
 };
 use crate::network::Lock;
 
-/// What reaches a locked port without any grant: what is let through if the grants' own rules are left out.
+/// Where a lock's deny stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// In which group. It may be none of those that stand before the address by now.
+    pub group: &'a GroupId,
+    /// Its number.
+    pub priority: Priority,
+}
+
+/// What reaches a locked port without any grant: what every layer lets through, and in the group of the deny
+/// what is decided before it.
 ///
-/// `is_grant` says which rules of a group are grants'.
+/// Grants' rules stand beside the groups, not in them, so nothing has to be left out.
 pub fn standing(
     layers: Layers<'_>,
     surroundings: &Surroundings,
     to: Lock,
-    is_grant: impl Fn(&SecurityGroup, &SecurityRule) -> bool,
+    deny: &Place<'_>,
 ) -> Region {
-    let without = |group: &SecurityGroup| group.without(|rule| is_grant(group, rule));
-    let (subnet, nic) = (layers.subnet.map(without), layers.nic.map(without));
-    passing(Layers { subnet: subnet.as_ref(), nic: nic.as_ref() }, surroundings, to)
+    layers.in_order(Direction::Inbound).fold(everything(to), |left, (_, group)| {
+        let before = shares(group, surroundings, to, everything(to))
+            .take_while(|(rule, _)| group.id() != deny.group || rule.priority() < deny.priority);
+        left.intersection(&let_through(before))
+    })
 }
 
 /// What a change would newly let through to a locked port that is not granted; none if it may be made.

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     addresses::Addresses,
-    band::highest_free,
-    group::{RULES_PER_GROUP_MAX, SecurityGroup},
+    band::is_full,
+    group::RULES_PER_GROUP_MAX,
+    hold::{self, Place},
     id::GroupId,
     judge::{Layer, Layers},
     name::RuleName,
-    passing::{everything, let_through, passing, shares},
+    numbers::Numbers,
     place::{Places, Prefix, ServiceTag},
     port::Ports,
     region::Region,
@@ -28,9 +29,10 @@ use super::{
 use crate::network::{Family, Lock, Source};
 
 /// What becomes of standing exceptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exceptions {
     /// They stay, as in Azure.
+    #[default]
     Stay,
     /// The deny goes before them too (`--remove-standing`). Their rules are left as they are.
     Taken,
@@ -115,8 +117,8 @@ pub enum LockdownRefusal {
 
 /// Where the deny of a lock goes, for a NIC with these groups.
 ///
-/// `is_ours` says which rules of the group are grants': they are nobody's standing exception, though their
-/// numbers are taken. Where an address has IPv4 and IPv6, each is a lock of its own, since no rule mixes them.
+/// `ours` are the numbers that JIT's rules have in that group already. Where a machine has IPv4 and IPv6, each
+/// address is a lock of its own, since no rule mixes them.
 ///
 /// # Errors
 /// [`LockdownRefusal`].
@@ -125,18 +127,18 @@ pub fn lockdown(
     surroundings: &Surroundings,
     lock: Lock,
     exceptions: Exceptions,
-    is_ours: impl Fn(&SecurityRule) -> bool,
+    ours: &Numbers,
 ) -> Result<Lockdown, LockdownRefusal> {
     let Some((layer, group)) = layers.home() else {
         return Err(LockdownRefusal::MissingSecurityGroup);
     };
     let id = group.id().clone();
-    if group.rules().len() >= RULES_PER_GROUP_MAX {
+    if is_full(group, ours) {
         return Err(LockdownRefusal::GroupFull { group: id, most: RULES_PER_GROUP_MAX });
     }
     let allows = group
         .own_in_order(Direction::Inbound)
-        .filter(|rule| !is_ours(rule) && lets_through(rule, surroundings, lock));
+        .filter(|rule| lets_through(rule, surroundings, lock));
     let (any_source, narrow) = sorted_out(allows.collect(), surroundings, lock);
     let first_any = any_source.first().map(|any| any.rule.clone());
     let (after, before) = match exceptions {
@@ -153,12 +155,12 @@ pub fn lockdown(
     };
     let from = after.as_ref().map_or(PRIORITY_MIN, |rule| rule.priority.number() + 1);
     let end = before.as_ref().map_or(PRIORITY_MAX + 1, |rule| rule.priority.number());
-    let Some(priority) = highest_free(group, Direction::Inbound, from..end) else {
+    let used = Numbers::of(group, Direction::Inbound).union(ours);
+    let Some(priority) = used.last_free(from..end) else {
         return Err(LockdownRefusal::NoFreeNumber { group: id, after, before });
     };
     let (standing, shadowed) = narrow.into_iter().partition(|rule| rule.priority < priority);
-    let rest = group.without(&is_ours);
-    let left = left(layers, layer, &rest, surroundings, lock, priority);
+    let left = hold::standing(layers, surroundings, lock, &Place { group: &id, priority });
     Ok(Lockdown { layer, group: id, priority, any_source, standing, shadowed, left })
 }
 
@@ -231,22 +233,4 @@ pub fn any_source(places: &Places, family: Family) -> Option<WhyAny> {
         }
         Places::Asgs(_) => None,
     }
-}
-
-/// What still passes: of the deny's group what is decided before it, of the other layer everything it allows.
-fn left(
-    layers: Layers<'_>,
-    layer: Layer,
-    rest: &SecurityGroup,
-    surroundings: &Surroundings,
-    lock: Lock,
-    deny: Priority,
-) -> Region {
-    let before = shares(rest, surroundings, lock, everything(lock))
-        .take_while(|(rule, _)| rule.priority() < deny);
-    let others = match layer {
-        Layer::Nic => Layers { nic: None, ..layers },
-        Layer::Subnet => Layers { subnet: None, ..layers },
-    };
-    let_through(before).intersection(&passing(others, surroundings, lock))
 }

@@ -8,7 +8,8 @@
 //! Read in this order: what a rule is made of ([`word`], [`name`], [`id`], [`port`], [`place`]), then
 //! [`rule`] and [`group`]; what a flow meets ([`surroundings`], [`flow`], [`judge`], [`explain`],
 //! [`effective`]); sets of flows ([`spans`], [`addresses`], [`region`], [`passing`]); and what JIT does
-//! with them ([`lockdown`], [`hold`], [`takes_effect`], [`band`], [`grant_rule`]).
+//! with them ([`lockdown`], [`hold`], [`takes_effect`], [`numbers`],
+//! [`band`], [`grant_rule`]).
 
 pub mod id;
 pub mod name;
@@ -41,4 +42,5 @@ pub mod cure;
 pub mod grant_rule;
 pub mod hold;
 pub mod lockdown;
+pub mod numbers;
 pub mod takes_effect;

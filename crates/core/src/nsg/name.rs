@@ -131,7 +131,7 @@ impl Description {
     }
 
     // INVARIANT: the caller's text is short enough; the tests parse what is made here.
-    pub(super) fn known(text: String) -> Description {
+    pub(crate) fn known(text: String) -> Description {
         Description(text)
     }
 }

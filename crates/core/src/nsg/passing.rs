@@ -8,7 +8,7 @@ use super::{
     region::Region,
     rule::SecurityRule,
     surroundings::Surroundings,
-    word::{Access, Direction, Side},
+    word::{Access, Direction, Priority, Side},
 };
 use crate::network::{Family, Lock};
 
@@ -53,11 +53,31 @@ pub fn shares<'a>(
     })
 }
 
+/// The own rules that drop TCP to a port, by their numbers, each with where that comes from; whether an
+/// earlier rule lets some of it through is not asked.
+pub(crate) fn denies(
+    group: &SecurityGroup,
+    surroundings: &Surroundings,
+    to: Lock,
+) -> impl Iterator<Item = (Priority, Addresses)> {
+    group
+        .own_in_order(Direction::Inbound)
+        .filter(|rule| {
+            rule.access() == Access::Deny && rule.protocol().covers_transport(Transport::Tcp)
+        })
+        .filter(move |rule| is_to(rule, surroundings, to))
+        .map(|rule| (rule.priority(), surroundings.addresses(rule.places(Side::Source))))
+}
+
+/// Whether a rule says anything about flows to a port.
+pub(super) fn is_to(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> bool {
+    rule.ports(Side::Destination).contains(to.port.number())
+        && surroundings.places_contain(rule.places(Side::Destination), to.address)
+}
+
 /// The flows to a port that a rule matches; none where it says nothing about that port.
 fn matched(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> Option<Region> {
-    let to_there = rule.ports(Side::Destination).contains(to.port.number())
-        && surroundings.places_contain(rule.places(Side::Destination), to.address);
-    if !to_there {
+    if !is_to(rule, surroundings, to) {
         return None;
     }
     let addresses = surroundings.addresses(rule.places(Side::Source));

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::id::AsgId;
-use crate::network::{Opening, Source, SourceError};
+use crate::network::{Source, SourceError};
 
 /// Addresses that have a name; what they are around one NIC stands in [`super::surroundings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,10 +53,9 @@ impl Prefix {
         Prefix { net: IpNet::from(address), bare: true }
     }
 
-    /// Where an opening comes from, which has no host bits; one address is written bare.
-    pub fn of_opening(opening: &Opening) -> Prefix {
-        let net = opening.source();
-        Prefix { net, bare: net.prefix_len() == net.max_prefix_len() }
+    /// Where a grant lets in from, without host bits; one address is written bare.
+    pub fn of_source(net: IpNet) -> Prefix {
+        Prefix { net: net.trunc(), bare: net.prefix_len() == net.max_prefix_len() }
     }
 
     /// The prefix it stands for.
@@ -169,6 +168,12 @@ impl Places {
     /// One address, written bare.
     pub fn address(address: IpAddr) -> Places {
         Places::Prefixes(PrefixList(vec![Prefix::address(address)]))
+    }
+
+    /// Addresses, written bare.
+    // INVARIANT: the caller's are of one family, at least one, none twice.
+    pub(super) fn addresses(addresses: impl IntoIterator<Item = IpAddr>) -> Places {
+        Places::Prefixes(PrefixList(addresses.into_iter().map(Prefix::address).collect()))
     }
 
     /// One prefix.

@@ -1,5 +1,7 @@
 //! Would a grant's rule let its flows through? If not, which rule stands against it (product P7).
 
+use std::collections::BTreeMap;
+
 use super::{
     band::Band,
     cure::Cure,
@@ -7,6 +9,7 @@ use super::{
     id::GroupId,
     judge::{Layer, Layers},
     name::RuleName,
+    numbers::Numbers,
     passing::shares,
     region::Region,
     surroundings::Surroundings,
@@ -45,8 +48,8 @@ pub struct Blocked {
 /// Whether the flows of an opening pass once the grant has its rules, all of them.
 ///
 /// A layer blocks where the first rule that matches any of the flows is a deny, among the rules before the
-/// grant's own where it has one there. `band` says which numbers a rule in the subnet's group could have,
-/// for the cure.
+/// grant's own where it has one there. For the cure `band` says which numbers a rule in the subnet's group
+/// could have, and `ours` which JIT's rules have already.
 ///
 /// # Errors
 /// Every rule that would drop some of the flows, in the order in which a flow meets them.
@@ -55,14 +58,16 @@ pub fn takes_effect(
     surroundings: &Surroundings,
     opening: &Opening,
     numbers: GrantNumbers,
-    band: Band,
+    (band, ours): (Band, &BTreeMap<GroupId, Numbers>),
 ) -> Result<(), Vec<Blocked>> {
     let mut blocked = Vec::new();
+    let none = Numbers::default();
     for (layer, group) in layers.in_order(Direction::Inbound) {
         let number = match layer {
             Layer::Subnet => numbers.subnet,
             Layer::Nic => numbers.nic,
         };
+        let ours = ours.get(group.id()).unwrap_or(&none);
         let flows = Region::of_opening(opening);
         let denies = shares(group, surroundings, opening.lock(), flows)
             .take_while(|(rule, _)| number.is_none_or(|number| rule.priority() < number))
@@ -75,9 +80,9 @@ pub fn takes_effect(
                 priority: rule.priority(),
                 flows,
                 cure: match (layer, number) {
-                    (Layer::Subnet, None) => in_subnet_too(group, rule.priority(), band)
-                        .unwrap_or_else(|| Cure::past(group, rule)),
-                    (Layer::Subnet | Layer::Nic, _) => Cure::past(group, rule),
+                    (Layer::Subnet, None) => in_subnet_too(group, rule.priority(), band, ours)
+                        .unwrap_or_else(|| Cure::past(group, rule, ours)),
+                    (Layer::Subnet | Layer::Nic, _) => Cure::past(group, rule, ours),
                 },
             }
         }));
@@ -86,7 +91,12 @@ pub fn takes_effect(
 }
 
 /// The cure by a rule of the grant's own in the subnet's group, if a number before the deny is free.
-fn in_subnet_too(group: &SecurityGroup, deny: Priority, band: Band) -> Option<Cure> {
-    let free = band.free(group, Some(deny)).ok()?;
+fn in_subnet_too(
+    group: &SecurityGroup,
+    deny: Priority,
+    band: Band,
+    ours: &Numbers,
+) -> Option<Cure> {
+    let free = band.free(group, ours, Some(deny)).ok()?;
     Some(Cure::PlaceInSubnetToo { group: group.id().clone(), free })
 }

@@ -21,6 +21,8 @@ pub mod view;
 pub mod fault;
 pub mod network;
 
+mod concern;
+
 pub use fault::ResourceFault;
 pub use id::{InboundNatRuleId, Kind, ResourceId, SubnetId, Target};
 pub use network::Network;

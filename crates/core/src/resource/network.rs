@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     id::Name,
-    nsg::{group::SecurityGroup, judge::Layers, surroundings::Surroundings},
+    nsg::{group::SecurityGroup, id::GroupId, judge::Layers, surroundings::Surroundings},
 };
 
 /// How many resources there may be: all of them are in memory.
@@ -166,6 +166,17 @@ impl Network {
             self.virtual_network(peer).is_some_and(|other| other.peers.contains(id))
         };
         peers.into_iter().flatten().filter(both).cloned().collect()
+    }
+
+    /// The groups before an address, the subnet's first; none where no interface has it.
+    pub fn groups_before(&self, address: IpAddr) -> impl Iterator<Item = &GroupId> {
+        let nic = self.owner(address).and_then(|nic| self.get(nic)?.network_interface());
+        let configuration =
+            nic.and_then(|nic| nic.configurations.iter().find(|its| its.address == address));
+        let subnet = configuration.and_then(|its| self.subnet(its.subnet.as_ref()?));
+        let of_subnet = subnet.and_then(|subnet| subnet.security_group.as_ref());
+        let of_nic = nic.and_then(|nic| nic.security_group.as_ref());
+        of_subnet.into_iter().chain(of_nic)
     }
 
     /// The addresses of a network and of those joined to it.

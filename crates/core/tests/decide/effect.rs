@@ -25,7 +25,11 @@ pub(crate) fn networked(
     scene
 }
 
-fn stand(scene: &mut Scene, of_subnet: Option<Vec<RuleDraft>>, of_nic: Option<Vec<RuleDraft>>) {
+pub(crate) fn stand(
+    scene: &mut Scene,
+    of_subnet: Option<Vec<RuleDraft>>,
+    of_nic: Option<Vec<RuleDraft>>,
+) {
     let groups = [("outer", &of_subnet), ("inner", &of_nic)];
     for (name, rules) in groups {
         if let Some(rules) = rules {

@@ -339,7 +339,7 @@ fn policies_of_firewalls() {
     assert_eq!(each(&scene), leads);
     // Set without its groups, which have routes of their own, it keeps them.
     let as_they_are = ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre);
-    assert_eq!(scene.does(&put(policy(), as_they_are)), []);
+    assert!(scene.does(&put(policy(), as_they_are)).is_empty());
     assert_eq!(each(&scene), leads);
     let used = in_use(Target::Resource(policy()), &[firewall()]);
     assert_eq!(scene.refuses(&delete(policy())), [fault(policy(), used)]);
@@ -464,4 +464,134 @@ fn somebody_connects_to_the_public_address_else_the_load_balancer_else_the_machi
     };
     scene.does(&put(nic("m"), nic_of(vec![own])));
     assert_eq!(at(&scene, to), place("198.51.100.1", 22));
+}
+
+/// The hub with a firewall that accesses can be mapped through, and machines with a policy at these addresses.
+fn behind(machines: &[(&str, &str)]) -> Scene {
+    let mut scene = hub();
+    scene.does(&put(crate::gateways::policy(), ruled(100, &[])));
+    let view = walled(Tier::Standard, "AzureFirewallSubnet", Some(crate::gateways::policy()));
+    scene.does(&put(firewall(), view));
+    for (of, address) in machines {
+        scene = scene.vm(of, &[*address]);
+        if *address != "10.1.0.4" {
+            scene.does(&put(nic(of), machine("spoke", address)));
+        }
+    }
+    let members = machines.iter().map(|(of, _)| member(of, vec![crate::scene::rule(22)]));
+    scene.policy("p", members.collect())
+}
+
+fn ports(scene: &Scene, request: hourgate_core::id::RequestId) -> Vec<(String, String)> {
+    let request = scene.state.requests.get(&request).expect("known");
+    let mapped = request.accesses.iter().flat_map(|access| access.mapped());
+    mapped.map(|mapped| (mapped.at.to_string(), mapped.to.to_string())).collect()
+}
+
+fn one_port(scene: &mut Scene, port: u16) {
+    scene.settings.mapped_ports = hourgate_core::nsg::port::PortRange::one(port);
+}
+
+#[test]
+fn an_access_behind_a_firewall_has_a_port_of_its_own_while_it_runs() {
+    let led = |at: u16, to: &str| (format!("198.51.100.1:{at}"), format!("{to}:22"));
+    let mut scene = behind(&[("web", "10.1.0.4"), ("db", "10.1.0.5")]);
+    let first = scene.gets(ask("web", 22).lasting(hours(1)));
+    assert_eq!(ports(&scene, first), [led(50_000, "10.1.0.4")]);
+    let both = scene.gets(ask("web", 22).and(ask("db", 22)).by("bob"));
+    let expected = [led(50_001, "10.1.0.4"), led(50_002, "10.1.0.5")];
+    assert_eq!(ports(&scene, both), expected, "each its own");
+    // Given back at the end, and not before.
+    scene.waits(hours(1));
+    scene.ticks();
+    assert!(ports(&scene, first).is_empty());
+    let again = scene.gets(ask("web", 22).by("eve"));
+    assert_eq!(ports(&scene, again), [led(50_000, "10.1.0.4")]);
+    scene.does(&end(both));
+    assert_eq!(scene.state.taken.len(), 1);
+    // Ann's newer request takes the place of her older one, which keeps its port until then.
+    let older = scene.gets(ask("db", 22).lasting(hours(1)));
+    let newer = scene.gets(ask("db", 22).lasting(hours(2)));
+    assert_eq!((scene.stage(older), ports(&scene, newer).len()), ("replaced", 1));
+    assert_eq!(scene.state.taken.len(), 2);
+}
+
+#[test]
+fn where_no_port_is_free_or_nobody_watches_the_firewall_nothing_is_granted() {
+    let mut scene = behind(&[("web", "10.1.0.4"), ("db", "10.1.0.5")]);
+    one_port(&mut scene, 50_000);
+    let full = |of: &str, scene: &Scene| hourgate_core::refusal::Refusal::MappedPortsFull {
+        at: at(of, 22),
+        firewall: firewall(),
+        ports: scene.settings.mapped_ports,
+    };
+    let refused = scene.denies(ask("web", 22).and(ask("db", 22)));
+    assert_eq!(refused, [full("db", &scene)], "both or neither");
+    let first = scene.gets(ask("web", 22).lasting(hours(1)));
+    assert_eq!(scene.denies(ask("db", 22)), [full("db", &scene)]);
+    // What is planned finds its port when it begins, and none is a reason to fail.
+    let start = noon_and(minutes(30));
+    let planned = scene.gets(ask("db", 22).starting(start).lasting(hours(2)));
+    assert!(ports(&scene, planned).is_empty());
+    scene.waits(minutes(30));
+    scene.ticks();
+    assert_eq!(scene.stage(planned), "failed");
+    let start = noon_and(hours(1));
+    let planned = scene.gets(ask("db", 22).starting(start).lasting(hours(2)));
+    scene.waits(minutes(30));
+    scene.ticks();
+    assert_eq!((scene.stage(first), ports(&scene, planned).len()), ("expired", 1));
+
+    let mut scene = behind(&[("web", "10.1.0.4")]);
+    scene.settings.guards = vec![hourgate_core::policy::GuardCover {
+        name: "inside".to_owned(),
+        covers: vec!["10.0.0.0/8".parse().expect("a prefix")],
+    }];
+    let unwatched = hourgate_core::refusal::Refusal::FirewallNotEnforced {
+        at: at("web", 22),
+        firewall: firewall(),
+        address: ip("198.51.100.1"),
+    };
+    assert_eq!(scene.denies(ask("web", 22)), [unwatched]);
+}
+
+#[test]
+fn a_port_that_a_rule_of_the_policy_leads_elsewhere_is_not_mapped() {
+    let mut scene = behind(&[("web", "10.1.0.4")]);
+    let taken = dnat(&[], ("198.51.100.1", 50_000), ("10.1.0.9", 80));
+    let rules = ruled(100, &[(100, std::slice::from_ref(&taken))]);
+    scene.does(&put(crate::gateways::policy(), rules));
+    let request = scene.gets(ask("web", 22));
+    assert_eq!(ports(&scene, request)[0].0, "198.51.100.1:50001");
+}
+
+#[test]
+fn an_access_counts_as_open_only_when_both_the_machine_and_the_firewall_say_so() {
+    use hourgate_core::{command::Command, plan::Coverage};
+    let mut scene = behind(&[("web", "10.1.0.4")]);
+    let request = scene.gets(ask("web", 22));
+    let inside = scene.word(&["10.1.0.4"]);
+    scene.does(&inside);
+    assert_eq!(scene.stage(request), "granted", "half of it");
+    let led = |scene: &Scene, stands: bool| {
+        let mut word = scene.word(&["10.1.0.4"]);
+        if let Command::Observe { observed, .. } = &mut word {
+            let locks = scene.state.locks();
+            let needs = hourgate_core::open::mapped_needs(&scene.state, &locks, scene.now);
+            let needs = needs.into_values().flatten().filter(|_| stands);
+            observed.translations.each = needs.map(|n| (n.translation, n.onward)).collect();
+            if let Coverage::Only(addresses) = &mut observed.coverage {
+                addresses.insert(ip("198.51.100.1"));
+            }
+        }
+        word
+    };
+    scene.does(&led(&scene.clone(), false));
+    assert_eq!(scene.stage(request), "granted");
+    scene.does(&led(&scene.clone(), true));
+    assert_eq!(scene.stage(request), "seen open");
+    let closed = scene.state.locks();
+    scene.does(&end(request));
+    let needs = hourgate_core::open::mapped_needs(&scene.state, &closed, scene.now);
+    assert!(needs.is_empty(), "neither is needed any more");
 }

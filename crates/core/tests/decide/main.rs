@@ -8,9 +8,12 @@
 
 mod changes;
 mod clocks;
+mod concern;
 mod effect;
 mod gate;
 mod gateways;
+mod jit_rules;
+mod locks;
 mod machines;
 mod network;
 mod policies;

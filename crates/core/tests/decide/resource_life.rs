@@ -11,10 +11,10 @@ use hourgate_core::{
 use crate::{network::*, scene::*};
 
 /// SplitMix64: the same seed, the same life.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
         ((z ^ (z >> 31)) % end as u64) as usize
     }
 
-    fn of<T: Clone>(&mut self, all: &[T]) -> T {
+    pub(crate) fn of<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())].clone()
     }
 }
@@ -85,6 +85,11 @@ fn wrong(network: &Network) -> Vec<String> {
                     other.id == subnet.network
                         && matches!(&other.view, View::VirtualNetwork(n)
                             if n.subnets.contains_key(&subnet.name))
+                }
+                Target::InboundNatRule(rule) => {
+                    other.id == rule.balancer
+                        && matches!(&other.view, View::LoadBalancer(lb)
+                            if lb.nat_rule(&rule.name).is_some())
                 }
             });
             if !there {

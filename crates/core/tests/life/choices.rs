@@ -217,6 +217,7 @@ impl Life<'_> {
                 Sent::Value(OtherAddresses::Allowed),
                 Sent::Cleared,
             ]),
+            exceptions: Sent::Omitted,
         }
     }
 
@@ -305,7 +306,7 @@ impl Life<'_> {
                 Some(Window::Until(later(self.scene.now.wall, end + skew)))
             }
         };
-        AccessAsk { vm, port, source, window }
+        AccessAsk { vm, port, source, addresses: None, window }
     }
 
     fn start(&mut self) -> Timestamp {

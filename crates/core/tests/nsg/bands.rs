@@ -1,12 +1,16 @@
 //! P6, the rule: unique numbers from a band, clear errors where it is full, names and descriptions that fit.
 
+use std::net::IpAddr;
+
 use hourgate_core::{
     id::{Name, RequestId},
+    network::Family,
     nsg::{
         band::{Band, NoNumber},
-        grant_rule::{grant_description, grant_rule, grant_rule_name},
+        grant_rule::{deny_rule_name, grant_description, grant_rule, grant_rule_name},
         group::SecurityGroup,
         name::{DESCRIPTION_UNITS_MAX, Description, RULE_NAME_CHARS_MAX, RuleName},
+        numbers::Numbers,
     },
     time::Timestamp,
 };
@@ -22,6 +26,10 @@ fn id(text: &str) -> RequestId {
     text.parse().expect("an id")
 }
 
+fn none() -> Numbers {
+    Numbers::default()
+}
+
 fn band(first: u16, last: u16) -> Band {
     Band::new(number(first), number(last)).expect("a band")
 }
@@ -35,32 +43,73 @@ fn filled(numbers: impl IntoIterator<Item = u16>) -> SecurityGroup {
 #[test]
 fn numbers_come_from_100() {
     let group_of = |lines: &[&str]| group("nic", lines);
-    assert_eq!(Band::default().free(&group_of(&[]), None), Ok(number(100)));
+    assert_eq!(Band::default().free(&group_of(&[]), &none(), None), Ok(number(100)));
     let taken = group_of(&["a 100 Deny * * > *", "b 101 Allow * * > *", "c 103 Allow * * > *"]);
-    assert_eq!(Band::default().free(&taken, None), Ok(number(102)), "the first that is free");
+    assert_eq!(
+        Band::default().free(&taken, &none(), None),
+        Ok(number(102)),
+        "the first that is free"
+    );
     let outbound = group_of(&["a 100 Deny * * > * out"]);
-    assert_eq!(Band::default().free(&outbound, None), Ok(number(100)), "unique per direction");
-    assert_eq!(band(500, 600).free(&taken, None), Ok(number(500)), "configurable");
+    assert_eq!(
+        Band::default().free(&outbound, &none(), None),
+        Ok(number(100)),
+        "unique per direction"
+    );
+    assert_eq!(band(500, 600).free(&taken, &none(), None), Ok(number(500)), "configurable");
 }
 
 #[test]
 fn a_full_band_is_a_clear_error() {
     let full = |first, before| NoNumber::BandFull { group: group_id("nic"), first, before };
-    assert_eq!(band(100, 102).free(&filled(100..=102), None), Err(full(100, 103)));
+    assert_eq!(band(100, 102).free(&filled(100..=102), &none(), None), Err(full(100, 103)));
     assert_eq!(
-        Band::default().free(&filled(100..=149), Some(number(150))),
+        Band::default().free(&filled(100..=149), &none(), Some(number(150))),
         Err(full(100, 150)),
         "behind the lock a grant has no effect"
     );
-    assert_eq!(band(300, 400).free(&filled([]), Some(number(200))), Err(full(300, 200)));
-    assert_eq!(Band::default().free(&filled(100..=148), Some(number(150))), Ok(number(149)));
+    assert_eq!(band(300, 400).free(&filled([]), &none(), Some(number(200))), Err(full(300, 200)));
+    assert_eq!(
+        Band::default().free(&filled(100..=148), &none(), Some(number(150))),
+        Ok(number(149))
+    );
 }
 
 #[test]
 fn a_full_group_is_a_clear_error() {
     let full = NoNumber::GroupFull { group: group_id("nic"), most: 1_000 };
-    assert_eq!(Band::default().free(&filled(1_000..2_000), None), Err(full));
-    assert_eq!(Band::default().free(&filled(1_000..1_999), None), Ok(number(100)));
+    assert_eq!(Band::default().free(&filled(1_000..2_000), &none(), None), Err(full));
+    assert_eq!(Band::default().free(&filled(1_000..1_999), &none(), None), Ok(number(100)));
+}
+
+#[test]
+fn numbers_of_jits_own_rules_are_taken() {
+    let taken = |numbers: std::ops::Range<u16>| {
+        let mut ours = Numbers::default();
+        numbers.for_each(|n| ours.insert(number(n)));
+        ours
+    };
+    let free = |ours| Band::default().free(&filled([100]), &ours, None).map(|n| n.number());
+    assert_eq!(free(taken(101..103)), Ok(103));
+    assert_eq!(free(taken(102..110)), Ok(101));
+    let full = NoNumber::GroupFull { group: group_id("nic"), most: 1_000 };
+    assert_eq!(free(taken(2_000..2_999)), Err(full), "JIT's rules count too");
+    let full = NoNumber::BandFull { group: group_id("nic"), first: 100, before: 105 };
+    let ours = taken(101..105);
+    assert_eq!(Band::default().free(&filled([100]), &ours, Some(number(105))), Err(full));
+}
+
+#[test]
+fn every_deny_has_a_name_of_its_own() {
+    let name = |vm: &str, address: &str| {
+        let vm: Name = vm.parse().expect("a name");
+        deny_rule_name(&vm, lock(address, 65_535)).to_string()
+    };
+    assert_eq!(name("web-1", "10.0.0.4"), "JIT_web-1_65535_Deny_0a000004");
+    let six = name(&"x".repeat(90), "fd00::4");
+    assert_eq!(six.len(), 80);
+    assert!(six.ends_with("_65535_Deny_fd000000000000000000000000000004"), "{six}");
+    assert_eq!(six.parse::<RuleName>().map(|name| name.to_string()), Ok(six));
 }
 
 #[test]
@@ -72,17 +121,29 @@ fn a_band_is_not_turned_round() {
 
 #[test]
 fn a_grants_rule_lets_its_opening_through_and_no_more() {
-    let rule = grant_rule(named("JIT_x"), &opening("203.0.113.0/24", "10.0.0.4", 22), number(100));
-    assert_eq!(rule.draft(), draft("JIT_x 100 Allow Tcp 203.0.113.0/24 > 10.0.0.4@22"));
-    let rule = grant_rule(named("JIT_x"), &opening("2001:db8::7/128", "fd00::4", 22), number(100));
-    assert_eq!(rule.draft(), draft("JIT_x 100 Allow Tcp 2001:db8::7 > fd00::4@22"));
+    let rule = |source: &str, addresses: &[&str]| {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
+        let source = source.parse().expect("a prefix");
+        grant_rule(named("JIT_x"), source, &addresses, port(22), number(100)).draft()
+    };
+    assert_eq!(
+        rule("203.0.113.0/24", &["10.0.0.4", "10.0.0.5"]),
+        draft("JIT_x 100 Allow Tcp 203.0.113.0/24 > 10.0.0.4,10.0.0.5@22")
+    );
+    assert_eq!(
+        rule("2001:db8::7/128", &["fd00::4"]),
+        draft("JIT_x 100 Allow Tcp 2001:db8::7 > fd00::4@22")
+    );
+    let mixed = rule("203.0.113.0/24", &["fd00::4", "10.0.0.4"]);
+    assert_eq!(mixed.destinations, ["10.0.0.4"], "no rule mixes families");
 }
 
 #[test]
 fn names_tell_machine_port_time_and_grant() {
     let name = |vm: &str| {
         let vm: Name = vm.parse().expect("a name");
-        grant_rule_name(&vm, port(22), at("2026-03-01T14:07:09.999Z"), id("k3v9x0")).to_string()
+        let (at, id) = (at("2026-03-01T14:07:09.999Z"), id("k3v9x0"));
+        grant_rule_name(&vm, port(22), at, id, Family::V4).to_string()
     };
     assert_eq!(name("web-1"), "JIT_web-1_22_20260301T140709Z_k3v9x0");
     assert_eq!(name("web(1)"), "JIT_web-1-_22_20260301T140709Z_k3v9x0");
@@ -126,7 +187,7 @@ proptest! {
         let lock = (lock >= 100).then(|| number(lock));
         let end = lock.map_or(u16::MAX, |lock| lock.number()).min(first + more + 1);
         let expected = (first..end).find(|n| !taken.contains(n));
-        let given = band(first, first + more).free(&filled(taken), lock);
+        let given = band(first, first + more).free(&filled(taken), &none(), lock);
         prop_assert_eq!(given.ok().map(|given| given.number()), expected);
     }
 
@@ -139,7 +200,7 @@ proptest! {
     ) {
         let vm: Name = vm.parse().expect("a name");
         let at = Timestamp::from_second(seconds).expect("a time");
-        let name = grant_rule_name(&vm, port(number), at, RequestId::mint(random));
+        let name = grant_rule_name(&vm, port(number), at, RequestId::mint(random), Family::V4);
         prop_assert!(name.as_str().len() <= RULE_NAME_CHARS_MAX);
         prop_assert_eq!(name.as_str().parse::<RuleName>(), Ok(name.clone()));
         prop_assert!(name.as_str().starts_with("JIT_"));

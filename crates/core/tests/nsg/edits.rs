@@ -9,9 +9,10 @@ use hourgate_core::{
         flow::{Carried, Flow, Transport},
         grant_rule::grant_rule,
         group::SecurityGroup,
-        hold::{breaks, standing},
+        hold::breaks,
         lockdown::{Exceptions, deny_rule, lockdown},
         name::RuleName,
+        numbers::Numbers,
         passing::passing,
         region::Region,
         rule::{RuleDraft, SecurityRule},
@@ -75,8 +76,9 @@ impl Scene {
 
     /// What stands without grants, as the product computes it.
     fn standing(&self, to: Lock) -> Region {
-        let grant = |_: &SecurityGroup, rule: &SecurityRule| Scene::is_grant(rule.name().as_str());
-        standing(Built::of(&self.groups).layers(), &around(&self.world), to, grant)
+        // The deny is written into the groups here.
+        let groups = self.without_grants();
+        passing(Built::of(&groups).layers(), &around(&self.world), to)
     }
 
     /// The same groups without grants, for the oracle.
@@ -144,11 +146,12 @@ impl Scene {
         let built = Built::of(&self.groups);
         let Some((_, home)) = built.layers().home() else { return };
         let deny = home.rule(&named(DENY)).map(SecurityRule::priority);
-        let Ok(free) = Band::default().free(home, deny) else { return };
+        let Ok(free) = Band::default().free(home, &Numbers::default(), deny) else { return };
         let opening = opening(source, &to.address.to_string(), to.port.number());
         self.grants += 1;
         let name: RuleName = named(&format!("{GRANT}{}", self.grants));
-        let rule = grant_rule(name, &opening, free);
+        let to = [opening.address()];
+        let rule = grant_rule(name, opening.source(), &to, opening.port(), free);
         self.home().expect("a group").push(rule.draft());
     }
 
@@ -184,7 +187,8 @@ fn locked(groups: &Groups, to: Lock) -> Option<Scene> {
     let mut scene = Scene { groups: groups.clone(), world: world(), grants: 0 };
     let built = Built::of(groups);
     let around = around(&scene.world);
-    let found = lockdown(built.layers(), &around, to, Exceptions::Stay, |_| false).ok()?;
+    let found =
+        lockdown(built.layers(), &around, to, Exceptions::Stay, &Numbers::default()).ok()?;
     let deny = deny_rule(named(DENY), to, found.priority).draft();
     scene.home().expect("a group").push(deny);
     Some(scene)
@@ -238,8 +242,8 @@ fn jit(lines: &[&str]) -> SecurityGroup {
 }
 
 fn stands(nic: &SecurityGroup) -> Region {
-    let grant = |_: &SecurityGroup, rule: &SecurityRule| rule.name().as_str().starts_with(GRANT);
-    standing(layers(None, Some(nic)), &surroundings(), lock("10.0.0.4", 22), grant)
+    let nic = nic.without(|rule| rule.name().as_str().starts_with(GRANT));
+    passing(layers(None, Some(&nic)), &surroundings(), lock("10.0.0.4", 22))
 }
 
 #[test]
@@ -281,7 +285,15 @@ fn a_rule_cannot_hide_behind_a_running_grant() {
 #[test]
 fn what_a_change_is_entitled_to_open_breaks_nothing() {
     let (before, opening) = (jit(&[]), opening("198.51.100.7/32", "10.0.0.4", 22));
-    let after = before.with(grant_rule(named("x"), &opening, number(100))).expect("a group");
+    let after = before
+        .with(grant_rule(
+            named("x"),
+            opening.source(),
+            &[opening.address()],
+            opening.port(),
+            number(100),
+        ))
+        .expect("a group");
     let (before, after) = (stands(&before), stands(&after));
     assert!(breaks(&before, &Region::nothing(), &after).is_some());
     assert_eq!(breaks(&before, &Region::of_opening(&opening), &after), None);

@@ -1,14 +1,21 @@
 //! P7, it takes effect or it is refused: which rule stands against a grant, and what helps.
 
-use hourgate_core::nsg::{
-    band::Band,
-    cure::Cure,
-    flow::{Carried, Transport},
-    grant_rule::grant_rule,
-    judge::Layer,
-    rule::RuleDraft,
-    takes_effect::{Blocked, GrantNumbers, takes_effect},
-    word::{Direction, Side},
+use std::collections::BTreeMap;
+
+use hourgate_core::{
+    network::Opening,
+    nsg::{
+        band::Band,
+        cure::Cure,
+        flow::{Carried, Transport},
+        grant_rule::grant_rule,
+        id::GroupId,
+        judge::Layer,
+        numbers::Numbers,
+        rule::{RuleDraft, SecurityRule},
+        takes_effect::{Blocked, GrantNumbers, takes_effect},
+        word::{Direction, Priority, Side},
+    },
 };
 use proptest::{prelude::*, sample::select};
 
@@ -19,6 +26,16 @@ use crate::{
     scene::*,
 };
 
+fn none() -> (Band, &'static BTreeMap<GroupId, Numbers>) {
+    static NONE: BTreeMap<GroupId, Numbers> = BTreeMap::new();
+    (Band::default(), &NONE)
+}
+
+fn grant_of(opening: &Opening, number: Priority) -> SecurityRule {
+    let (source, to) = (opening.source(), [opening.address()]);
+    grant_rule(named("JIT_x"), source, &to, opening.port(), number)
+}
+
 fn groups_of(subnet: Option<&[&str]>, nic: Option<&[&str]>) -> Groups {
     let drafts = |lines: &[&str]| lines.iter().map(|line| draft(line)).collect();
     Groups { subnet: subnet.map(drafts), nic: nic.map(drafts) }
@@ -26,7 +43,7 @@ fn groups_of(subnet: Option<&[&str]>, nic: Option<&[&str]>) -> Groups {
 
 fn blocked(groups: &Groups, source: &str, numbers: GrantNumbers) -> Vec<Blocked> {
     let opening = opening(source, "10.0.0.4", 22);
-    takes_effect(Built::of(groups).layers(), &surroundings(), &opening, numbers, Band::default())
+    takes_effect(Built::of(groups).layers(), &surroundings(), &opening, numbers, none())
         .err()
         .unwrap_or_default()
 }
@@ -177,10 +194,10 @@ proptest! {
     ) {
         let numbers = GrantNumbers { subnet: subnet.map(number), nic: nic.map(number) };
         let opening = opening(source, "10.0.0.4", 22);
-        let rule = grant_rule(named("JIT_x"), &opening, number(100)).draft();
+        let rule = grant_of(&opening, number(100)).draft();
         let Some(with) = with_grant(&groups, &rule, numbers) else { return Ok(()) };
         let (built, world) = (Built::of(&groups), world());
-        let told = takes_effect(built.layers(), &surroundings(), &opening, numbers, Band::default());
+        let told = takes_effect(built.layers(), &surroundings(), &opening, numbers, none());
         let blocked = told.err().unwrap_or_default();
         let drafts: Vec<_> = with.rules().collect();
         let (first, last) = naive::ends(source);
@@ -218,7 +235,7 @@ proptest! {
         let opening = opening(source, "10.0.0.4", 22);
         let numbers = GrantNumbers { subnet: None, nic: Some(number(250)) };
         let built = Built::of(&groups);
-        let told = takes_effect(built.layers(), &surroundings(), &opening, numbers, Band::default());
+        let told = takes_effect(built.layers(), &surroundings(), &opening, numbers, none());
         for blocked in told.err().unwrap_or_default() {
             let numbers = match (&blocked.cure, blocked.layer) {
                 (Cure::PlaceInSubnetToo { free, .. }, _) => GrantNumbers { subnet: Some(*free), ..numbers },
@@ -226,7 +243,7 @@ proptest! {
                 (Cure::AllowBefore { free, .. }, Layer::Subnet) => GrantNumbers { subnet: Some(*free), ..numbers },
                 (Cure::ChangeRule { .. }, _) => continue,
             };
-            let again = takes_effect(built.layers(), &surroundings(), &opening, numbers, Band::default());
+            let again = takes_effect(built.layers(), &surroundings(), &opening, numbers, none());
             let still = again.err().unwrap_or_default();
             prop_assert!(
                 !still.iter().any(|b| b.layer == blocked.layer && b.rule == blocked.rule),

@@ -11,9 +11,10 @@ use hourgate_core::{
             Exceptions, Lockdown, LockdownRefusal, Numbered, WhyAny, any_source, deny_rule,
             lockdown,
         },
+        numbers::Numbers,
         passing::passing,
         place::ServiceTag,
-        rule::{RuleDraft, SecurityRule},
+        rule::RuleDraft,
         word::{Direction, Side},
     },
 };
@@ -28,7 +29,7 @@ use crate::{
 
 fn locked(nic: &SecurityGroup, exceptions: Exceptions) -> Result<Lockdown, LockdownRefusal> {
     let layers = layers(None, Some(nic));
-    lockdown(layers, &surroundings(), lock("10.0.0.4", 22), exceptions, |_| false)
+    lockdown(layers, &surroundings(), lock("10.0.0.4", 22), exceptions, &Numbers::default())
 }
 
 fn names(rules: &[Numbered]) -> Vec<String> {
@@ -265,8 +266,9 @@ fn standing_exceptions_can_be_taken_too() {
 #[test]
 fn the_deny_lies_in_the_nics_group_else_in_the_subnets() {
     let (subnet, nic) = (group("subnet", &[]), group("nic", &[]));
+    let ours = Numbers::default();
     let place = |layers: Layers<'_>| {
-        lockdown(layers, &surroundings(), lock("10.0.0.4", 22), Exceptions::Stay, |_| false)
+        lockdown(layers, &surroundings(), lock("10.0.0.4", 22), Exceptions::Stay, &ours)
             .map(|found| (found.layer, found.group))
     };
     assert_eq!(place(layers(Some(&subnet), Some(&nic))), Ok((Layer::Nic, group_id("nic"))));
@@ -284,14 +286,23 @@ fn a_full_group_takes_no_deny() {
 }
 
 #[test]
-fn a_grant_is_nobodys_standing_exception() {
-    let nic = group("nic", &["JIT_web 100 Allow Tcp 203.0.113.7 > 10.0.0.4@22"]);
-    let ours = |rule: &SecurityRule| rule.name().as_str().starts_with("JIT_");
-    let layers = layers(None, Some(&nic));
-    let found = lockdown(layers, &surroundings(), lock("10.0.0.4", 22), Exceptions::Taken, ours);
-    let found = found.expect("a place");
-    assert_eq!(found.priority.number(), 4_096, "a lock does not go before its own grants");
-    assert!(found.standing.is_empty() && found.left.is_empty());
+fn numbers_of_jits_own_rules_are_taken() {
+    let (nic, around) = (group("nic", &["rdp 1001 Allow Tcp * > *@22"]), surroundings());
+    let place = |taken: &[u16]| {
+        let mut ours = Numbers::default();
+        taken.iter().for_each(|n| ours.insert(number(*n)));
+        let to = lock("10.0.0.4", 22);
+        lockdown(layers(None, Some(&nic)), &around, to, Exceptions::Stay, &ours)
+            .map(|found| found.priority.number())
+    };
+    assert_eq!(place(&[1_000, 999, 4_096]), Ok(998));
+    let band: Vec<u16> = (100..1_000).collect();
+    assert_eq!(place(&band), Ok(1_000), "the last before it");
+    let all: Vec<u16> = (100..=1_000).collect();
+    assert!(matches!(place(&all), Err(LockdownRefusal::NoFreeNumber { .. })));
+    let full: Vec<u16> = (1_500..2_499).collect();
+    let refused = LockdownRefusal::GroupFull { group: group_id("nic"), most: 1_000 };
+    assert_eq!(place(&full), Err(refused), "JIT's rules count too");
 }
 
 #[test]
@@ -321,7 +332,7 @@ fn used(rules: &[RuleDraft]) -> BTreeSet<i64> {
 
 fn holds(groups: &Groups, to: Lock, exceptions: Exceptions) -> Result<(), TestCaseError> {
     let (built, world, around) = (Built::of(groups), world(), surroundings());
-    let found = lockdown(built.layers(), &around, to, exceptions, |_| false);
+    let found = lockdown(built.layers(), &around, to, exceptions, &Numbers::default());
     let home = groups.nic.as_ref().or(groups.subnet.as_ref());
     let Some(home) = home else {
         prop_assert_eq!(found, Err(LockdownRefusal::MissingSecurityGroup));

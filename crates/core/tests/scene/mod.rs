@@ -338,6 +338,7 @@ pub fn rule(number: u16) -> PortDraft {
         end_sessions: Sent::Omitted,
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
+        exceptions: Sent::Omitted,
     }
 }
 
@@ -369,7 +370,8 @@ pub struct Asking(pub Ask);
 
 /// Ann asks policy `p` for one port of a VM, from her own address, for as long as may be.
 pub fn ask(name: &str, number: u16) -> Asking {
-    let access = AccessAsk { vm: vm(name), port: port(number), source: None, window: None };
+    let access =
+        AccessAsk { vm: vm(name), port: port(number), source: None, addresses: None, window: None };
     Asking(Ask {
         id: RequestId::mint(0),
         policy: policy("p"),

@@ -297,6 +297,7 @@ pub(crate) fn protect(vms: impl Iterator<Item = u8>) -> Command {
         end_sessions: Sent::Omitted,
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
+        exceptions: Sent::Omitted,
     };
     let member =
         |number| MemberDraft { vm: vm(number), placement: Sent::Omitted, ports: vec![port()] };
@@ -330,6 +331,7 @@ pub(crate) fn ask(id: u64, number: u8, from: IpAddr, seconds: u64) -> Command {
             vm: vm(number),
             port: port(),
             source: None,
+            addresses: None,
             window: Some(Window::For(Duration::from_secs(seconds))),
         }],
     })

@@ -56,6 +56,11 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
         "metrics_listen": config.metrics_listen,
         "shortest_access": IsoDuration(config.shortest_access),
         "shortest_policy": IsoDuration(config.shortest_policy),
+        "jit_rule_priorities": {
+            "first": config.jit_rule_priorities.first(),
+            "last": config.jit_rule_priorities.last(),
+        },
+        "allow_lock_breaks": config.allow_lock_breaks,
         "guard": guards,
     });
     let mut table = Table::new(["SETTING", "VALUE"]);

@@ -76,6 +76,9 @@ pub(super) fn status(code: &Code) -> StatusCode {
         Code::NotEnforced
         | Code::MappedPortsFull
         | Code::Blocked
+        | Code::MissingNetworkSecurityGroup
+        | Code::NoFreePriority
+        | Code::JitLockWouldBreak
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
         | Code::AddressInUse

@@ -237,7 +237,7 @@ async fn what_cannot_be_is_refused_with_what_would_be_accepted() {
                 of["id"] = json!("/subscriptions/x");
             }),
             "InvalidParameter",
-            "'/subscriptions/x' is no the resource id of a frontend IP configuration",
+            "'/subscriptions/x' is no resource id of a frontend IP configuration",
         ),
         (
             lb(|lb| lb["frontendIPConfigurations"][0]["properties"] = json!({})),

@@ -10,11 +10,14 @@ use hourgate_core::{
     grant::{Access, EndReason, Request, Stage, Window},
     id::{PolicyId, VmId},
     network::Lock,
+    nsg::lockdown::Exceptions,
     policy::{Confirmation, Member, Policy, Vm},
     resource::Resource,
     state::State,
     time::{Deadline, Timestamp},
 };
+
+use serde::Serialize;
 
 use super::{documents, rows};
 use crate::{
@@ -129,6 +132,11 @@ pub(super) fn member(key: &LogKey, policy: &PolicyId, vm: &VmId, member: &Member
         text.text(rows::sessions_text(rule.sessions));
         text.bytes(&[rule.widest_unapproved.ipv4, rule.widest_unapproved.ipv6]);
         text.text(rows::others_text(rule.other_addresses));
+        // Only where there are any, so that rows of before they could be have the digest that was sealed.
+        if rule.exceptions != Exceptions::default() {
+            text.text(rows::exceptions_text(rule.exceptions));
+        }
+        text.list("denies", &rule.denies);
     }
     text.digest(key)
 }
@@ -152,12 +160,14 @@ pub(super) fn access(key: &LogKey, request: &Request, access: &Access) -> Hash {
             text.text("planned");
             text.time(*start);
         }
-        Stage::Granted { since, until, opened } => {
+        Stage::Granted { since, until, opened, rules, mapped } => {
             text.text("granted");
             text.time(*since);
             text.deadline(until);
             text.maybe_time(opened.as_ref().map(|seen| seen.at));
             text.maybe(opened.as_ref().map(|seen| seen.guard.as_str()));
+            text.list("rules", rules);
+            text.list("mapped", mapped);
         }
         Stage::Ended { since, until, at, reason, opened, closed: _ } => {
             text.text("ended");
@@ -170,6 +180,10 @@ pub(super) fn access(key: &LogKey, request: &Request, access: &Access) -> Hash {
             text.maybe_time(opened.as_ref().map(|seen| seen.at));
             text.maybe(opened.as_ref().map(|seen| seen.guard.as_str()));
         }
+    }
+    if let Some(addresses) = &access.addresses {
+        text.text("addresses");
+        text.text(&rows::addresses_text(addresses));
     }
     text.digest(key)
 }
@@ -229,6 +243,15 @@ impl Text {
                 self.text(text);
             }
             None => self.bytes(b"-"),
+        }
+    }
+
+    /// A list as JSON; nothing where it is empty.
+    fn list<T: Serialize>(&mut self, what: &str, list: &[T]) {
+        if !list.is_empty() {
+            self.text(what);
+            // It is made of texts and numbers, so it can always be written.
+            self.bytes(&serde_json::to_vec(list).unwrap_or_default());
         }
     }
 

@@ -48,6 +48,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     state.released = released(db)?.into_keys().collect();
     let network = Arc::make_mut(&mut state.network);
     documents::every(db)?.into_iter().for_each(|resource| network.put(Arc::new(resource)));
+    state.count_numbers();
     Ok(state)
 }
 

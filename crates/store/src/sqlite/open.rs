@@ -27,7 +27,12 @@ use super::{
 use crate::{Installation, LogVerdict, StoreError, log::LogKey};
 
 /// The schema, step by step. A step that was released is never edited: its checksum is stored.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+    include_str!("0004.sql"),
+];
 
 /// How many statements a connection keeps prepared: more than there are.
 const STATEMENTS_MAX: usize = 128;

@@ -1,11 +1,12 @@
 //! How each thing is written in columns, and read back.
 
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use hourgate_core::{
     grant::{Access, EndReason, Request, Seen, Stage, Window},
     id::{Location, Name, PolicyId, VmId, VmInstance},
     network::{Port, Sessions, Source},
+    nsg::lockdown::Exceptions,
     personal::Personal,
     policy::{
         AllowedSources, Approval, Confirmation, Member, Os, OtherAddresses, Placement, Policy,
@@ -15,6 +16,7 @@ use hourgate_core::{
     time::{BootTime, Deadline, Timestamp},
 };
 use rusqlite::{Connection, Row};
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::Result;
@@ -226,7 +228,8 @@ pub(super) fn member(row: &Columns<'_>) -> Result<(VmId, String, Member)> {
 }
 
 pub(super) const RULE: &str = "policy, vm, port, protocol, form, sources, longest, sessions, \
-                               widest_v4, widest_v6, other_addresses, approval, position";
+                               widest_v4, widest_v6, other_addresses, approval, position, exceptions, \
+                               denies";
 
 /// A rule, and its place among those of its member.
 pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
@@ -245,6 +248,8 @@ pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
         sessions: sessions_of(row.text(7)?)?,
         widest_unapproved: Widest { ipv4: row.unsigned(8)?, ipv6: row.unsigned(9)? },
         other_addresses: others_of(row.text(10)?)?,
+        exceptions: exceptions_of(row.text(13)?)?,
+        denies: list(row.maybe_text(14)?)?,
     };
     Ok((row.unsigned(12)?, rule))
 }
@@ -277,7 +282,7 @@ pub(super) fn request(row: &Columns<'_>) -> Result<Request> {
 
 pub(super) const ACCESS: &str = "coalesce(a.vm_spelled, v.id), a.instance, a.port, a.source, a.window, a.window_nanos, a.stage, a.start, a.since, \
      a.until, a.until_boot, a.until_nanos, a.ended, a.reason, a.reason_text, a.opened, \
-     a.opened_by, a.closed, a.closed_by, a.position";
+     a.opened_by, a.closed, a.closed_by, a.position, a.addresses, a.rules, a.mapped";
 
 /// An access, whose columns begin at `from`, and its place among those of its request.
 pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
@@ -293,6 +298,8 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
             since: row.time(from + 8)?,
             until: row.deadline(from + 9)?.ok_or_else(|| damaged("a grant without an end"))?,
             opened,
+            rules: list(row.maybe_text(from + 21)?)?,
+            mapped: list(row.maybe_text(from + 22)?)?,
         },
         "ended" => Stage::Ended {
             since: row.maybe_time(from + 8)?,
@@ -309,6 +316,7 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
         instance: VmInstance(row.uuid(from + 1)?),
         port: row.port(from + 2)?,
         source: row.parsed(from + 3)?,
+        addresses: row.maybe_text(from + 20)?.map(addresses_of).transpose()?,
         window,
         stage,
     };
@@ -387,6 +395,24 @@ pub(super) fn sources_text(sources: &[Source]) -> String {
     sources.iter().map(Source::to_string).collect::<Vec<_>>().join(" ")
 }
 
+/// A list as JSON; nothing where it is empty.
+pub(super) fn list_text<T: Serialize>(list: &[T]) -> Result<Option<String>> {
+    let text = (!list.is_empty()).then(|| serde_json::to_string(list));
+    text.transpose().map_err(damaged)
+}
+
+fn list<T: DeserializeOwned>(text: Option<&str>) -> Result<Vec<T>> {
+    text.map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(damaged))
+}
+
+pub(super) fn addresses_text(addresses: &BTreeSet<IpAddr>) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn addresses_of(text: &str) -> Result<BTreeSet<IpAddr>> {
+    text.split(' ').map(parse).collect()
+}
+
 pub(super) fn address(text: &str) -> Result<IpAddr> {
     parse(text)
 }
@@ -412,4 +438,5 @@ words! {
     Approval, approval_text, approval_of: NotNeeded;
     Sessions, sessions_text, sessions_of: GoOn, EndWithAccess;
     OtherAddresses, others_text, others_of: Approval, Allowed;
+    Exceptions, exceptions_text, exceptions_of: Stay, Taken;
 }

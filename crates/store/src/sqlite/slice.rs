@@ -6,6 +6,7 @@ use hourgate_core::{
     command::Needs,
     grant::{Request, Stage},
     id::{PolicyId, RequestId, VmId},
+    nsg::id::GroupId,
     policy::{Policy, Vm},
     state::State,
     time::Now,
@@ -42,6 +43,7 @@ impl<'a> Slice<'a> {
             state: State {
                 highest: standing.highest,
                 network: Arc::clone(&standing.network),
+                taken: Arc::clone(&standing.taken),
                 ..State::default()
             },
             vms: BTreeSet::new(),
@@ -166,6 +168,7 @@ impl<'a> Slice<'a> {
             let known = known.or_insert_with(|| head(policy));
             if let Some((id, member)) = policy.members.get_key_value(id) {
                 known.members.entry(id.clone()).or_insert_with(|| member.clone());
+                member.denies().for_each(|deny| numbers(&mut self.state, standing, &deny.group));
             }
         }
         if let Some(unsettled) = standing.unsettled_on(id) {
@@ -179,8 +182,19 @@ impl<'a> Slice<'a> {
         }
         self.state.released.extend(standing.released_of(id));
         for address in vm.iter().flat_map(|vm| &vm.addresses) {
+            let groups = standing.network.groups_before(*address);
+            groups.for_each(|group| numbers(&mut self.state, standing, group));
             self.state.released.extend(standing.released_on(*address));
         }
+    }
+}
+
+/// The numbers that JIT's rules have in a group.
+fn numbers(state: &mut State, standing: &Standing, group: &GroupId) {
+    if let Some(numbers) = standing.numbers(group)
+        && !state.numbers.contains_key(group)
+    {
+        state.numbers.insert(group.clone(), numbers.clone());
     }
 }
 

@@ -11,12 +11,14 @@ use std::{
 };
 
 use hourgate_core::{
-    grant::Request,
+    gateway::Place,
+    grant::{Access, Request},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
-    policy::{Policy, Vm},
+    nsg::{id::GroupId, numbers::Numbers, word::Priority},
+    policy::{Member, Policy, Vm},
     resource::Network,
-    state::State,
+    state::{State, change_numbers},
     time::{Now, Timestamp, distance},
 };
 
@@ -41,6 +43,10 @@ pub(super) struct Standing {
     released_of: BTreeMap<VmId, BTreeSet<Lock>>,
     /// All resources of the network: the same for every command.
     pub(super) network: Arc<Network>,
+    /// The numbers that JIT's rules have in each group: what policies and requests say, added up.
+    numbers: BTreeMap<GroupId, Numbers>,
+    /// The ports of public addresses that lead to machines: what requests say, added up.
+    pub(super) taken: Arc<BTreeSet<Place>>,
 }
 
 /// A lock that was given back.
@@ -79,13 +85,25 @@ impl Standing {
 
     /// Takes in a change, and gives back what undoes it.
     pub(super) fn apply(&mut self, change: Change) -> Change {
-        Change {
+        // All numbers are given back before any is taken: one can go from one request to another at once.
+        let policies: Vec<PolicyId> = change.policies.iter().map(|(id, _)| id.clone()).collect();
+        let requests: Vec<RequestId> = change.requests.iter().map(|(id, _)| *id).collect();
+        self.number(&policies, &requests, Numbers::remove);
+        self.map(&requests, |taken, place| {
+            taken.remove(&place);
+        });
+        let undo = Change {
             vms: change.vms.into_iter().map(|(id, vm)| self.set_vm(id, vm)).collect(),
             policies: change.policies.into_iter().map(|(id, p)| self.set_policy(id, p)).collect(),
             requests: change.requests.into_iter().map(|(id, r)| self.set_request(id, r)).collect(),
             released: change.released.into_iter().map(|(l, r)| self.set_released(l, r)).collect(),
             network: change.network.map(|network| std::mem::replace(&mut self.network, network)),
-        }
+        };
+        self.number(&policies, &requests, Numbers::insert);
+        self.map(&requests, |taken, place| {
+            taken.insert(place);
+        });
+        undo
     }
 
     pub(super) fn vm(&self, id: &VmId) -> Option<&Vm> {
@@ -103,6 +121,11 @@ impl Standing {
     /// The policies that hold a VM.
     pub(super) fn policies_of(&self, vm: &VmId) -> impl Iterator<Item = &Policy> {
         self.places.get(vm).into_iter().flatten().filter_map(|id| self.policy(id))
+    }
+
+    /// The numbers that JIT's rules have in a group; none where it has none.
+    pub(super) fn numbers(&self, group: &GroupId) -> Option<&Numbers> {
+        self.numbers.get(group)
     }
 
     /// A request with an access that is not settled.
@@ -172,6 +195,8 @@ impl Standing {
             requests: self.requests.values().cloned().collect(),
             released: self.released.keys().copied().collect(),
             network: Arc::clone(&self.network),
+            numbers: self.numbers.clone(),
+            taken: Arc::clone(&self.taken),
         }
     }
 
@@ -243,6 +268,35 @@ impl Standing {
         (id, before)
     }
 
+    /// The rules of these policies and requests, as they stand now, take their numbers or give them back.
+    fn number(
+        &mut self,
+        policies: &[PolicyId],
+        requests: &[RequestId],
+        change: fn(&mut Numbers, Priority),
+    ) {
+        let Standing { policies: all, requests: asked, numbers, .. } = self;
+        let members = policies.iter().filter_map(|id| all.get(id)).flat_map(|p| p.members.values());
+        for deny in members.flat_map(Member::denies) {
+            change_numbers(numbers, &deny.group, deny.priority, change);
+        }
+        let accesses = requests.iter().filter_map(|id| asked.get(id)).flat_map(|r| &r.accesses);
+        for rule in accesses.flat_map(Access::rules) {
+            change_numbers(numbers, &rule.group, rule.priority, change);
+        }
+    }
+
+    /// The same for the ports that lead to what these requests open.
+    fn map(&mut self, requests: &[RequestId], change: fn(&mut BTreeSet<Place>, Place)) {
+        let Standing { requests: asked, taken, .. } = self;
+        let accesses = requests.iter().filter_map(|id| asked.get(id)).flat_map(|r| &r.accesses);
+        let places: Vec<Place> = accesses.flat_map(Access::mapped).map(|m| m.at).collect();
+        if !places.is_empty() {
+            let taken = Arc::make_mut(taken);
+            places.into_iter().for_each(|place| change(taken, place));
+        }
+    }
+
     fn set_released(&mut self, lock: Lock, released: Option<Released>) -> (Lock, Option<Released>) {
         let before = match &released {
             Some(is) => self.released.insert(lock, is.clone()),
@@ -276,6 +330,8 @@ pub(super) struct Everything {
     requests: Vec<Arc<Request>>,
     released: BTreeSet<Lock>,
     network: Arc<Network>,
+    numbers: BTreeMap<GroupId, Numbers>,
+    taken: Arc<BTreeSet<Place>>,
 }
 
 impl Everything {
@@ -292,6 +348,8 @@ impl Everything {
             requests: self.requests.into_iter().map(|request| (request.id, request)).collect(),
             released: self.released,
             network: self.network,
+            numbers: self.numbers,
+            taken: self.taken,
         }
     }
 }

@@ -51,6 +51,8 @@ impl Touched {
             released: state.released.clone(),
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
+            numbers: BTreeMap::new(),
+            taken: Arc::clone(&state.taken),
         }
     }
 

@@ -198,6 +198,7 @@ pub(crate) fn draft(store: &impl Store, policy: &str, vms: &[(&str, &[u16])]) ->
         end_sessions: Sent::Value(true),
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
+        exceptions: Sent::Omitted,
     };
     PolicyDraft {
         id: policy_id(store, policy),
@@ -224,6 +225,7 @@ pub(crate) fn ask(store: &impl Store, id: u64, who: &str, what: &[(&str, u16)]) 
         vm: vm_id(store, vm),
         port: port(*number),
         source: Some(Source::Address("192.0.2.7".parse::<IpAddr>().unwrap())),
+        addresses: None,
         window: Some(Window::For(minutes(60))),
     };
     Ask {

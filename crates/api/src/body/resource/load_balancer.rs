@@ -156,7 +156,11 @@ fn frontend_name(json: Json, path: &str, problems: &mut Problems) -> Option<Name
         if ours { name.parse().ok() } else { None }
     });
     if name.is_none() {
-        problems.value(&path, format!("{} is no {needed}.", quoted(&sent)));
+        let message = format!(
+            "{} is no resource id of a frontend IP configuration of a load balancer.",
+            quoted(&sent)
+        );
+        problems.value(&path, message);
     }
     name
 }

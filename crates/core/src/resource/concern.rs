@@ -1,0 +1,177 @@
+//! Which addresses a change of one resource concerns: so that cost follows the change, not the size.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+
+use super::{
+    id::{ResourceId, SubnetId, Target},
+    network::Network,
+    network_interface::NetworkInterface,
+    view::View,
+    virtual_network::VirtualNetwork,
+};
+use crate::{id::Name, nsg::id::AsgId};
+
+impl Network {
+    /// The addresses whose flows may meet something else after a change of the resource `id`, which alone
+    /// differs between `before` and `after`; for any other address [`Network::around`] says the same twice.
+    ///
+    /// It may name an address too many (a rule was changed that cannot match there), never one too few: who
+    /// holds locks against a change, and who tells guards of it, looks at these alone.
+    pub fn concerned(before: &Network, after: &Network, id: &ResourceId) -> BTreeSet<IpAddr> {
+        let (was, is) = (before.get(id), after.get(id));
+        if was.map(|was| &was.view) == is.map(|is| &is.view) {
+            return BTreeSet::new();
+        }
+        let both = [before, after];
+        let mut concerned = Concerned { both, addresses: BTreeSet::new(), groups: BTreeSet::new() };
+        match was.or(is).map(|one| &one.view) {
+            Some(View::VirtualNetwork(_)) => concerned.virtual_network(id),
+            Some(View::SecurityGroup(_)) => concerned.group(id),
+            Some(View::NetworkInterface(_)) => concerned.network_interface(id),
+            // Who is in an application security group, interfaces say. What a public address, a load balancer or
+            // a firewall leads to is translated before any rule looks.
+            Some(
+                View::ApplicationSecurityGroup
+                | View::PublicIpAddress(_)
+                | View::LoadBalancer(_)
+                | View::Firewall(_)
+                | View::FirewallPolicy(_),
+            )
+            | None => {}
+        }
+        concerned.addresses
+    }
+}
+
+/// What was found so far.
+struct Concerned<'a> {
+    /// Before and after the change.
+    both: [&'a Network; 2],
+    addresses: BTreeSet<IpAddr>,
+    /// Groups that were looked at: one can be named in many ways.
+    groups: BTreeSet<ResourceId>,
+}
+
+impl Concerned<'_> {
+    /// An interface: what it has and had, and whoever names an application security group that it joins or
+    /// leaves.
+    fn network_interface(&mut self, id: &ResourceId) {
+        let nics = self.both.map(|network| network.get(id)?.network_interface());
+        let [joined, joins] = nics.map(|nic| nic.map(memberships).unwrap_or_default());
+        let every: BTreeSet<&AsgId> = joined.keys().chain(joins.keys()).copied().collect();
+        for asg in every.into_iter().filter(|asg| joined.get(asg) != joins.get(asg)) {
+            self.asg(asg);
+        }
+        self.addresses.extend(nics.into_iter().flatten().flat_map(addresses_of));
+    }
+
+    /// An application security group whose members changed: the addresses behind each group that names it.
+    fn asg(&mut self, asg: &AsgId) {
+        let target = Target::Resource(asg.into());
+        for network in self.both {
+            for by in network.referrers(&target).filter(|by| by.security_group().is_some()) {
+                self.group(&by.id);
+            }
+        }
+    }
+
+    /// A security group: the addresses of every interface and every subnet that has it.
+    fn group(&mut self, id: &ResourceId) {
+        if !self.groups.insert(id.clone()) {
+            return;
+        }
+        let target = Target::Resource(id.clone());
+        for network in self.both {
+            for by in network.referrers(&target) {
+                match &by.view {
+                    View::NetworkInterface(nic) => self.addresses.extend(addresses_of(nic)),
+                    View::VirtualNetwork(its) => {
+                        let has = |name: &&Name| group_of(its, name) == Some(id.clone());
+                        its.subnets.keys().filter(has).for_each(|name| self.subnet(&by.id, name));
+                    }
+                    View::SecurityGroup(_)
+                    | View::ApplicationSecurityGroup
+                    | View::PublicIpAddress(_)
+                    | View::LoadBalancer(_)
+                    | View::Firewall(_)
+                    | View::FirewallPolicy(_) => {}
+                }
+            }
+        }
+    }
+
+    /// A network: all of it and of its peers where they say `VirtualNetwork` of other addresses than before,
+    /// and each subnet that got another group.
+    fn virtual_network(&mut self, id: &ResourceId) {
+        let networks = self.both.map(|network| network.virtual_network(id));
+        let spaces = self.both.map(|network| space(network.joined_space(id)));
+        if spaces[0] != spaces[1] {
+            self.all_of(id);
+        }
+        let peers: BTreeSet<&ResourceId> =
+            networks.into_iter().flatten().flat_map(|network| &network.peers).collect();
+        for peer in peers.into_iter().filter(|peer| *peer != id) {
+            // What the network adds to its peer's: its space, where both say that they are joined.
+            let added = self.both.map(|network| {
+                let its = network.virtual_network(id).filter(|its| its.peers.contains(peer));
+                let theirs = network.virtual_network(peer);
+                let its = its.filter(|_| theirs.is_some_and(|theirs| theirs.peers.contains(id)));
+                its.map(|its| space(its.address_space.clone()))
+            });
+            if added[0] != added[1] {
+                self.all_of(peer);
+            }
+        }
+        let names = networks.into_iter().flatten().flat_map(|network| network.subnets.keys());
+        for name in names.collect::<BTreeSet<_>>() {
+            let [had, has] = networks.map(|network| group_of(network?, name));
+            if had != has {
+                self.subnet(id, name);
+            }
+        }
+    }
+
+    /// Every address in a network's subnets.
+    fn all_of(&mut self, id: &ResourceId) {
+        for network in self.both.map(|network| network.virtual_network(id)).into_iter().flatten() {
+            network.subnets.keys().for_each(|name| self.subnet(id, name));
+        }
+    }
+
+    fn subnet(&mut self, network: &ResourceId, name: &Name) {
+        let id = SubnetId { network: network.clone(), name: name.clone() };
+        for network in self.both {
+            self.addresses.extend(network.in_subnet(&id).map(|(_, its)| its.address));
+        }
+    }
+}
+
+/// The group of a subnet.
+fn group_of(network: &VirtualNetwork, subnet: &Name) -> Option<ResourceId> {
+    network.subnets.get(subnet)?.security_group.as_ref().map(ResourceId::from)
+}
+
+fn addresses_of(nic: &NetworkInterface) -> impl Iterator<Item = IpAddr> {
+    nic.configurations.iter().map(|configuration| configuration.address)
+}
+
+/// The addresses with which an interface is in each application security group.
+fn memberships(nic: &NetworkInterface) -> BTreeMap<&AsgId, BTreeSet<IpAddr>> {
+    let mut memberships: BTreeMap<&AsgId, BTreeSet<IpAddr>> = BTreeMap::new();
+    for configuration in &nic.configurations {
+        for asg in &configuration.asgs {
+            memberships.entry(asg).or_default().insert(configuration.address);
+        }
+    }
+    memberships
+}
+
+/// Prefixes whatever their order.
+fn space(prefixes: Vec<IpNet>) -> BTreeSet<IpNet> {
+    prefixes.into_iter().collect()
+}

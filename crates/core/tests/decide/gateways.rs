@@ -14,7 +14,7 @@ use hourgate_core::{
         firewall::{Firewall, FirewallConfiguration, Tier},
         firewall_policy::{DnatRule, FirewallPolicyDraft, NatCollection, RuleCollectionGroup},
         load_balancer::{Frontend, FrontendAddress, InboundNatRule, LoadBalancer},
-        network_interface::IpConfigurationDraft,
+        network_interface::{IpConfigurationDraft, NetworkInterfaceDraft},
         virtual_network::VirtualNetworkDraft,
     },
 };
@@ -472,11 +472,14 @@ fn behind(machines: &[(&str, &str)]) -> Scene {
     scene.does(&put(crate::gateways::policy(), ruled(100, &[])));
     let view = walled(Tier::Standard, "AzureFirewallSubnet", Some(crate::gateways::policy()));
     scene.does(&put(firewall(), view));
+    scene.does(&put(nsg("g"), nsg_of(vec![])));
+    scene.does(&delete(nic("m")));
     for (of, address) in machines {
         scene = scene.vm(of, &[*address]);
-        if *address != "10.1.0.4" {
-            scene.does(&put(nic(of), machine("spoke", address)));
-        }
+        let at = configuration("ip", Some(subnet("spoke", "a")), at_address(address));
+        let security_group = nsg("g").security_group();
+        let view = NetworkInterfaceDraft { security_group, configurations: vec![at] };
+        scene.does(&put(nic(of), ViewDraft::NetworkInterface(view)));
     }
     let members = machines.iter().map(|(of, _)| member(of, vec![crate::scene::rule(22)]));
     scene.policy("p", members.collect())

@@ -24,8 +24,8 @@ use super::{
     Batch, INET, SetOf, TABLE, WireError, digit,
     elements::{push_address, push_port, take_address, take_port},
     rules::{
-        COLLECT_EVERY, DEFAULT_TIMEOUT, TRANSPORTS, address_type, chain_name, header, mask, name,
-        network, nfproto, register, rule, transport_at,
+        COLLECT_EVERY, DEFAULT_TIMEOUT, RESET_MARK, TRANSPORTS, address_type, chain_name, header,
+        mask, name, network, nfproto, register, rule, transport_at,
     },
 };
 use crate::translated::NatMap;
@@ -35,6 +35,9 @@ const BEFORE_DNAT: i32 = -110;
 /// Behind all translations of the kernel, which come at -100: what is still to a public address then was not
 /// translated by anybody.
 const AFTER_DNAT: i32 = -90;
+
+/// Before conntrack looks, which is at -200.
+const BEFORE_TRACKING: i32 = -300;
 
 /// `enum nft_nat_attributes` of the kernel: nlink's own expression wants its port in a register into which no
 /// IPv4 map puts one.
@@ -194,11 +197,16 @@ fn chains() -> Result<Vec<Chain>, WireError> {
     }
     let base = BaseChain::filter(FilterHook::Prerouting, Priority::Custom(AFTER_DNAT));
     chains.push(chain("unanswered")?.base(base.policy(Policy::Accept)));
+    let base = BaseChain::filter(FilterHook::Output, Priority::Custom(BEFORE_TRACKING));
+    chains.push(chain("unseen")?.base(base.policy(Policy::Accept)));
     Ok(chains)
 }
 
 fn fixed_rules() -> Result<Vec<Rule>, WireError> {
     let mut rules = vec![
+        // What makes the ends of a session speak is sent in the name of the other end, as that end is known. Seen by
+        // conntrack it would be a new flow that clashes with the translated one, and get another port.
+        rule("unseen").match_mark(RESET_MARK).then(Expr::Raw(RawExpr::without_data("notrack"))),
         rule("arriving").jump(chain_name("translate".into())?),
         rule("leaving").jump(chain_name("translate".into())?),
         // Answers to what this machine itself, or one behind it, asked from such a port.

@@ -68,6 +68,7 @@ async fn hub(server: &Running) {
     puts(server, "virtualNetworks/hub", vnet("10.0.0.0/16", of_hub, peering("spoke"))).await;
     let address = json!({"ipAddress": PUBLIC, "publicIPAllocationMethod": "Static"});
     puts(server, "publicIPAddresses/outside", address).await;
+    puts(server, "networkSecurityGroups/g", json!({})).await;
     puts(server, "networkInterfaces/m", nic(server, json!({}))).await;
 }
 
@@ -79,7 +80,10 @@ fn nic(server: &Running, more: Value) -> Value {
     for (name, value) in more.as_object().into_iter().flatten() {
         ip[name] = value.clone();
     }
-    json!({"ipConfigurations": [{"name": "ip", "properties": ip}]})
+    json!({
+        "networkSecurityGroup": id(server, "networkSecurityGroups/g"),
+        "ipConfigurations": [{"name": "ip", "properties": ip}],
+    })
 }
 
 fn balancer(server: &Running) -> Value {

@@ -93,7 +93,7 @@ pub(crate) enum PublicIp {
 /// Network interfaces
 #[derive(Debug, Subcommand)]
 pub(crate) enum Nic {
-    Create(nic::Create),
+    Create(Box<nic::Create>),
     List(Listed),
     Show(Named),
     Delete(Named),
@@ -156,7 +156,7 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::PublicIp(PublicIp::List(args)) => resource::list(session, public, args).await,
         Network::PublicIp(PublicIp::Show(args)) => resource::show(session, public, args).await,
         Network::PublicIp(PublicIp::Delete(args)) => resource::delete(session, public, args).await,
-        Network::Nic(Nic::Create(args)) => nic::create(session, args).await,
+        Network::Nic(Nic::Create(args)) => nic::create(session, *args).await,
         Network::Nic(Nic::List(args)) => resource::list(session, nic, args).await,
         Network::Nic(Nic::Show(args)) => resource::show(session, nic, args).await,
         Network::Nic(Nic::Delete(args)) => resource::delete(session, nic, args).await,

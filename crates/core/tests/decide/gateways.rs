@@ -353,7 +353,8 @@ fn the_first_rule_that_fits_counts() {
     let narrow = dnat(&["10.9.0.0/16"], at, ("10.1.0.5", 22));
     let all = dnat(&[], at, ("10.1.0.6", 22));
     let elsewhere = dnat(&[], ("198.51.100.2", 2222), ("10.1.0.7", 22));
-    let rows: [(&str, Vec<(u32, &[DnatRule])>, [&str; 3]); 4] = [
+    type Collections<'a> = Vec<(u32, &'a [DnatRule])>;
+    let rows: [(&str, Collections<'_>, [&str; 3]); 4] = [
         (
             "narrow before wide before all",
             vec![

@@ -151,6 +151,7 @@ mod tests {
             openings: (0..openings).map(|n| (opening(n), until)).collect(),
             standing: BTreeMap::new(),
             screens: BTreeMap::new(),
+            translations: Default::default(),
         };
         ToGuard::Converge { id: 7, desired: desired.into() }
     }

@@ -359,6 +359,9 @@ fn addresses(view: &ViewDraft, network: &Network) -> Vec<IpAddr> {
         | ViewDraft::SecurityGroup(_)
         | ViewDraft::ApplicationSecurityGroup
         | ViewDraft::ResourceGroup
+        | ViewDraft::LoadBalancer(_)
+        | ViewDraft::Firewall(_)
+        | ViewDraft::FirewallPolicy(_)
         | ViewDraft::PublicIpAddress(_) => Vec::new(),
     }
 }

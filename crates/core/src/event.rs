@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    grant::{EndReason, GrantRule, Request, Seen},
+    grant::{EndReason, GrantRule, Mapped, Request, Seen},
     id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Lock, Port},
     nsg::{flow::Transport, id::GroupId, name::RuleName, word::Priority},
@@ -80,6 +80,9 @@ pub enum Event {
         /// Its rules in the groups before its VM.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rules: Vec<GrantRule>,
+        /// The ports of firewalls that lead to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mapped: Vec<Mapped>,
     },
     /// A running access ends at another time.
     EndMoved {

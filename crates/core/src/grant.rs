@@ -9,11 +9,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::Place,
     id::{PolicyId, RequestId, VmId, VmInstance},
     network::{Family, Opening, Port, Source},
     nsg::{id::GroupId, word::Priority},
     personal::{self, Personal},
     policy::{Member, PortRule, Vm},
+    resource::ResourceId,
     role::Person,
     time::{Deadline, Timestamp},
 };
@@ -106,6 +108,14 @@ impl Access {
         if member.instance == self.instance { member.rule(self.port) } else { None }
     }
 
+    /// The ports of firewalls that lead to it while it runs.
+    pub fn mapped(&self) -> &[Mapped] {
+        match &self.stage {
+            Stage::Granted { mapped, .. } => mapped,
+            Stage::Planned { .. } | Stage::Ended { .. } => &[],
+        }
+    }
+
     /// What a firewall must let through for it on that VM.
     pub fn openings<'a>(&'a self, vm: &'a Vm) -> impl Iterator<Item = Opening> + 'a {
         Access::openings_of(vm, self.source, self.port, self.addresses.as_ref())
@@ -165,6 +175,17 @@ pub fn number_in(rules: &[GrantRule], group: &GroupId, address: IpAddr) -> Optio
     rule.map(|rule| rule.priority)
 }
 
+/// A port of a firewall's public address that leads to a machine while an access runs (product P13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// The firewall.
+    pub firewall: ResourceId,
+    /// Its public address, and the port on it.
+    pub at: Place,
+    /// The machine's address, and the port on it.
+    pub to: Place,
+}
+
 /// How long an access was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Window {
@@ -193,6 +214,9 @@ pub enum Stage {
         /// Its rules in the groups before its VM; none where no group stands there.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rules: Vec<GrantRule>,
+        /// The ports of firewalls that lead to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mapped: Vec<Mapped>,
     },
     /// It is over, and never revives.
     Ended {

@@ -2,8 +2,9 @@
 //!
 //! Pure: no IO, no clock, no randomness, no async. Time, ids and salts are arguments.
 //! Read in this order: the nouns, then [`decide`], [`state`], [`open`], [`plan`]; [`nsg`] stands by itself,
-//! [`resource`] on it, [`screen`] is what a guard is told of it, [`reach`] tells why ([`verify`] only who),
-//! [`outlook`] what a guard sees of the way, and [`eligible`] which machines can have any of this.
+//! [`resource`] on it, [`screen`] is what a guard is told of it, [`gateway`] what holds on public addresses, [`reach`]
+//! tells why ([`verify`] only who), [`outlook`] what a guard sees of the way, and [`eligible`] which machines can have
+//! any of this.
 
 pub mod id;
 pub mod network;
@@ -42,6 +43,8 @@ pub mod nsg;
 pub mod resource;
 
 pub mod screen;
+
+pub mod gateway;
 
 pub mod reach;
 pub mod verify;

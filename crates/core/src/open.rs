@@ -10,6 +10,7 @@ use std::{
 use crate::{
     effect::{Effects, look_up},
     event::Event,
+    gateway::{Carrier, Onward, Translation, Translations},
     grant::{Access, EndReason, Seen, Stage},
     id::{RequestId, VmId},
     network::{Family, Lock, Opening, Sessions},
@@ -40,6 +41,7 @@ pub fn open_now(state: &State, now: Now) -> Desired {
         openings,
         standing: standing(state),
         screens: screens(state, []),
+        translations: Translations::default(),
     }
 }
 
@@ -152,6 +154,53 @@ pub fn needs(state: &State, locks: &BTreeMap<Lock, Sessions>, now: Now) -> Vec<N
     needs
 }
 
+/// An access of a request needs a port of a public address to lead to its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedNeed {
+    /// Which flows.
+    pub translation: Translation,
+    /// Where they go on, and until when.
+    pub onward: Onward,
+    /// What must be open behind it first.
+    pub opening: Opening,
+    /// Whose it is.
+    pub vm: VmId,
+    /// The same.
+    pub request: RequestId,
+}
+
+/// Who needs which ports of public addresses now, by VM: just what needs an opening, so that there is never the one
+/// without the other.
+pub fn mapped_needs(
+    state: &State,
+    locks: &BTreeMap<Lock, Sessions>,
+    now: Now,
+) -> BTreeMap<VmId, Vec<MappedNeed>> {
+    let mut by_vm: BTreeMap<VmId, Vec<MappedNeed>> = BTreeMap::new();
+    let mapped = state.live().filter(|(_, access)| !access.mapped().is_empty());
+    let of: BTreeSet<RequestId> = mapped.map(|(request, _)| request.id).collect();
+    if of.is_empty() {
+        return by_vm;
+    }
+    for need in needs(state, locks, now).into_iter().filter(|need| of.contains(&need.request)) {
+        let Some(request) = state.requests.get(&need.request) else { continue };
+        for access in request.accesses.iter().filter(|access| access.port == need.opening.port()) {
+            let leads = access.mapped().iter().filter(|mapped| {
+                mapped.to.address == need.opening.address() && mapped.to.port == need.opening.port()
+            });
+            let led = leads.filter_map(|mapped| {
+                let source = need.opening.source();
+                let translation = Translation::new(source, mapped.at, Carrier::Tcp)?;
+                let onward = Onward { to: mapped.to, until: Some(need.until) };
+                let (vm, request) = (access.vm.clone(), need.request);
+                Some(MappedNeed { translation, onward, opening: need.opening, vm, request })
+            });
+            by_vm.entry(access.vm.clone()).or_default().extend(led);
+        }
+    }
+    by_vm
+}
+
 /// Each opening that is needed, until the last who needs it no longer does.
 pub fn until(needs: &[Need], now: Now) -> impl Iterator<Item = (Opening, Deadline)> {
     let same = needs.chunk_by(|one, next| one.opening == next.opening);
@@ -191,9 +240,16 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
         let id = || access_id(request, &access.vm, access.port);
         match &access.stage {
             // Most of what is open was seen open before, and nothing is asked of it.
-            Stage::Granted { opened, .. } if opened.is_none() || !observed.failed.is_empty() => {
+            Stage::Granted { opened, .. }
+                if opened.is_none()
+                    || !observed.failed.is_empty()
+                    || !observed.untranslated.is_empty() =>
+            {
                 let openings = openings(state, access);
+                let led = translations(access, &openings);
                 let failed = openings.iter().find_map(|opening| observed.failed.get(opening));
+                let failed =
+                    failed.or_else(|| led.iter().find_map(|t| observed.untranslated.get(t)));
                 if let Some(failure) = failed {
                     let reason = EndReason::Failed { why: why(failure) };
                     events.push(Event::Ended { access: id(), at: seen.at, reason });
@@ -201,6 +257,8 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
                     && spoken_of(&openings)
                     && !openings.is_empty()
                     && openings.iter().all(|opening| observed.openings.contains_key(opening))
+                    // Where a firewall stands in front, the way is open once both say so.
+                    && led.iter().all(|t| observed.translations.each.contains_key(t))
                 {
                     events.push(Event::Opened { access: id(), seen: seen.clone() });
                 }
@@ -235,6 +293,16 @@ pub fn noticed(state: &State, observed: &Observed, seen: &Seen) -> Vec<Event> {
 fn openings(state: &State, access: &Access) -> Vec<Opening> {
     let vm = state.vms.get(&access.vm).filter(|vm| vm.instance == access.instance);
     vm.into_iter().flat_map(|vm| access.openings(vm)).collect()
+}
+
+/// The translations that lead to what an access opens.
+fn translations(access: &Access, openings: &[Opening]) -> Vec<Translation> {
+    let led = openings.iter().flat_map(|opening| {
+        let mapped = access.mapped().iter();
+        let mapped = mapped.filter(|mapped| mapped.to.address == opening.address());
+        mapped.filter_map(|mapped| Translation::new(opening.source(), mapped.at, Carrier::Tcp))
+    });
+    led.collect()
 }
 
 /// Every opening that some running access needs, whenever it ends.
@@ -299,6 +367,7 @@ impl Desired {
                 .filter(|(address, _)| has(**address))
                 .map(|(address, screen)| (*address, screen.clone()))
                 .collect(),
+            translations: self.translations.about(has),
         }
     }
 }

@@ -8,7 +8,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::{Onward, Translation, Translations},
     network::{Lock, Opening, Sessions},
+    nsg::port::PortRange,
     screen::{Screen, standing::Standing},
     time::Deadline,
 };
@@ -53,6 +55,8 @@ pub struct Desired {
     /// passes but what is locked.
     #[serde(with = "crate::screen::said")]
     pub screens: BTreeMap<IpAddr, Screen>,
+    /// What holds on public addresses. Of one that is spoken of and not here: nothing is translated.
+    pub translations: Translations,
 }
 
 /// What a guard last saw on its own kernel or cloud.
@@ -75,6 +79,11 @@ pub struct Observed {
     /// Openings that were asked for and could not be made.
     #[serde(with = "crate::pairs")]
     pub failed: BTreeMap<Opening, OpeningFailure>,
+    /// What holds on public addresses.
+    pub translations: Translations,
+    /// Translations that were asked for and could not be made.
+    #[serde(with = "crate::pairs")]
+    pub untranslated: BTreeMap<Translation, OpeningFailure>,
 }
 
 /// Why a guard could not make one opening, while it made the others.
@@ -95,6 +104,10 @@ pub enum OpeningFailure {
 /// The smallest change. Its parts are carried out in the order they stand in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// Translations to take away. With the closes, and before them: what lies outside closes first.
+    pub stop: BTreeSet<Translation>,
+    /// Translations that must end earlier than they do, or go elsewhere; with those.
+    pub divert: BTreeMap<Translation, Onward>,
     /// Openings to take away. Committed alone and first.
     pub close: BTreeSet<Opening>,
     /// Openings that must end earlier than they do; with the closes.
@@ -108,6 +121,10 @@ pub struct Plan {
     pub screen: BTreeMap<IpAddr, Option<Screen>>,
     /// Openings to make, or to let last longer.
     pub open: BTreeMap<Opening, Deadline>,
+    /// Public addresses of which other ports are to be silent than are. None: none.
+    pub silence: BTreeMap<IpAddr, Option<PortRange>>,
+    /// Translations to make, or to let last longer. After the openings: what lies inside opens first.
+    pub translate: BTreeMap<Translation, Onward>,
     /// Locks to take away, each explicitly released.
     pub unlock: BTreeSet<Lock>,
 }
@@ -149,6 +166,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             plan.lock.insert(*lock, *sessions);
         }
     }
+    translate(desired, observed, &mut plan);
     plan.stand = stand(desired, observed);
     plan.screen = screen(desired, observed);
     for lock in observed.locks.keys() {
@@ -157,6 +175,40 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         }
     }
     plan
+}
+
+/// What changes on public addresses.
+fn translate(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let (wanted, stands) = (&desired.translations, &observed.translations);
+    let spoken = |address: IpAddr| desired.coverage.has(address);
+    for (translation, is) in stands.each.iter().filter(|(t, _)| spoken(t.at().address)) {
+        match wanted.each.get(translation) {
+            None => {
+                plan.stop.insert(*translation);
+            }
+            Some(onward) if onward == is => {}
+            Some(onward) if onward.to != is.to || stops_earlier(onward, is) => {
+                plan.divert.insert(*translation, *onward);
+            }
+            Some(onward) => {
+                plan.translate.insert(*translation, *onward);
+            }
+        }
+    }
+    let new = wanted.each.iter().filter(|(translation, _)| !stands.each.contains_key(translation));
+    plan.translate.extend(new.map(|(translation, onward)| (*translation, *onward)));
+    let addresses = wanted.silent.keys().chain(stands.silent.keys().filter(|at| spoken(**at)));
+    let changed = addresses.filter(|at| wanted.silent.get(at) != stands.silent.get(at));
+    plan.silence = changed.map(|at| (*at, wanted.silent.get(at).copied())).collect();
+}
+
+/// Whether new flows are translated for a shorter time than they are.
+fn stops_earlier(wanted: &Onward, is: &Onward) -> bool {
+    match (&wanted.until, &is.until) {
+        (Some(wanted), Some(is)) => ends_earlier(wanted, is),
+        (Some(_), None) => true,
+        (None, Some(_) | None) => false,
+    }
 }
 
 /// The locks of which something else must pass.

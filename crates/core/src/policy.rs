@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::MAPPED_PORTS,
     id::{Location, PolicyId, SubscriptionId, VmId, VmInstance},
     network::{Family, Lock, Port, Sessions, Source},
     nsg::{
@@ -17,6 +18,7 @@ use crate::{
         hold::Place,
         id::GroupId,
         lockdown::{Exceptions, Numbered},
+        port::PortRange,
         word::Priority,
     },
     screen::standing::Standing,
@@ -381,6 +383,8 @@ pub struct Settings {
     /// Whether a change of the network may let flows through to a locked port that were not listed as
     /// standing exceptions. Then the log says so, and the port is shown as exposed.
     pub allow_lock_breaks: bool,
+    /// The ports of firewalls' public addresses that accesses are mapped to.
+    pub mapped_ports: PortRange,
 }
 
 impl Default for Settings {
@@ -394,6 +398,7 @@ impl Default for Settings {
             locations: None,
             band: Band::default(),
             allow_lock_breaks: false,
+            mapped_ports: MAPPED_PORTS,
         }
     }
 }

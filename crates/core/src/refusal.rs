@@ -11,7 +11,7 @@ use crate::{
     network::{Family, NotAVmAddress, Port, Source},
     nsg::{
         band::NoNumber, cure::Cure, id::GroupId, lockdown::LockdownRefusal, name::RuleName,
-        word::Priority,
+        port::PortRange, word::Priority,
     },
     resource::{ResourceFault, ResourceId},
     time::Timestamp,
@@ -40,6 +40,24 @@ pub struct At {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "refusal", rename_all = "camelCase")]
 pub enum Refusal {
+    /// Every port of a firewall's public address that accesses are mapped to is taken.
+    MappedPortsFull {
+        /// For which VM and port one was needed.
+        at: At,
+        /// The firewall.
+        firewall: ResourceId,
+        /// The ports there are.
+        ports: PortRange,
+    },
+    /// No guard covers the public address of the firewall in front of a VM.
+    FirewallNotEnforced {
+        /// Which VM and port.
+        at: At,
+        /// The firewall.
+        firewall: ResourceId,
+        /// Its public address.
+        address: IpAddr,
+    },
     /// No such VM.
     VmNotFound {
         /// Which.

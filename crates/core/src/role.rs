@@ -141,6 +141,8 @@ pub enum NetworkThing {
     Subnet,
     /// A rule of a security group.
     SecurityRule,
+    /// A group of rules of a firewall's policy.
+    RuleCollectionGroup,
 }
 
 /// What is done to it.
@@ -234,6 +236,32 @@ const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
             "Microsoft.Resources/subscriptions/resourceGroups/delete",
             // Nothing refers to a group.
             "Microsoft.Resources/subscriptions/resourceGroups/write",
+        ],
+        NetworkThing::Of(Kind::LoadBalancers) => [
+            "Microsoft.Network/loadBalancers/read",
+            "Microsoft.Network/loadBalancers/write",
+            "Microsoft.Network/loadBalancers/delete",
+            "Microsoft.Network/loadBalancers/inboundNatRules/join/action",
+        ],
+        NetworkThing::Of(Kind::AzureFirewalls) => [
+            "Microsoft.Network/azureFirewalls/read",
+            "Microsoft.Network/azureFirewalls/write",
+            "Microsoft.Network/azureFirewalls/delete",
+            // Nothing refers to a firewall.
+            "Microsoft.Network/azureFirewalls/write",
+        ],
+        NetworkThing::Of(Kind::FirewallPolicies) => [
+            "Microsoft.Network/firewallPolicies/read",
+            "Microsoft.Network/firewallPolicies/write",
+            "Microsoft.Network/firewallPolicies/delete",
+            "Microsoft.Network/firewallPolicies/join/action",
+        ],
+        NetworkThing::RuleCollectionGroup => [
+            "Microsoft.Network/firewallPolicies/ruleCollectionGroups/read",
+            "Microsoft.Network/firewallPolicies/ruleCollectionGroups/write",
+            "Microsoft.Network/firewallPolicies/ruleCollectionGroups/delete",
+            // Nothing refers to a group of rules.
+            "Microsoft.Network/firewallPolicies/join/action",
         ],
         NetworkThing::Subnet => [
             "Microsoft.Network/virtualNetworks/subnets/read",

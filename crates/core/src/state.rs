@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     event::{AccessId, Event},
-    grant::{Access, GrantRule, Request, Stage},
+    gateway::Place,
+    grant::{Access, GrantRule, Mapped, Request, Stage},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port, Sessions},
     nsg::{id::GroupId, numbers::Numbers, word::Priority},
@@ -41,6 +42,9 @@ pub struct State {
     /// The inbound numbers that JIT's rules have: of every group, or of those before the addresses of VMs
     /// that were loaded. A group without any is not in it.
     pub numbers: BTreeMap<GroupId, Numbers>,
+    /// The ports of public addresses that lead to somebody's machine while an access runs, always all of them:
+    /// shared, and copied only where they change.
+    pub taken: Arc<BTreeSet<Place>>,
 }
 
 impl State {
@@ -85,23 +89,26 @@ impl State {
                 for rule in request.accesses.iter().flat_map(Access::rules) {
                     self.number(&rule.group, rule.priority, Numbers::insert);
                 }
+                self.take(request.accesses.iter().flat_map(Access::mapped));
                 self.requests.insert(request.id, Arc::new(request.clone()));
             }
-            Event::Started { access, since, until, rules } => {
-                let mut began: &[GrantRule] = &[];
+            Event::Started { access, since, until, rules, mapped } => {
+                let mut began: (&[GrantRule], &[Mapped]) = (&[], &[]);
                 self.change(access, |stage| match stage {
                     Stage::Planned { .. } => {
                         let (since, until) = (*since, *until);
-                        let own = rules.clone();
-                        *stage = Stage::Granted { since, until, opened: None, rules: own };
-                        began = rules;
+                        let (own, ports) = (rules.clone(), mapped.clone());
+                        let opened = None;
+                        *stage = Stage::Granted { since, until, opened, rules: own, mapped: ports };
+                        began = (rules, mapped);
                     }
                     // Nothing begins twice, and nothing revives.
                     Stage::Granted { .. } | Stage::Ended { .. } => {}
                 });
-                for rule in began {
+                for rule in began.0 {
                     self.number(&rule.group, rule.priority, Numbers::insert);
                 }
+                self.take(began.1);
             }
             Event::EndMoved { access, until: moved } => self.change(access, |stage| match stage {
                 Stage::Granted { until, .. } => *until = *moved,
@@ -109,11 +116,13 @@ impl State {
             }),
             Event::Ended { access, at, reason } => {
                 let mut gone: Vec<GrantRule> = Vec::new();
+                let mut led: Vec<Mapped> = Vec::new();
                 self.change(access, |stage| {
                     let (since, until, opened) = match stage {
                         Stage::Planned { .. } => (None, None, None),
-                        Stage::Granted { since, until, opened, rules } => {
+                        Stage::Granted { since, until, opened, rules, mapped } => {
                             gone = std::mem::take(rules);
+                            led = std::mem::take(mapped);
                             (Some(*since), Some(until.wall), opened.take())
                         }
                         // Ended is a fact that nothing revives or rewrites.
@@ -124,6 +133,12 @@ impl State {
                 });
                 for rule in gone {
                     self.number(&rule.group, rule.priority, Numbers::remove);
+                }
+                if !led.is_empty() {
+                    let taken = Arc::make_mut(&mut self.taken);
+                    for mapped in led {
+                        taken.remove(&mapped.at);
+                    }
                 }
             }
             Event::Opened { access, seen } => self.change(access, |stage| match stage {
@@ -233,8 +248,18 @@ impl State {
         change_numbers(&mut self.numbers, group, priority, change);
     }
 
-    /// Counts the numbers of all JIT's rules anew, where everything was loaded and they were not counted.
+    fn take<'a>(&mut self, mapped: impl IntoIterator<Item = &'a Mapped>) {
+        let mut mapped = mapped.into_iter().peekable();
+        if mapped.peek().is_some() {
+            Arc::make_mut(&mut self.taken).extend(mapped.map(|mapped| mapped.at));
+        }
+    }
+
+    /// Counts the numbers of all JIT's rules anew, and the ports that lead to machines, where everything was loaded
+    /// and they were not counted.
     pub fn count_numbers(&mut self) {
+        let mapped = self.accesses().flat_map(|(_, access)| access.mapped());
+        self.taken = Arc::new(mapped.map(|mapped| mapped.at).collect());
         let mut numbers = BTreeMap::new();
         let denies = self.members().flat_map(|(_, member, _)| member.denies());
         let of_denies = denies.map(|deny| (&deny.group, deny.priority));

@@ -8,8 +8,9 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::{Carrier, Onward, Place, Translation, Translations},
     network::{Family, Lock, Opening, Port, Sessions},
-    nsg::{flow::Transport, word::Access},
+    nsg::{flow::Transport, port::PortRange, word::Access},
     plan::{Coverage, Desired, Observed, Plan, plan},
     screen::{
         Layered, Screen,
@@ -74,6 +75,21 @@ fn standing() -> impl Strategy<Value = BTreeMap<Lock, Vec<Standing>>> {
     proptest::collection::btree_map(lock(), proptest::collection::vec(one, 1..3), 0..4)
 }
 
+fn translations() -> impl Strategy<Value = Translations> {
+    let source = prop_oneof![Just("192.0.2.1/32"), Just("192.0.2.0/24")];
+    let place = |lock: Lock| Place { address: lock.address, port: lock.port };
+    let translation = (lock(), source).prop_filter_map("one family", move |(lock, source)| {
+        Translation::new(source.parse().ok()?, place(lock), Carrier::Tcp)
+    });
+    let onward = (lock(), proptest::option::of(deadline()))
+        .prop_map(move |(lock, until)| Onward { to: place(lock), until });
+    let address = (0u8..3).prop_map(|host| IpAddr::from([10, 0, 0, host]));
+    let ports = (1u16..3).prop_map(PortRange::one);
+    let each = proptest::collection::btree_map(translation, onward, 0..5);
+    let silent = proptest::collection::btree_map(address, ports, 0..3);
+    (each, silent).prop_map(|(each, silent)| Translations { each, silent })
+}
+
 fn desired() -> impl Strategy<Value = Desired> {
     let coverage = prop_oneof![
         Just(Coverage::All),
@@ -82,11 +98,12 @@ fn desired() -> impl Strategy<Value = Desired> {
         })
     ];
     let released = proptest::collection::btree_set(lock(), 0..4);
-    let flows = (standing(), screens());
+    let flows = (standing(), screens(), translations());
     let said = (coverage, locks(), released, openings(), flows);
-    said.prop_map(|(coverage, locks, released, openings, (standing, screens))| {
+    said.prop_map(|(coverage, locks, released, openings, (standing, screens, translations))| {
         let has = |lock: &Lock| coverage.has(lock.address);
         Desired {
+            translations: translations.about(|address| coverage.has(address)),
             standing: standing.into_iter().filter(|(lock, _)| has(lock)).collect(),
             screens: screens.into_iter().filter(|(at, _)| coverage.has(*at)).collect(),
             locks: locks.into_iter().filter(|(lock, _)| has(lock)).collect(),
@@ -98,8 +115,10 @@ fn desired() -> impl Strategy<Value = Desired> {
 }
 
 fn observed() -> impl Strategy<Value = Observed> {
-    let said = (locks(), openings(), standing(), screens());
-    said.prop_map(|(locks, openings, standing, screens)| Observed {
+    let said = (locks(), openings(), standing(), screens(), translations());
+    said.prop_map(|(locks, openings, standing, screens, translations)| Observed {
+        translations,
+        untranslated: BTreeMap::new(),
         standing,
         screens,
         coverage: Coverage::All,
@@ -120,7 +139,14 @@ fn carried_out(plan: &Plan, observed: &Observed) -> Observed {
         after.screens.remove(address);
         after.screens.extend(screen.clone().map(|screen| (*address, screen)));
     }
+    after.translations.each.retain(|translation, _| !plan.stop.contains(translation));
+    after.translations.each.extend(plan.divert.clone());
+    for (address, ports) in &plan.silence {
+        after.translations.silent.remove(address);
+        after.translations.silent.extend(ports.map(|ports| (*address, ports)));
+    }
     after.openings.extend(plan.open.clone());
+    after.translations.each.extend(plan.translate.clone());
     after.locks.retain(|lock, _| !plan.unlock.contains(lock));
     after
 }
@@ -166,6 +192,9 @@ proptest! {
             let spoken = desired.coverage.has(at);
             let right = if spoken { &desired.screens } else { &observed.screens };
             prop_assert_eq!(after.screens.get(&at), right.get(&at), "the screen of {}", at);
+            let only = |all: &Translations| all.about(|address| address == at);
+            let right = if spoken { &desired.translations } else { &observed.translations };
+            prop_assert_eq!(only(&after.translations), only(right), "what {} leads to", at);
         }
         for lock in after.standing.keys().chain(observed.standing.keys()) {
             let right = if covered(lock) { &desired.standing } else { &observed.standing };
@@ -190,6 +219,11 @@ proptest! {
         for (address, screen) in &plan.screen {
             prop_assert_ne!(observed.screens.get(address), screen.as_ref(), "it stands so already");
         }
+        for (translation, onward) in plan.divert.iter().chain(&plan.translate) {
+            let stands = observed.translations.each.get(translation);
+            prop_assert_ne!(stands, Some(onward), "it stands so already");
+        }
+        prop_assert!(plan.stop.iter().all(|t| observed.translations.each.contains_key(t)));
         prop_assert!(plan.close.iter().all(|opening| observed.openings.contains_key(opening)));
         prop_assert!(plan.unlock.iter().all(|lock| observed.locks.contains_key(lock)));
         prop_assert!(plan.unlock.iter().all(|lock| !desired.locks.contains_key(lock)));
@@ -203,6 +237,15 @@ proptest! {
         for (opening, until) in &plan.open {
             if let Some(current) = observed.openings.get(opening) {
                 prop_assert!(!may_end_later(current, until), "a later end alone waits for the opens");
+            }
+        }
+        let stops = plan.stop.iter().chain(plan.divert.keys());
+        prop_assert!(stops.clone().all(|t| !plan.translate.contains_key(t)));
+        for (translation, onward) in &plan.translate {
+            let Some(is) = observed.translations.each.get(translation) else { continue };
+            prop_assert_eq!(is.to, onward.to, "what leads elsewhere does so first");
+            if let (Some(is), Some(until)) = (&is.until, &onward.until) {
+                prop_assert!(!may_end_later(is, until), "a later end alone waits for the opens");
             }
         }
     }

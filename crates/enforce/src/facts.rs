@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, future::Future, net::IpAddr, time::Duration};
 
-use hourgate_core::{id::VmId, network::Opening, plan::Observed, state::State};
+use hourgate_core::{
+    gateway::MAPPED_PORTS, id::VmId, network::Opening, nsg::port::PortRange, plan::Observed,
+    state::State,
+};
 
 /// Which facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,11 @@ pub trait Facts: Send + Sync + 'static {
         vms: BTreeSet<VmId>,
         observed: Observed,
     ) -> impl Future<Output = Result<BTreeSet<VmId>, FactsError>> + Send;
+
+    /// The ports of firewalls' public addresses that accesses are mapped to.
+    fn mapped_ports(&self) -> PortRange {
+        MAPPED_PORTS
+    }
 
     /// How long until time alone changes something; none if it never does.
     fn next_deadline(&self) -> impl Future<Output = Result<Option<Duration>, FactsError>> + Send;

@@ -7,12 +7,15 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::{Translation, Translations, fixed},
     grant::Stage,
     id::{RequestId, VmId},
     network::{Lock, Opening, Port, Sessions},
-    open::{Need, needs, screens, standing, until},
+    nsg::port::PortRange,
+    open::{MappedNeed, Need, mapped_needs, needs, screens, standing, until},
     plan::{Coverage, Desired},
     policy::GuardCover,
+    resource::Network,
     screen::{Screen, standing::Standing},
     state::State,
     time::{Deadline, Now},
@@ -29,6 +32,12 @@ pub(crate) struct Known {
     due: BTreeSet<(u64, IpAddr)>,
     due_of: BTreeMap<IpAddr, u64>,
     holds: BTreeMap<RequestId, Hold>,
+    /// What always holds on public addresses, and since which load.
+    fixed: (u64, Arc<Translations>),
+    /// The network that this follows from.
+    network: Arc<Network>,
+    /// The VMs with an access that needs something on a public address.
+    mapped: BTreeMap<IpAddr, BTreeSet<VmId>>,
     loads: u64,
     loaded: bool,
     /// Grows with each change, so that nobody compares twice what did not change.
@@ -62,6 +71,15 @@ struct VmFacts {
     addresses: BTreeSet<IpAddr>,
     /// Whether a guard's word about it would be news.
     awaited: bool,
+    /// What its accesses need on public addresses.
+    mapped: Arc<[MappedNeed]>,
+}
+
+impl VmFacts {
+    /// The public addresses on which it needs something.
+    fn publics(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.mapped.iter().map(|need| need.translation.at().address)
+    }
 }
 
 /// What one load brought, sorted by address; made without holding anything up.
@@ -70,11 +88,21 @@ pub(crate) struct Loaded {
     everything: bool,
     addresses: BTreeMap<IpAddr, AddressFacts>,
     vms: BTreeMap<VmId, VmFacts>,
+    network: Arc<Network>,
+    /// What always holds on public addresses, where that may be something else than before.
+    fixed: Option<Translations>,
 }
 
 impl Loaded {
     /// Sorts what was loaded. `load` is the number that [`Known::begin`] gave before the loading began.
-    pub(crate) fn of(load: u64, which: &Which, state: &State, now: Now) -> Loaded {
+    ///
+    /// `known` is the network of the last look, and `mapped_ports` are those of firewalls that accesses are mapped to.
+    pub(crate) fn of(
+        load: u64,
+        which: &Which,
+        (state, known, mapped_ports): (&State, &Arc<Network>, PortRange),
+        now: Now,
+    ) -> Loaded {
         let everything = *which == Which::Everything;
         // What was asked for and is not there is gone, and that is news too.
         let (mut vms, mut addresses) = match which {
@@ -90,12 +118,17 @@ impl Loaded {
             for address in &vm.addresses {
                 addresses.entry(*address).or_default().vm = Some(vm.id.clone());
             }
-            let facts =
-                VmFacts { load, addresses: vm.addresses.iter().copied().collect(), awaited: false };
+            let addresses = vm.addresses.iter().copied().collect();
+            let facts = VmFacts { load, addresses, ..VmFacts::default() };
             vms.insert(vm.id.clone(), facts);
         }
         let locks = state.locks();
         let needs = needs(state, &locks, now);
+        for (vm, mapped) in mapped_needs(state, &locks, now) {
+            if let Some(facts) = vms.get_mut(&vm) {
+                facts.mapped = mapped.into();
+            }
+        }
         for (lock, sessions) in locks {
             addresses.entry(lock.address).or_default().locks.insert(lock, sessions);
         }
@@ -132,7 +165,11 @@ impl Loaded {
                 vm.awaited = true;
             }
         }
-        Loaded { load, everything, addresses, vms }
+        // Every state has the whole network, so whoever looks at one machine notices when it changed.
+        let changed = everything || !Arc::ptr_eq(known, &state.network);
+        let fixed = changed.then(|| fixed(&state.network, mapped_ports));
+        let network = Arc::clone(&state.network);
+        Loaded { load, everything, addresses, vms, network, fixed }
     }
 }
 
@@ -239,6 +276,10 @@ pub(crate) struct Snapshot {
     pub(crate) owners: BTreeMap<IpAddr, VmId>,
     /// How many openings it speaks of.
     pub(crate) openings: usize,
+    /// What always holds on its public addresses.
+    fixed: Translations,
+    /// What accesses need on them.
+    pub(crate) mapped: Vec<MappedNeed>,
 }
 
 impl Snapshot {
@@ -254,6 +295,11 @@ impl Snapshot {
             openings.extend(facts.wanted(&self.holds, now));
             standing.extend(facts.standing.iter().map(|(lock, passes)| (*lock, passes.clone())));
         }
+        let mut translations = self.fixed.clone();
+        let wanted = self.mapped.iter().filter(|need| {
+            !is_held(&self.holds, need) && need.onward.until.is_none_or(|until| !until.is_over(now))
+        });
+        translations.each.extend(wanted.map(|need| (need.translation, need.onward)));
         let screens = self.facts.iter();
         let screens = screens.filter_map(|(at, facts)| Some((*at, facts.screen.clone()?)));
         Desired {
@@ -263,8 +309,22 @@ impl Snapshot {
             openings: openings.into_iter().collect(),
             standing,
             screens: screens.collect(),
+            translations,
         }
     }
+
+    /// Leaves out what is not to be led to yet.
+    pub(crate) fn keep_back(&mut self, leads: impl Fn(&MappedNeed) -> bool) {
+        self.mapped.retain(leads);
+    }
+}
+
+/// Whether a request that needs a translation is kept closed.
+fn is_held(holds: &BTreeMap<RequestId, Hold>, need: &MappedNeed) -> bool {
+    holds.get(&need.request).is_some_and(|only| match only {
+        None => true,
+        Some(only) => only.contains(&(need.vm.clone(), need.opening.port())),
+    })
 }
 
 impl Known {
@@ -272,6 +332,11 @@ impl Known {
     pub(crate) fn begin(&mut self) -> u64 {
         self.loads += 1;
         self.loads
+    }
+
+    /// The network of the last look.
+    pub(crate) fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network)
     }
 
     /// Whether everything was loaded at least once. Before that nothing is said to any guard: an empty
@@ -283,7 +348,7 @@ impl Known {
     /// Takes in what was loaded, and says which addresses are to be told of: all it speaks of, or where that
     /// is everything those before which other rules stand than did. The rest is the sweep's.
     pub(crate) fn take_in(&mut self, loaded: Loaded) -> BTreeSet<IpAddr> {
-        let Loaded { load, everything, addresses, vms } = loaded;
+        let Loaded { load, everything, addresses, vms, network, fixed } = loaded;
         let mut spoken: BTreeSet<IpAddr> = addresses.keys().copied().collect();
         let mut ruled = BTreeSet::new();
         self.version += 1;
@@ -291,7 +356,27 @@ impl Known {
             if self.vms.get(&id).is_some_and(|stored| stored.load > load) {
                 continue;
             }
+            let publics: BTreeSet<IpAddr> = vm.publics().collect();
+            let mapped = Arc::clone(&vm.mapped);
             let before = self.vms.insert(id.clone(), vm);
+            let was = before.as_ref().map(|before| &*before.mapped).unwrap_or_default();
+            if *was != *mapped {
+                let all = was.iter().map(|need| need.translation.at().address);
+                spoken.extend(all.chain(publics.iter().copied()));
+            }
+            for public in before.iter().flat_map(VmFacts::publics) {
+                if let Some(vms) =
+                    self.mapped.get_mut(&public).filter(|_| !publics.contains(&public))
+                {
+                    vms.remove(&id);
+                    if vms.is_empty() {
+                        self.mapped.remove(&public);
+                    }
+                }
+            }
+            for public in publics {
+                self.mapped.entry(public).or_default().insert(id.clone());
+            }
             for address in before.into_iter().flat_map(|before| before.addresses) {
                 let stale =
                     |facts: &Arc<AddressFacts>| facts.vm.as_ref() == Some(&id) && facts.load < load;
@@ -308,6 +393,10 @@ impl Known {
         if everything {
             self.loaded = true;
             self.vms.retain(|_, vm| vm.load >= load);
+            self.mapped.retain(|_, vms| {
+                vms.retain(|vm| self.vms.contains_key(vm));
+                !vms.is_empty()
+            });
             let gone = |(address, facts): (&IpAddr, &Arc<AddressFacts>)| {
                 (facts.load < load && !addresses.contains_key(address)).then_some(*address)
             };
@@ -327,6 +416,13 @@ impl Known {
                 }
                 self.set(address, facts);
             }
+        }
+        if let Some(fixed) = fixed.filter(|_| self.fixed.0 <= load) {
+            let differing = differing(&self.fixed.1, &fixed);
+            ruled.extend(&differing);
+            spoken.extend(&differing);
+            self.fixed = (load, fixed.into());
+            self.network = network;
         }
         if everything { ruled } else { spoken }
     }
@@ -399,7 +495,27 @@ impl Known {
 
     fn addresses_of(&self, request: RequestId) -> BTreeSet<IpAddr> {
         let needs = |facts: &AddressFacts| facts.needs.iter().any(|need| need.request == request);
-        self.addresses.iter().filter(|(_, facts)| needs(facts)).map(|(a, _)| *a).collect()
+        let own = self.addresses.iter().filter(|(_, facts)| needs(facts)).map(|(a, _)| *a);
+        let vms = self.mapped.values().flatten().filter_map(|vm| self.vms.get(vm));
+        let mapped = vms.flat_map(|vm| vm.mapped.iter()).filter(|need| need.request == request);
+        own.chain(mapped.map(|need| need.translation.at().address)).collect()
+    }
+
+    /// Whether a translation that ends by itself must still hold.
+    pub(crate) fn leads(&self, translation: &Translation, now: Now) -> bool {
+        let vms = self.mapped.get(&translation.at().address);
+        let vms = vms.into_iter().flatten().filter_map(|vm| self.vms.get(vm));
+        vms.flat_map(|vm| vm.mapped.iter()).any(|need| {
+            need.translation == *translation
+                && !is_held(&self.holds, need)
+                && need.onward.until.is_none_or(|until| !until.is_over(now))
+        })
+    }
+
+    /// The public addresses that lead to these VMs.
+    pub(crate) fn publics(&self, vms: impl IntoIterator<Item = VmId>) -> BTreeSet<IpAddr> {
+        let vms = vms.into_iter().filter_map(|vm| self.vms.get(&vm));
+        vms.flat_map(|vm| vm.publics().collect::<Vec<_>>()).collect()
     }
 
     /// Until when an opening must stand, if at all.
@@ -427,7 +543,12 @@ impl Known {
     /// What is known of a part of what a guard covers.
     pub(crate) fn snapshot(&self, part: &Part, cover: &GuardCover) -> Snapshot {
         let named: BTreeSet<IpAddr> = match part {
-            Part::All => self.addresses.keys().copied().collect(),
+            Part::All => {
+                let each = self.fixed.1.each.keys().map(|translation| translation.at().address);
+                let public = each.chain(self.fixed.1.silent.keys().copied());
+                let public = public.chain(self.mapped.keys().copied());
+                self.addresses.keys().copied().chain(public).collect()
+            }
             Part::Addresses(addresses) => {
                 let owners = addresses.iter().filter_map(|a| self.addresses.get(a)?.vm.as_ref());
                 let whole = owners.filter_map(|vm| self.vms.get(vm)).flat_map(|vm| &vm.addresses);
@@ -439,7 +560,15 @@ impl Known {
         let facts: Vec<(IpAddr, Arc<AddressFacts>)> = named.iter().filter_map(known).collect();
         let owner = |address: &IpAddr| Some((*address, self.addresses.get(address)?.vm.clone()?));
         let owners: BTreeMap<IpAddr, VmId> = named.iter().filter_map(owner).collect();
-        let vms: BTreeSet<&VmId> = owners.values().collect();
+        let led = named.iter().filter_map(|address| self.mapped.get(address)).flatten();
+        let vms: BTreeSet<&VmId> = owners.values().chain(led).collect();
+        let mapped: Vec<MappedNeed> = vms
+            .iter()
+            .filter_map(|id| self.vms.get(*id))
+            .flat_map(|vm| vm.mapped.iter())
+            .filter(|need| named.contains(&need.translation.at().address))
+            .cloned()
+            .collect();
         let forgotten = self.vms.iter().filter(|(_, vm)| vm.addresses.is_empty());
         let forgotten = forgotten.filter(|_| *part == Part::All).map(|(id, _)| id);
         let awaited = vms
@@ -447,7 +576,10 @@ impl Known {
             .chain(forgotten)
             .filter_map(|id| Some((id, self.vms.get(id)?)))
             .filter(|(_, vm)| vm.awaited)
-            .map(|(id, vm)| (id.clone(), vm.load, vm.addresses.clone()))
+            .map(|(id, vm)| {
+                let addresses = vm.addresses.iter().copied().chain(vm.publics()).collect();
+                (id.clone(), vm.load, addresses)
+            })
             .collect();
         Snapshot {
             coverage: match part {
@@ -456,6 +588,14 @@ impl Known {
             },
             openings: facts.iter().map(|(_, facts)| facts.openings.len()).sum(),
             holds: self.holds.clone(),
+            fixed: self.fixed.1.about(|address| {
+                cover.has(address)
+                    && match part {
+                        Part::All => true,
+                        Part::Addresses(addresses) => addresses.contains(&address),
+                    }
+            }),
+            mapped,
             facts,
             awaited,
             owners,
@@ -498,4 +638,16 @@ impl Known {
             (locks + facts.locks.len(), openings + facts.wanted(&self.holds, now).count())
         })
     }
+}
+
+/// The addresses on which something else always holds.
+fn differing(one: &Translations, other: &Translations) -> BTreeSet<IpAddr> {
+    let each = one.each.iter().filter(|(t, onward)| other.each.get(t) != Some(onward));
+    let each = each.map(|(translation, _)| translation.at().address);
+    let silent = one.silent.iter().filter(|(at, ports)| other.silent.get(at) != Some(ports));
+    let gone: BTreeSet<IpAddr> = each.chain(silent.map(|(at, _)| *at)).collect();
+    let each = other.each.iter().filter(|(t, onward)| one.each.get(t) != Some(onward));
+    let each = each.map(|(translation, _)| translation.at().address);
+    let silent = other.silent.iter().filter(|(at, ports)| one.silent.get(at) != Some(ports));
+    gone.into_iter().chain(each).chain(silent.map(|(at, _)| *at)).collect()
 }

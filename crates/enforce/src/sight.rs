@@ -7,6 +7,7 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::{Onward, Translation},
     network::{Lock, Opening, Sessions},
     plan::{Coverage, Desired, Observed},
     policy::GuardCover,
@@ -41,6 +42,14 @@ struct AddressSeen {
     at: Timestamp,
     locks: BTreeMap<Lock, Sessions>,
     openings: BTreeMap<Opening, Deadline>,
+    translations: BTreeMap<Translation, Onward>,
+}
+
+impl AddressSeen {
+    fn nothing(at: Timestamp) -> AddressSeen {
+        let (locks, openings, translations) = Default::default();
+        AddressSeen { at, locks, openings, translations }
+    }
 }
 
 /// A guard's word, sorted by address; made without holding anything up.
@@ -52,7 +61,7 @@ pub(crate) struct Sorted {
 
 impl Sorted {
     pub(crate) fn of(desired: &Desired, observed: &Observed, at: Timestamp) -> Sorted {
-        let none = || AddressSeen { at, locks: BTreeMap::new(), openings: BTreeMap::new() };
+        let none = || AddressSeen::nothing(at);
         let (all, mut seen) = match &observed.coverage {
             Coverage::All => (true, BTreeMap::new()),
             Coverage::Only(addresses) => {
@@ -66,6 +75,11 @@ impl Sorted {
         for (opening, until) in &observed.openings {
             disobeyed |= !desired.openings.contains_key(opening);
             seen.entry(opening.address()).or_insert_with(none).openings.insert(*opening, *until);
+        }
+        for (translation, onward) in &observed.translations.each {
+            disobeyed |= !desired.translations.each.contains_key(translation);
+            let seen = seen.entry(translation.at().address).or_insert_with(none);
+            seen.translations.insert(*translation, *onward);
         }
         Sorted { all, seen, disobeyed }
     }
@@ -123,8 +137,7 @@ impl Sighting {
         };
         self.reached = Reached::No { since, why };
         for (opening, until) in &told.openings {
-            let none =
-                || AddressSeen { at: now.wall, locks: BTreeMap::new(), openings: BTreeMap::new() };
+            let none = || AddressSeen::nothing(now.wall);
             let seen = self.seen.entry(opening.address()).or_insert_with(none);
             let stands = seen.openings.entry(*opening).or_insert(*until);
             *stands = stands.later_of(*until, now);
@@ -161,6 +174,39 @@ impl Sighting {
             }
             None => Some((None, self.all_seen?)),
         }
+    }
+
+    /// Whether it last saw a translation; whether it answers is not asked.
+    pub(crate) fn leads(&self, translation: &Translation) -> bool {
+        let seen = self.seen.get(&translation.at().address);
+        seen.is_some_and(|seen| seen.translations.contains_key(translation))
+    }
+
+    /// The translations that it last saw and that end by themselves, but have not yet; none where it does not
+    /// answer.
+    pub(crate) fn ending(&self, now: Now) -> impl Iterator<Item = (Translation, Onward)> + '_ {
+        let seen = self.seen.values().filter(|_| self.is_reached());
+        let all = seen.flat_map(|seen| seen.translations.iter().map(|(t, onward)| (*t, *onward)));
+        all.filter(move |(_, onward)| onward.until.is_some_and(|until| !until.is_over(now)))
+    }
+
+    /// What it last saw of one address, as far as a record needs it; nothing where it does not answer or has not
+    /// spoken of it.
+    pub(crate) fn add_to(&self, observed: &mut Observed, address: IpAddr, now: Now) {
+        let Some(seen) = self.seen.get(&address).filter(|_| self.is_reached()) else { return };
+        match &mut observed.coverage {
+            Coverage::All => {}
+            Coverage::Only(addresses) => {
+                addresses.insert(address);
+            }
+        }
+        observed.locks.extend(seen.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
+        let live = seen.openings.iter().filter(|(_, until)| !until.is_over(now));
+        observed.openings.extend(live.map(|(opening, until)| (*opening, *until)));
+        let leads = seen.translations.iter();
+        let leads =
+            leads.filter(|(_, onward)| onward.until.is_none_or(|until| !until.is_over(now)));
+        observed.translations.each.extend(leads.map(|(t, onward)| (*t, *onward)));
     }
 
     /// Looks for openings that stand and must not. `since` is when nothing was late for the last time,

@@ -8,10 +8,14 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Write as _},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
-use hourgate_core::network::{Family, Lock, Port, Sessions};
+use hourgate_core::{
+    network::{Family, Lock, Port, Sessions},
+    nsg::port::PortRange,
+};
 use uuid::Uuid;
 
 use crate::netlink::{SetOf, TABLE, digit};
@@ -24,6 +28,8 @@ pub(crate) const FILE: &str = "floor.nft";
 pub(crate) struct Floor {
     pub(crate) installation: Option<Uuid>,
     pub(crate) locks: BTreeMap<Lock, Sessions>,
+    /// Ports of public addresses that do not answer.
+    pub(crate) silent: BTreeMap<IpAddr, PortRange>,
 }
 
 /// Where the floor of a guard is kept.
@@ -71,6 +77,12 @@ impl Floor {
                         floor.locks.insert(Lock { address, port }, sessions);
                     }
                 }
+                (Some("#silent"), Some(address)) => {
+                    let ports = words.next().and_then(|ports| ports.parse().ok());
+                    if let (Ok(address), Some(ports)) = (address.parse(), ports) {
+                        floor.silent.insert(address, ports);
+                    }
+                }
                 _ => {}
             }
         }
@@ -91,6 +103,9 @@ impl Floor {
         for (lock, sessions) in &self.locks {
             let _ = writeln!(text, "#lock {} {} {}", lock.address, lock.port, word(*sessions));
         }
+        for (address, ports) in &self.silent {
+            let _ = writeln!(text, "#silent {address} {ports}");
+        }
         // The first line makes sure that there is something to delete.
         let _ = writeln!(text, "table inet {TABLE}\ndelete table inet {TABLE}");
         let _ = writeln!(text, "table inet {TABLE} {{");
@@ -107,8 +122,42 @@ impl Floor {
             let _ = writeln!(text, "\tchain installation_{} {{\n\t}}", installation.simple());
         }
         text.push_str(&chains());
+        self.unanswered(&mut text);
         text.push_str("}\n");
         text
+    }
+
+    /// The ports that do not answer, as the guard has them.
+    fn unanswered(&self, text: &mut String) {
+        if self.silent.is_empty() {
+            return;
+        }
+        let mut rules = String::new();
+        for (family, kind, ip) in
+            [(Family::V4, "ipv4_addr", "ip"), (Family::V6, "ipv6_addr", "ip6")]
+        {
+            let of = self.silent.iter().filter(|(address, _)| Family::of(**address) == family);
+            let elements: Vec<_> =
+                of.map(|(address, ports)| format!("{address} . {ports}")).collect();
+            if elements.is_empty() {
+                continue;
+            }
+            let name = SetOf::Silent(family);
+            let elements = elements.join(",\n\t\t\t");
+            let _ = write!(
+                text,
+                "\tset {name} {{\n\t\ttype {kind} . inet_service\n\t\tflags interval\n\
+                 \t\telements = {{ {elements} }}\n\t}}\n"
+            );
+            let _ =
+                writeln!(rules, "\t\tmeta l4proto @transports {ip} daddr . th dport @{name} drop");
+        }
+        let _ = write!(
+            text,
+            "\tchain unanswered {{\n\
+             \t\ttype filter hook prerouting priority -90; policy accept;\n\
+             \t\tct state established ct direction reply accept\n{rules}\t}}\n"
+        );
     }
 
     fn set(&self, text: &mut String, family: Family, kind: &str, sessions: Sessions) {
@@ -201,13 +250,19 @@ mod tests {
                 (lock("10.0.0.4", 22), Sessions::GoOn),
                 (lock("2001:db8::4", 3389), Sessions::EndWithAccess),
             ]),
+            silent: BTreeMap::from([(
+                "198.51.100.1".parse().unwrap(),
+                PortRange::new(50_000, 50_999).unwrap(),
+            )]),
         };
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Floor::read(dir.path()).unwrap(), Floor::default());
         floor.write(dir.path()).unwrap();
         assert_eq!(Floor::read(dir.path()).unwrap(), floor);
         assert_eq!(
-            Floor::parse("#lock x 22 go-on\n#lock 10.0.0.1 0 go-on\n#lock"),
+            Floor::parse(
+                "#lock x 22 go-on\n#lock 10.0.0.1 0 go-on\n#lock\n#silent x 1-2\n#silent 10.0.0.1 2-1"
+            ),
             Floor::default()
         );
     }

@@ -20,6 +20,7 @@ mod refusals;
 mod remembered;
 mod screened;
 mod sessions;
+mod translated;
 
 pub use nftables::{Features, Nftables, Settings, StartError};
 pub use process::{Config, RunError, run};

@@ -14,7 +14,7 @@ use hourgate_core::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::screened::Screened;
+use crate::{screened::Screened, translated::Translated};
 
 /// The lowest port: where the openings and locks of an address begin.
 pub(crate) const FIRST_PORT: Port = match Port::new(1) {
@@ -48,6 +48,7 @@ pub(crate) struct Mirror {
     pub(crate) installation: Option<Uuid>,
     pub(crate) locks: BTreeMap<Lock, Sessions>,
     pub(crate) screened: Screened,
+    pub(crate) translated: Translated,
     openings: BTreeMap<Opening, Held>,
     // INVARIANT: both hold exactly the openings. Whichever clock comes first ends one.
     by_boot: BTreeSet<(u64, Opening)>,
@@ -167,6 +168,8 @@ impl Mirror {
             locks: BTreeMap::new(),
             openings: BTreeMap::new(),
             failed: BTreeMap::new(),
+            translations: self.translated.observed(coverage, now),
+            untranslated: BTreeMap::new(),
         };
         match coverage {
             Coverage::All => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hourgate_core::{
+    gateway::{Onward, Translation},
     network::{Family, Lock, Opening},
     plan::{Desired, OpeningFailure},
     screen::{Screen, standing::Standing},
@@ -23,7 +24,11 @@ pub(crate) fn covered(covers: &[IpNet], address: IpAddr) -> bool {
 /// Why a whole statement is refused; none where it may be looked at.
 pub(crate) fn refuse(desired: &Desired, covers: &[IpNet]) -> Option<String> {
     let locks = desired.locks.keys().chain(&desired.released).map(|lock| lock.address);
-    for address in locks.chain(desired.screens.keys().copied()) {
+    let public = || {
+        let each = desired.translations.each.keys().map(|translation| translation.at().address);
+        each.chain(desired.translations.silent.keys().copied())
+    };
+    for address in locks.chain(desired.screens.keys().copied()).chain(public()) {
         if !covered(covers, address) {
             return Some(format!("{address} is none of the addresses this guard covers"));
         }
@@ -46,9 +51,16 @@ pub(crate) fn refuse(desired: &Desired, covers: &[IpNet]) -> Option<String> {
     if let Some((address, _)) = desired.screens.iter().find(|(at, screen)| wrong(**at, screen)) {
         return Some(format!("a chain of {address} is of another family"));
     }
+    let crossed = desired.translations.each.iter().find(|(translation, onward)| {
+        Family::of(translation.at().address) != Family::of(onward.to.address)
+    });
+    if let Some((translation, onward)) = crossed {
+        let at = translation.at();
+        return Some(format!("{at} cannot lead to {}, which is of another family", onward.to));
+    }
     let named = desired.locks.keys().chain(&desired.released).map(|lock| lock.address);
     let named = named.chain(desired.openings.keys().map(Opening::address));
-    let named = named.chain(desired.screens.keys().copied());
+    let named = named.chain(desired.screens.keys().copied()).chain(public());
     for address in named {
         if !desired.coverage.has(address) {
             return Some(format!("the statement names {address} but does not speak of it"));
@@ -67,6 +79,22 @@ pub(crate) fn refuse_opening(
     if !covered(covers, opening.address()) {
         Some(OpeningFailure::NotCovered)
     } else if until.remaining(now) > ACCESS_MAX {
+        Some(OpeningFailure::TooFarAhead)
+    } else {
+        None
+    }
+}
+
+/// Why one translation is refused while the others may be made.
+pub(crate) fn refuse_translation(
+    translation: &Translation,
+    onward: &Onward,
+    covers: &[IpNet],
+    now: Now,
+) -> Option<OpeningFailure> {
+    if !covered(covers, translation.at().address) {
+        Some(OpeningFailure::NotCovered)
+    } else if onward.until.is_some_and(|until| until.remaining(now) > ACCESS_MAX) {
         Some(OpeningFailure::TooFarAhead)
     } else {
         None

@@ -13,6 +13,7 @@ use std::{
 
 use hourgate_api::guard::{decode, encode};
 use hourgate_core::{
+    gateway::Translations,
     network::{Family, Lock, Sessions},
     plan::{Coverage, Observed, Plan},
 };
@@ -26,7 +27,7 @@ use crate::{
 /// The name of the file in the guard's directory.
 const FILE: &str = "screens";
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The length that a frame begins with.
 const LENGTH_BYTES: usize = 4;
 
@@ -68,6 +69,9 @@ impl Remembered {
                 failed: BTreeMap::new(),
                 standing,
                 screens,
+                // The kernel has them as they are, and tells them itself.
+                translations: Translations::default(),
+                untranslated: BTreeMap::new(),
             },
         }
     }

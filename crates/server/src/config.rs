@@ -9,10 +9,12 @@ use std::{
 
 use hourgate_api::time::IsoDuration;
 use hourgate_core::{
+    gateway::MAPPED_PORTS,
     id::Location,
     network::Family,
     nsg::{
         band::Band,
+        port::PortRange,
         word::{PRIORITY_MAX, PRIORITY_MIN, Priority},
     },
     policy::SHORTEST_ACCESS_MIN,
@@ -29,6 +31,8 @@ const LISTEN_MAX: usize = 32;
 const GUARDS_MAX: usize = 1_000;
 /// How many locations the list of them may name.
 const LOCATIONS_MAX: usize = 1_000;
+/// The lowest port that accesses may be mapped to.
+const MAPPED_PORT_MIN: u16 = 1024;
 
 /// Why a configuration cannot be used. The text names the file, the key, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +62,8 @@ pub struct Config {
     pub jit_rule_priorities: Band,
     /// Whether a change of the network may open what a lock closes.
     pub allow_lock_breaks: bool,
+    /// The ports of firewalls' public addresses that accesses are mapped to.
+    pub mapped_ports: PortRange,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
 }
@@ -145,6 +151,7 @@ struct File {
     locations: Option<Vec<String>>,
     jit_rule_priorities: Option<BandTable>,
     allow_lock_breaks: Option<bool>,
+    mapped_ports: Option<PortsTable>,
     guard: Option<Vec<GuardTable>>,
 }
 
@@ -156,6 +163,13 @@ struct File {
 enum OneOrMore {
     One(SocketAddr),
     More(Vec<SocketAddr>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortsTable {
+    first: u16,
+    last: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,6 +234,7 @@ impl File {
             locations: self.locations.map(locations).transpose()?,
             jit_rule_priorities: band(self.jit_rule_priorities.as_ref())?,
             allow_lock_breaks: self.allow_lock_breaks.unwrap_or_default(),
+            mapped_ports: mapped_ports(self.mapped_ports)?,
             guards: guards(self.guard, &data_dir)?,
             data_dir,
         })
@@ -240,6 +255,20 @@ fn listen(flags: Vec<SocketAddr>, file: Option<OneOrMore>) -> Result<Vec<SocketA
         )));
     }
     Ok(listen)
+}
+
+/// Low ports are services', and somebody may want to reach one of the firewall itself.
+fn mapped_ports(table: Option<PortsTable>) -> Result<PortRange, ConfigError> {
+    let Some(PortsTable { first, last }) = table else { return Ok(MAPPED_PORTS) };
+    let ports = PortRange::new(first, last).filter(|ports| ports.first() >= MAPPED_PORT_MIN);
+    ports.ok_or_else(|| {
+        ConfigError(format!(
+            "mapped_ports is first = {first}, last = {last}; a first port from {MAPPED_PORT_MIN} and a last one \
+             that is not smaller are accepted, for example first = {}, last = {}",
+            MAPPED_PORTS.first(),
+            MAPPED_PORTS.last()
+        ))
+    })
 }
 
 fn guards(

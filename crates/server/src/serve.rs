@@ -288,6 +288,7 @@ fn settings(config: &Config, own: &OwnAddresses, first: Option<SubscriptionId>) 
         locations: config.locations.clone(),
         band: config.jit_rule_priorities,
         allow_lock_breaks: config.allow_lock_breaks,
+        mapped_ports: config.mapped_ports,
     }
 }
 

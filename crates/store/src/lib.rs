@@ -79,11 +79,11 @@ pub trait Store: Clone + Send + Sync + 'static {
         id: RequestId,
     ) -> impl Future<Output = Result<Option<Request>, StoreError>> + Send;
 
-    /// The settings that decide.
-    fn settings(&self) -> Arc<Settings>;
-
     /// Who this installation is.
     fn installation(&self) -> Installation;
+
+    /// The settings that decide.
+    fn settings(&self) -> Arc<Settings>;
 
     /// The service principal of that client id.
     fn principal(

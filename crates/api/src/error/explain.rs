@@ -123,6 +123,23 @@ fn words(refusal: &Refusal) -> (Code, String) {
                  a guard that covers them."
             ),
         ),
+        Refusal::MappedPortsFull { at, firewall, ports } => (
+            Code::MappedPortsFull,
+            format!(
+                "Every port from {ports} of the public address of {firewall} leads to another machine, so port {} of \
+                 {} cannot be reached through it. Ask again when an access has ended, or have more ports \
+                 configured ('mapped_ports').",
+                at.port, at.vm
+            ),
+        ),
+        Refusal::FirewallNotEnforced { at, firewall, address } => (
+            Code::NotEnforced,
+            format!(
+                "No guard covers {address}, the public address of {firewall}, which stands in front of {}. Have a \
+                 guard on that firewall cover it.",
+                at.vm
+            ),
+        ),
         Refusal::Blocked { group, rule, priority, cure, at } => (
             Code::Blocked,
             format!(
@@ -534,6 +551,8 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         }
         Refusal::TextTooLong { property, .. } => Some(property_name(*property).to_owned()),
         Refusal::SourceNotAllowed { at, .. }
+        | Refusal::MappedPortsFull { at, .. }
+        | Refusal::FirewallNotEnforced { at, .. }
         | Refusal::Blocked { at, .. }
         | Refusal::NoNumber { at, .. }
         | Refusal::NoAddressInFamily { at, .. }

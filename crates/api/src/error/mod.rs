@@ -155,6 +155,18 @@ pub enum Code {
     InUseVirtualNetworkCannotBeDeleted,
     /// 400.
     NicInUse,
+    /// 400.
+    InUseLoadBalancerCannotBeDeleted,
+    /// 400.
+    InUseAzureFirewallCannotBeDeleted,
+    /// 400.
+    InUseFirewallPolicyCannotBeDeleted,
+    /// 400: an interface names the rule.
+    InboundNatRuleInUse,
+    /// 400: two inbound NAT rules of one port.
+    RulesUseSameFrontendPort,
+    /// 400: a firewall in a subnet of another name.
+    AzureFirewallSubnetNotFound,
     /// 400: an interface has it.
     PublicIPAddressCannotBeDeleted,
     /// 400: no source was named, and the caller's address cannot stand in.
@@ -179,6 +191,8 @@ pub enum Code {
     VmUnsupported,
     /// 409: no guard covers the VM.
     NotEnforced,
+    /// 409: no port of the firewall's public address is free.
+    MappedPortsFull,
     /// 409: a rule of a security group would drop what was asked for.
     Blocked,
     /// 409: no security group stands before an address of the VM.

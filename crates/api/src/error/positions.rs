@@ -52,6 +52,9 @@ impl Positions {
             | ViewDraft::SecurityGroup(_)
             | ViewDraft::ApplicationSecurityGroup
             | ViewDraft::ResourceGroup
+            | ViewDraft::LoadBalancer(_)
+            | ViewDraft::Firewall(_)
+            | ViewDraft::FirewallPolicy(_)
             | ViewDraft::PublicIpAddress(_)
             | ViewDraft::NetworkInterface(_) => Vec::new(),
         };

@@ -14,7 +14,7 @@ use hourgate_core::{
         port::PortProblem,
         word::Side,
     },
-    resource::{Kind, ResourceFault, ResourceId, Target, fault::Part},
+    resource::{Kind, ResourceFault, ResourceId, Target, fault::Part, firewall::SUBNET_NAME},
 };
 
 use super::{ArmError, Code};
@@ -240,6 +240,57 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
                  already allocated to resource {by}."
             ),
         ),
+        ResourceFault::FrontendNotFound { rule, frontend } => (
+            Code::InvalidResourceReference,
+            format!(
+                "Resource {id}/frontendIPConfigurations/{frontend} referenced by resource \
+                 {id}/inboundNatRules/{rule} was not found."
+            ),
+        ),
+        ResourceFault::FrontendPortTwice { rule, other, port, carrier } => (
+            Code::RulesUseSameFrontendPort,
+            format!(
+                "Load balancer {id} has the inbound NAT rules {other} and {rule} with the same frontend, the same \
+                 protocol ({}) and the same port ({port}). A port leads to one machine.",
+                carrier.as_str()
+            ),
+        ),
+        ResourceFault::NatRuleTaken { configuration, rule, by } => (
+            Code::InboundNatRuleInUse,
+            format!(
+                "Resource {id}/ipConfigurations/{configuration} is referencing the inbound NAT rule {rule} that \
+                 leads to resource {by} already."
+            ),
+        ),
+        ResourceFault::NotFirewallSubnet { configuration, subnet } => (
+            Code::AzureFirewallSubnetNotFound,
+            format!(
+                "IP configuration '{configuration}' of firewall {id} is in subnet '{}'. A firewall stands in a \
+                 subnet named '{SUBNET_NAME}'.",
+                subnet.name
+            ),
+        ),
+        ResourceFault::SecondSubnet { configuration } => (
+            Code::InvalidRequestFormat,
+            format!(
+                "IP configuration '{configuration}' of firewall {id} names a subnet; only the first of a firewall \
+                 does."
+            ),
+        ),
+        ResourceFault::PriorityOutside { value, least, most } => (
+            Code::InvalidParameter,
+            format!(
+                "The priority {value} in resource {id} is not accepted: a number from {least} to {most} is."
+            ),
+        ),
+        ResourceFault::DnatFamilies { rule, address, to } => (
+            Code::InvalidParameter,
+            format!(
+                "The rule {} of resource {id} leads from {address} to {to}, which is of another family of \
+                 addresses.",
+                quoted(rule)
+            ),
+        ),
     }
 }
 
@@ -257,6 +308,16 @@ fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
             );
         }
         Target::Resource(id) => id.kind,
+        Target::InboundNatRule(rule) => {
+            return (
+                Code::InboundNatRuleInUse,
+                format!(
+                    "Inbound NAT rule {} is in use by {users} and cannot be deleted. Remove it from the interface \
+                     first.",
+                    rule.name
+                ),
+            );
+        }
     };
     let cure = "In order to delete it, remove the association with the resource(s).";
     let (code, noun) = match kind {
@@ -272,7 +333,7 @@ fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
                 ),
             );
         }
-        // The three codes below are ours in Azure's manner: what Azure says there is not known.
+        // The codes below are ours in Azure's manner: what Azure says there is not known.
         Kind::ApplicationSecurityGroups => {
             (Code::InUseApplicationSecurityGroupCannotBeDeleted, "Application security group")
         }
@@ -290,6 +351,9 @@ fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
         Kind::VirtualMachines => (Code::InvalidResourceReference, "Virtual machine"),
         // Nor to a group: what is in it goes with it.
         Kind::ResourceGroups => (Code::InvalidResourceReference, "Resource group"),
+        Kind::LoadBalancers => (Code::InUseLoadBalancerCannotBeDeleted, "Load balancer"),
+        Kind::AzureFirewalls => (Code::InUseAzureFirewallCannotBeDeleted, "Firewall"),
+        Kind::FirewallPolicies => (Code::InUseFirewallPolicyCannotBeDeleted, "Firewall policy"),
     };
     let message = format!(
         "{noun} {target} cannot be deleted because it is in use by the following resources: {users}. {cure}"
@@ -494,5 +558,9 @@ fn noun(part: Part) -> &'static str {
         Part::IpConfigurations => "IP configurations",
         Part::Asgs => "application security groups",
         Part::NetworkInterfaces => "network interfaces",
+        Part::Frontends => "frontend IP configurations",
+        Part::InboundNatRules => "inbound NAT rules",
+        Part::RuleCollectionGroups => "rule collection groups",
+        Part::DnatRules => "DNAT rules",
     }
 }

@@ -1,6 +1,9 @@
 //! A JIT policy as an answer.
 
+use std::net::IpAddr;
+
 use hourgate_core::{
+    gateway::{Front, front},
     grant::Request,
     id::{PolicyId, VmId},
     network::Sessions,
@@ -71,6 +74,9 @@ pub struct PolicyVm {
     pub id: VmId,
     /// Its ports, in the order sent.
     pub ports: Vec<PolicyPort>,
+    /// The public address of the firewall in front of it.
+    #[serde(rename = "publicIpAddress", default, skip_serializing_if = "Option::is_none")]
+    pub public_ip_address: Option<IpAddr>,
     /// Ours, where it is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<String>,
@@ -152,8 +158,15 @@ impl PolicyResource {
 }
 
 fn vm(id: &VmId, member: &Member, view: &View<'_>) -> PolicyVm {
+    let known = (view.vm)(id).filter(|vm| vm.instance == member.instance);
+    let fronts = known.iter().flat_map(|vm| &vm.addresses).map(|at| front(view.network, *at));
+    let public = fronts.filter_map(|front| match front {
+        Front::Firewall { address, .. } => Some(address),
+        Front::Nothing | Front::Unfit { .. } => None,
+    });
     PolicyVm {
         id: id.clone(),
+        public_ip_address: public.into_iter().next(),
         ports: member.ports.iter().map(|rule| port(id, rule, view)).collect(),
         placement: match member.placement {
             Placement::Nic => None,

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use hourgate_core::{
+    gateway::{Carrier, Place, reached_at},
     grant::{Access, EndReason, Request, Stage, Window},
     id::{PolicyId, RequestId, VmId},
     lock_facts::LockFacts,
     network::Port,
     policy::Vm,
+    resource::Network,
     time::{Timestamp, later},
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,9 @@ pub struct RequestPort {
     pub status: Status,
     /// Why.
     pub status_reason: StatusReason,
+    /// The port of a firewall's public address that leads to it, where one stands in front.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped_port: Option<u16>,
     /// Ours: more about why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_detail: Option<String>,
@@ -186,6 +191,8 @@ pub struct View<'a> {
     pub blocked: &'a dyn Fn(RequestId, &Access) -> Option<BlockedBy>,
     /// What the locks of a VM's port do to the rules around them; nothing where that is not asked.
     pub locks: &'a dyn Fn(&VmId, Port) -> Vec<LockFacts>,
+    /// The network in which the VMs are.
+    pub network: &'a Network,
 }
 
 impl RequestResource {
@@ -242,6 +249,7 @@ fn port(request: RequestId, access: &Access, view: &View<'_>) -> RequestPort {
         end_time_utc: UtcTime(end_of(access)),
         status,
         status_reason,
+        mapped_port: access.mapped().first().map(|mapped| mapped.at.port.number()),
         status_detail,
         observed: Some((view.observed)(request, access)),
         connect: connect(access, view),
@@ -249,15 +257,19 @@ fn port(request: RequestId, access: &Access, view: &View<'_>) -> RequestPort {
     }
 }
 
-/// A VM's first address that was asked for, of the family that the source comes from; none where the VM is gone or is not
-/// the one that the access was given for.
+/// Where a VM's first address that was asked for, of the family that the source comes from, is reached: through a firewall, at a public
+/// address of its own, through a load balancer, or as it is. None where the VM is gone or is not the one that the
+/// access was given for.
 fn connect(access: &Access, view: &View<'_>) -> Option<Connect> {
     let vm = (view.vm)(&access.vm).filter(|vm| vm.instance == access.instance)?;
     let families = access.source.families();
     let asked =
         |address: &IpAddr| access.addresses.as_ref().is_none_or(|only| only.contains(address));
     let address = families.into_iter().find_map(|family| vm.addresses_of(family).find(asked))?;
-    Some(Connect { address, port: access.port.number() })
+    let to = Place { address, port: access.port };
+    let mapped = access.mapped().iter().find(|mapped| mapped.to == to).map(|mapped| mapped.at);
+    let at = mapped.unwrap_or_else(|| reached_at(view.network, to, Carrier::Tcp));
+    Some(Connect { address: at.address, port: at.port.number() })
 }
 
 /// When a request began, or begins; when it was asked, if it never did.

@@ -138,11 +138,18 @@ pub enum Parts {
     SecurityRules,
     /// A security group's six.
     DefaultSecurityRules,
+    /// A firewall policy's.
+    RuleCollectionGroups,
 }
 
 impl Parts {
     /// Every one.
-    pub const ALL: [Parts; 3] = [Parts::Subnets, Parts::SecurityRules, Parts::DefaultSecurityRules];
+    pub const ALL: [Parts; 4] = [
+        Parts::Subnets,
+        Parts::SecurityRules,
+        Parts::DefaultSecurityRules,
+        Parts::RuleCollectionGroups,
+    ];
 
     /// As a segment of a path.
     pub const fn as_str(self) -> &'static str {
@@ -150,6 +157,7 @@ impl Parts {
             Parts::Subnets => "subnets",
             Parts::SecurityRules => "securityRules",
             Parts::DefaultSecurityRules => "defaultSecurityRules",
+            Parts::RuleCollectionGroups => "ruleCollectionGroups",
         }
     }
 
@@ -158,6 +166,7 @@ impl Parts {
         match self {
             Parts::Subnets => Kind::VirtualNetworks,
             Parts::SecurityRules | Parts::DefaultSecurityRules => Kind::NetworkSecurityGroups,
+            Parts::RuleCollectionGroups => Kind::FirewallPolicies,
         }
     }
 }
@@ -172,9 +181,12 @@ impl Route {
     /// The methods it is served with.
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
-            Route::Policy(_) | Route::Part(_, Parts::Subnets | Parts::SecurityRules, _) => {
-                &["GET", "PUT", "DELETE"]
-            }
+            Route::Policy(_)
+            | Route::Part(
+                _,
+                Parts::Subnets | Parts::SecurityRules | Parts::RuleCollectionGroups,
+                _,
+            ) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Pricing(..) => &["GET", "PUT"],
             // `az group exists` asks with HEAD.

@@ -31,7 +31,10 @@ pub(super) const fn of(kind: Kind) -> &'static str {
         | Kind::NetworkSecurityGroups
         | Kind::ApplicationSecurityGroups
         | Kind::PublicIpAddresses
-        | Kind::NetworkInterfaces => NETWORK_VERSION,
+        | Kind::NetworkInterfaces
+        | Kind::LoadBalancers
+        | Kind::AzureFirewalls
+        | Kind::FirewallPolicies => NETWORK_VERSION,
         Kind::VirtualMachines => COMPUTE_VERSION,
         Kind::ResourceGroups => RESOURCES_VERSION,
     }

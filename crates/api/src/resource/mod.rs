@@ -1,6 +1,8 @@
 //! The network's resources as answers: what is understood as it stands, the rest as it was sent, and what
 //! only the whole network tells: who refers to what.
 
+mod firewall;
+mod load_balancer;
 mod network_interface;
 mod public_ip;
 mod security_group;
@@ -53,6 +55,9 @@ pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<S
         | Kind::ApplicationSecurityGroups
         | Kind::PublicIpAddresses
         | Kind::NetworkInterfaces
+        | Kind::LoadBalancers
+        | Kind::AzureFirewalls
+        | Kind::FirewallPolicies
         | Kind::ResourceGroups => "resourceGuid",
     };
     properties.text(guid, &resource.instance.to_string());
@@ -73,6 +78,15 @@ pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<S
         }
         View::VirtualMachine(view) => {
             virtual_machine::fields(&mut properties, network, view, &document);
+        }
+        View::LoadBalancer(view) => {
+            load_balancer::fields(&mut properties, network, resource, view, &document);
+        }
+        View::Firewall(view) => {
+            firewall::fields(&mut properties, resource, view, &document);
+        }
+        View::FirewallPolicy(view) => {
+            firewall::policy_fields(&mut properties, network, resource, view);
         }
     }
     properties.rest(&document.properties);
@@ -119,7 +133,7 @@ fn tags(resource: &Resource) -> Json {
 /// # Errors
 /// As [`show`].
 pub fn show_with_instance_view(network: &Network, machine: &Resource) -> Result<Shown, ArmError> {
-    let Shown(mut shown) = show(network, machine)?;
+    let Shown(mut shown) = show(network, machine, &[])?;
     if let Json::Object(fields) = &mut shown
         && let Some((_, Json::Object(properties))) =
             fields.iter_mut().find(|(name, _)| name == "properties")
@@ -158,6 +172,18 @@ pub fn show_subnet(
 ) -> Result<Option<Shown>, ArmError> {
     let document = Document::read(&resource.document)?;
     Ok(virtual_network::subnet(network, resource, name, &document).map(Shown))
+}
+
+/// The groups of rules of a firewall's policy as answers, by their names.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_rule_groups(resource: &Resource) -> Result<Vec<(String, Shown)>, ArmError> {
+    let groups = resource.firewall_policy().into_iter().flat_map(|policy| &policy.groups);
+    let shown = groups.map(|(name, group)| {
+        Ok((name.to_string(), Shown(firewall::group(resource, (name, group))?)))
+    });
+    shown.collect()
 }
 
 /// The own rules of a group as answers, in the order sent, and behind them those that JIT has in it.

@@ -46,6 +46,9 @@ fn configuration(resource: &Resource, is: &IpConfiguration, document: &Document)
     if !is.asgs.is_empty() {
         properties.references("applicationSecurityGroups", &is.asgs);
     }
+    if !is.nat_rules.is_empty() {
+        properties.references("loadBalancerInboundNatRules", &is.nat_rules);
+    }
     properties.push("primary", Json::Flag(is.primary));
     properties.text("privateIPAddressVersion", &Family::of(is.address).to_string());
     properties.rest(&part.properties);

@@ -197,6 +197,8 @@ fn observe(world: &mut World) {
         failed: Default::default(),
         standing: Default::default(),
         screens: Default::default(),
+        translations: Default::default(),
+        untranslated: Default::default(),
     };
     let vms: BTreeSet<_> = world.state.vms.keys().cloned().collect();
     world.command(Command::Observe { guard: "local".to_owned(), vms, observed }).unwrap();

@@ -108,7 +108,13 @@ impl World {
                 lock_facts::of_port(&self.state.network, vm, member, rule)
             })
         };
-        show(&View { vm: &vm, observed: &observed, blocked: &|_, _| None, locks: &locks })
+        show(&View {
+            vm: &vm,
+            observed: &observed,
+            blocked: &|_, _| None,
+            locks: &locks,
+            network: &self.state.network,
+        })
     }
 }
 

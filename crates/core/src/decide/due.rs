@@ -1,6 +1,6 @@
 //! What time alone demands: ends, beginnings, and changes that nobody confirmed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     Unfolding,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     command::Command,
     event::{AccessId, Event},
+    gateway::mapping,
     grant::{Access, EndReason, GrantRule, Request, Stage, Window},
     id::PolicyId,
     policy::{Confirmation, Settings},
@@ -130,7 +131,17 @@ fn begin(state: &State, settings: &Settings, id: &AccessId, now: Now) -> Vec<Eve
         Ok(rules) => rules,
         Err(why) => return vec![ended(id.clone(), EndReason::Failed { why }, now)],
     };
-    let mut events = vec![Event::Started { access: id.clone(), since: now.wall, until, rules }];
+    let mut taken = BTreeSet::clone(&state.taken);
+    let mapped = match mapping::of(state, settings, &mut taken, access) {
+        Ok(mapped) => mapped,
+        Err(against) => {
+            let why: Vec<_> = against.iter().map(mapping::Against::in_words).collect();
+            let why = why.join("; ");
+            return vec![ended(id.clone(), EndReason::Failed { why }, now)];
+        }
+    };
+    let since = now.wall;
+    let mut events = vec![Event::Started { access: id.clone(), since, until, rules, mapped }];
     let older = state.live().filter(|(other, _)| other.created <= request.created);
     events.extend(replaced(older, request, access, end, now));
     events

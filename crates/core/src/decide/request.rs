@@ -15,6 +15,7 @@ use super::{
 use crate::{
     command::{AccessAsk, Ask},
     event::Event,
+    gateway::mapping,
     grant::{
         ACCESSES_PER_REQUEST_MAX, Access, CLIENT_SKEW_MAX, JUSTIFICATION_CHARS_MAX,
         LIVE_PER_VM_MAX, PLANNED_AHEAD_MAX, Request, Stage, TICKET_CHARS_MAX, Window,
@@ -57,6 +58,7 @@ pub(super) fn request(
             }
         }
     }
+    refusals.extend(map(state, settings, &mut accesses));
     if !refusals.is_empty() {
         return Err(Refusals(refusals));
     }
@@ -79,6 +81,25 @@ pub(super) fn request(
     let mut events = vec![Event::Requested { request }];
     events.extend(replacements);
     Ok(events)
+}
+
+/// Has a port of the firewall in front lead to each machine that is granted; both or neither.
+fn map(state: &State, settings: &Settings, accesses: &mut [Access]) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    let mut taken = BTreeSet::clone(&state.taken);
+    for access in accesses {
+        let ports = mapping::of(state, settings, &mut taken, access);
+        match (&mut access.stage, ports) {
+            (Stage::Granted { mapped, .. }, Ok(ports)) => *mapped = ports,
+            // A port is found when it begins; whether there is one will be seen then.
+            (Stage::Planned { .. } | Stage::Ended { .. }, _) => {}
+            (Stage::Granted { .. }, Err(found)) => {
+                let at = At { vm: access.vm.clone(), port: access.port };
+                refusals.extend(found.into_iter().map(|against| against.refusal(&at)));
+            }
+        }
+    }
+    refusals
 }
 
 /// What waits or runs on each VM that is asked for.
@@ -218,7 +239,8 @@ fn access(
                 Some(start) => Stage::Planned { start },
                 None => {
                     let until = end(window, now);
-                    Stage::Granted { since: now.wall, until, opened: None, rules }
+                    let (since, mapped) = (now.wall, Vec::new());
+                    Stage::Granted { since, until, opened: None, rules, mapped }
                 }
             },
         }),

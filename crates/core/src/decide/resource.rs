@@ -1,6 +1,8 @@
 //! Resources of the network are set and removed; what all kinds have in common.
 
+mod firewall;
 mod jit_rule;
+mod load_balancer;
 mod network_interface;
 mod public_ip;
 mod resource_group;
@@ -61,6 +63,9 @@ pub(super) fn put(
                 faults,
             );
         }
+        ViewDraft::LoadBalancer(sent) => load_balancer::view(&setting, sent, &mut faults),
+        ViewDraft::Firewall(sent) => firewall::view(&setting, sent, &mut faults),
+        ViewDraft::FirewallPolicy(sent) => firewall::policy(&setting, sent, &mut faults),
     };
     let Some(view) = view.filter(|_| faults.is_empty()) else {
         return Err(refusals(&draft.id, faults));
@@ -93,7 +98,8 @@ pub(super) fn delete(
     };
     let subnets = resource.virtual_network().into_iter().flat_map(|network| network.subnets.keys());
     let subnets = subnets.map(|name| virtual_network::subnet(id, name));
-    let targets = subnets.chain([Target::Resource(id.clone())]);
+    let rules = resource.load_balancer().into_iter().flat_map(|lb| lb.nat_targets(id));
+    let targets = subnets.chain(rules).chain([Target::Resource(id.clone())]);
     let faults: Vec<ResourceFault> =
         targets.filter_map(|target| in_use(network, id, target)).collect();
     if !faults.is_empty() {
@@ -213,6 +219,13 @@ fn common(setting: &Setting<'_>, draft: &ResourceDraft) -> Vec<ResourceFault> {
         }
     }
     faults
+}
+
+/// Two parts of one name.
+fn twice<'a>(names: impl Iterator<Item = &'a Name>, faults: &mut Vec<ResourceFault>) {
+    let mut seen = BTreeSet::new();
+    let again = names.filter(|name| !seen.insert(*name));
+    faults.extend(again.map(|name| ResourceFault::NameTwice { name: name.clone() }));
 }
 
 /// Whether others than the resource itself refer to it, or to a part of it.

@@ -52,12 +52,15 @@ impl Network {
             Some(View::VirtualNetwork(_)) => concerned.virtual_network(id),
             Some(View::SecurityGroup(_)) => concerned.group(id),
             Some(View::NetworkInterface(_)) => concerned.network_interface(id),
-            // Who is in an application security group, interfaces say. A public address is translated before
-            // any rule looks.
-            // A machine is where its interfaces are, and a group is a place for words.
+            // Who is in an application security group, interfaces say. What a public address, a load balancer or
+            // a firewall leads to is translated before any rule looks. A machine is where its interfaces are, and
+            // a group is a place for words.
             Some(
                 View::ApplicationSecurityGroup
                 | View::PublicIpAddress(_)
+                | View::LoadBalancer(_)
+                | View::Firewall(_)
+                | View::FirewallPolicy(_)
                 | View::VirtualMachine(_)
                 | View::ResourceGroup,
             )
@@ -117,7 +120,10 @@ impl Concerned<'_> {
                     | View::ApplicationSecurityGroup
                     | View::PublicIpAddress(_)
                     | View::VirtualMachine(_)
-                    | View::ResourceGroup => {}
+                    | View::ResourceGroup
+                    | View::LoadBalancer(_)
+                    | View::Firewall(_)
+                    | View::FirewallPolicy(_) => {}
                 }
             }
         }

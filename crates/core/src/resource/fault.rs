@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::id::{ResourceId, SubnetId, Target};
+use super::id::{InboundNatRuleId, ResourceId, SubnetId, Target};
 use crate::{
+    gateway::Carrier,
     id::{Location, Name},
     jit_rules::JitRuleOf,
-    network::Family,
+    network::{Family, Port},
     nsg::{
         fault::{GroupFault, RuleFault},
         name::RuleName,
@@ -282,6 +283,64 @@ pub enum ResourceFault {
         /// The interface that has it.
         by: ResourceId,
     },
+
+    /// An inbound NAT rule names an address that the load balancer has not.
+    FrontendNotFound {
+        /// The rule.
+        rule: Name,
+        /// What it names.
+        frontend: Name,
+    },
+    /// A port of a load balancer's address would lead to two machines.
+    FrontendPortTwice {
+        /// The later rule.
+        rule: Name,
+        /// The other.
+        other: Name,
+        /// The port.
+        port: Port,
+        /// What both carry.
+        carrier: Carrier,
+    },
+    /// An inbound NAT rule leads to another configuration already.
+    NatRuleTaken {
+        /// Which configuration.
+        configuration: Name,
+        /// The rule.
+        rule: InboundNatRuleId,
+        /// The interface it leads to.
+        by: ResourceId,
+    },
+    /// A firewall stands in a subnet that is not for firewalls.
+    NotFirewallSubnet {
+        /// Which configuration.
+        configuration: Name,
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// A firewall would stand in two subnets: only its first configuration names one.
+    SecondSubnet {
+        /// Which configuration.
+        configuration: Name,
+    },
+    /// A number that no group and no collection of rules may have.
+    PriorityOutside {
+        /// As sent.
+        value: u32,
+        /// The smallest.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
+    /// A DNAT rule would lead from one family of addresses to the other.
+    DnatFamilies {
+        /// The rule, as it is called.
+        rule: String,
+        /// The address that does not fit.
+        address: IpAddr,
+        /// Where it leads.
+        to: IpAddr,
+    },
 }
 
 /// What a resource is made of.
@@ -299,4 +358,12 @@ pub enum Part {
     Asgs,
     /// Interfaces of a machine.
     NetworkInterfaces,
+    /// Addresses of a load balancer.
+    Frontends,
+    /// Inbound NAT rules of a load balancer.
+    InboundNatRules,
+    /// Groups of rules of a firewall's policy.
+    RuleCollectionGroups,
+    /// DNAT rules of a firewall's policy.
+    DnatRules,
 }

@@ -26,11 +26,17 @@ pub enum Kind {
     VirtualMachines,
     /// What resources are put into: the only kind that lies in nothing but its subscription.
     ResourceGroups,
+    /// What leads ports of an address to machines.
+    LoadBalancers,
+    /// What stands in front of networks.
+    AzureFirewalls,
+    /// The rules of firewalls.
+    FirewallPolicies,
 }
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 10] = [
         Kind::VirtualNetworks,
         Kind::NetworkSecurityGroups,
         Kind::ApplicationSecurityGroups,
@@ -38,6 +44,9 @@ impl Kind {
         Kind::NetworkInterfaces,
         Kind::VirtualMachines,
         Kind::ResourceGroups,
+        Kind::LoadBalancers,
+        Kind::AzureFirewalls,
+        Kind::FirewallPolicies,
     ];
 
     /// Its segment of a path, as Azure writes it.
@@ -50,6 +59,9 @@ impl Kind {
             Kind::NetworkInterfaces => "networkInterfaces",
             Kind::VirtualMachines => "virtualMachines",
             Kind::ResourceGroups => "resourceGroups",
+            Kind::LoadBalancers => "loadBalancers",
+            Kind::AzureFirewalls => "azureFirewalls",
+            Kind::FirewallPolicies => "firewallPolicies",
         }
     }
 
@@ -63,6 +75,9 @@ impl Kind {
             Kind::NetworkInterfaces => "Microsoft.Network/networkInterfaces",
             Kind::VirtualMachines => "Microsoft.Compute/virtualMachines",
             Kind::ResourceGroups => "Microsoft.Resources/resourceGroups",
+            Kind::LoadBalancers => "Microsoft.Network/loadBalancers",
+            Kind::AzureFirewalls => "Microsoft.Network/azureFirewalls",
+            Kind::FirewallPolicies => "Microsoft.Network/firewallPolicies",
         }
     }
 
@@ -73,7 +88,10 @@ impl Kind {
             | Kind::NetworkSecurityGroups
             | Kind::ApplicationSecurityGroups
             | Kind::PublicIpAddresses
-            | Kind::NetworkInterfaces => "Microsoft.Network",
+            | Kind::NetworkInterfaces
+            | Kind::LoadBalancers
+            | Kind::AzureFirewalls
+            | Kind::FirewallPolicies => "Microsoft.Network",
             Kind::VirtualMachines => "Microsoft.Compute",
             Kind::ResourceGroups => "Microsoft.Resources",
         }
@@ -115,6 +133,17 @@ pub struct SubnetId {
     pub name: Name,
 }
 
+/// The id of an inbound NAT rule: it is part of its load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InboundNatRuleId {
+    /// The load balancer.
+    // INVARIANT: of the kind of load balancers, where it was read from a text.
+    pub balancer: ResourceId,
+    /// Its name.
+    pub name: Name,
+}
+
 /// What a resource can refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Target {
@@ -122,6 +151,8 @@ pub enum Target {
     Resource(ResourceId),
     /// A subnet of a network.
     Subnet(SubnetId),
+    /// An inbound NAT rule of a load balancer.
+    InboundNatRule(InboundNatRuleId),
 }
 
 impl Target {
@@ -130,6 +161,7 @@ impl Target {
         match self {
             Target::Resource(id) => id,
             Target::Subnet(subnet) => &subnet.network,
+            Target::InboundNatRule(rule) => &rule.balancer,
         }
     }
 }
@@ -139,6 +171,7 @@ impl fmt::Display for Target {
         match self {
             Target::Resource(id) => id.fmt(f),
             Target::Subnet(id) => id.fmt(f),
+            Target::InboundNatRule(id) => id.fmt(f),
         }
     }
 }
@@ -162,6 +195,12 @@ impl fmt::Display for ResourceId {
 impl fmt::Display for SubnetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/subnets/{}", self.network, self.name)
+    }
+}
+
+impl fmt::Display for InboundNatRuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/inboundNatRules/{}", self.balancer, self.name)
     }
 }
 
@@ -190,6 +229,35 @@ impl FromStr for SubnetId {
             wildcards(text, segments.into_iter().chain(["virtualNetworks", "*", "subnets", "*"]))?;
         let network = id(subscription, group, Some(Kind::VirtualNetworks), network)?;
         Ok(SubnetId { network, name: name.parse().map_err(|_| NotAResourceId)? })
+    }
+}
+
+impl FromStr for InboundNatRuleId {
+    type Err = NotAResourceId;
+
+    fn from_str(text: &str) -> Result<InboundNatRuleId, NotAResourceId> {
+        let segments =
+            ["subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.Network"];
+        let [subscription, group, balancer, name] = wildcards(
+            text,
+            segments.into_iter().chain(["loadBalancers", "*", "inboundNatRules", "*"]),
+        )?;
+        let balancer = id(subscription, group, Some(Kind::LoadBalancers), balancer)?;
+        Ok(InboundNatRuleId { balancer, name: name.parse().map_err(|_| NotAResourceId)? })
+    }
+}
+
+impl TryFrom<String> for InboundNatRuleId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<InboundNatRuleId, &'static str> {
+        text.parse().map_err(|NotAResourceId| "not an inbound NAT rule's id")
+    }
+}
+
+impl From<InboundNatRuleId> for String {
+    fn from(id: InboundNatRuleId) -> String {
+        id.to_string()
     }
 }
 

@@ -9,6 +9,9 @@
 
 pub mod id;
 
+pub mod firewall;
+pub mod firewall_policy;
+pub mod load_balancer;
 pub mod network_interface;
 pub mod public_ip;
 pub mod virtual_machine;
@@ -24,6 +27,6 @@ mod concern;
 mod near;
 
 pub use fault::ResourceFault;
-pub use id::{Kind, ResourceId, SubnetId, Target};
+pub use id::{InboundNatRuleId, Kind, ResourceId, SubnetId, Target};
 pub use network::Network;
 pub use view::{Resource, ResourceDraft, Tags, View, ViewDraft};

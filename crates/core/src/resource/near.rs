@@ -28,7 +28,13 @@ impl Network {
             Some(View::NetworkInterface(_)) => near.network_interface(id, draft),
             // Who is in an application security group, interfaces say. A public address is translated before
             // any rule looks.
-            Some(View::ApplicationSecurityGroup | View::PublicIpAddress(_)) => {}
+            Some(
+                View::ApplicationSecurityGroup
+                | View::PublicIpAddress(_)
+                | View::LoadBalancer(_)
+                | View::Firewall(_)
+                | View::FirewallPolicy(_),
+            ) => {}
             // What was made for a machine changes and goes with it.
             Some(View::VirtualMachine(machine)) => {
                 machine.interfaces.iter().for_each(|nic| near.network_interface(nic, None));
@@ -66,6 +72,9 @@ impl Near<'_> {
                 | ViewDraft::ApplicationSecurityGroup
                 | ViewDraft::PublicIpAddress(_)
                 | ViewDraft::VirtualMachine(_)
+                | ViewDraft::LoadBalancer(_)
+                | ViewDraft::Firewall(_)
+                | ViewDraft::FirewallPolicy(_)
                 | ViewDraft::ResourceGroup,
             )
             | None => {}
@@ -86,6 +95,9 @@ impl Near<'_> {
                 | ViewDraft::ApplicationSecurityGroup
                 | ViewDraft::PublicIpAddress(_)
                 | ViewDraft::VirtualMachine(_)
+                | ViewDraft::LoadBalancer(_)
+                | ViewDraft::Firewall(_)
+                | ViewDraft::FirewallPolicy(_)
                 | ViewDraft::ResourceGroup,
             )
             | None => BTreeMap::new(),
@@ -139,6 +151,9 @@ impl Near<'_> {
                 | ViewDraft::NetworkInterface(_)
                 | ViewDraft::PublicIpAddress(_)
                 | ViewDraft::VirtualMachine(_)
+                | ViewDraft::LoadBalancer(_)
+                | ViewDraft::Firewall(_)
+                | ViewDraft::FirewallPolicy(_)
                 | ViewDraft::ResourceGroup,
             )
             | None => &VirtualNetworkDraft {

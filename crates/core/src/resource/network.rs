@@ -116,6 +116,10 @@ impl Network {
         match target {
             Target::Resource(id) => self.resources.contains_key(id),
             Target::Subnet(id) => self.subnet(id).is_some(),
+            Target::InboundNatRule(id) => {
+                let balancer = self.get(&id.balancer).and_then(|of| of.load_balancer());
+                balancer.is_some_and(|balancer| balancer.nat_rule(&id.name).is_some())
+            }
         }
     }
 
@@ -181,6 +185,15 @@ impl Network {
         Some(configuration.subnet.as_ref()?.network.clone())
     }
 
+    /// The networks that a network is joined to: where both say so.
+    pub fn joined(&self, id: &ResourceId) -> Vec<ResourceId> {
+        let peers = self.virtual_network(id).map(|network| network.peers.iter());
+        let both = |peer: &&ResourceId| {
+            self.virtual_network(peer).is_some_and(|other| other.peers.contains(id))
+        };
+        peers.into_iter().flatten().filter(both).cloned().collect()
+    }
+
     /// The groups before an address, the subnet's first; none where no interface has it.
     pub fn groups_before(&self, address: IpAddr) -> impl Iterator<Item = &GroupId> {
         let nic = self.owner(address).and_then(|nic| self.get(nic)?.network_interface());
@@ -192,15 +205,12 @@ impl Network {
         of_subnet.into_iter().chain(of_nic)
     }
 
-    /// The addresses of a network and of those joined to it: where both say so.
+    /// The addresses of a network and of those joined to it.
     pub fn joined_space(&self, id: &ResourceId) -> Vec<IpNet> {
-        let Some(network) = self.virtual_network(id) else { return Vec::new() };
-        let peers = network
-            .peers
-            .iter()
-            .filter_map(|peer| self.virtual_network(peer))
-            .filter(|peer| peer.peers.contains(id));
-        [network].into_iter().chain(peers).flat_map(|n| n.address_space.iter().copied()).collect()
+        let all = [id.clone()].into_iter().chain(self.joined(id));
+        let networks =
+            all.filter_map(|id| self.virtual_network(&id).map(|n| n.address_space.clone()));
+        networks.flatten().collect()
     }
 
     /// What the flows of an interface's address meet: the groups, and what names in their rules stand for.

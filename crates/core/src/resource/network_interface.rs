@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    id::{ResourceId, SubnetId, Target},
+    id::{InboundNatRuleId, ResourceId, SubnetId, Target},
     public_ip::Allocation,
 };
 use crate::{
@@ -43,6 +43,9 @@ pub struct IpConfiguration {
     pub public_address: Option<ResourceId>,
     /// The application security groups that it is in.
     pub asgs: Vec<AsgId>,
+    /// The load balancers' inbound NAT rules that lead to it.
+    #[serde(default)]
+    pub nat_rules: Vec<InboundNatRuleId>,
     /// Whether it is the one that the interface speaks with.
     pub primary: bool,
 }
@@ -69,6 +72,8 @@ pub struct IpConfigurationDraft {
     pub public_address: Option<ResourceId>,
     /// The application security groups that it is in.
     pub asgs: Vec<AsgId>,
+    /// The load balancers' inbound NAT rules that shall lead to it.
+    pub nat_rules: Vec<InboundNatRuleId>,
     /// Whether it shall be the one that the interface speaks with.
     pub primary: bool,
 }
@@ -90,7 +95,8 @@ impl NetworkInterfaceDraft {
             let subnet = configuration.subnet.iter().cloned().map(Target::Subnet);
             let public = configuration.public_address.iter().cloned();
             let asgs = configuration.asgs.iter().map(ResourceId::from);
-            subnet.chain(public.chain(asgs).map(Target::Resource))
+            let rules = configuration.nat_rules.iter().cloned().map(Target::InboundNatRule);
+            subnet.chain(public.chain(asgs).map(Target::Resource)).chain(rules)
         });
         group.chain(of_each).collect()
     }
@@ -108,6 +114,7 @@ impl NetworkInterface {
             subnet: is.subnet.clone(),
             public_address: is.public_address.clone(),
             asgs: is.asgs.clone(),
+            nat_rules: is.nat_rules.clone(),
             primary: is.primary,
         };
         NetworkInterfaceDraft {

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    firewall::Firewall,
+    firewall_policy::{FirewallPolicy, FirewallPolicyDraft},
     id::{Kind, ResourceId, Target},
+    load_balancer::LoadBalancer,
     network_interface::{NetworkInterface, NetworkInterfaceDraft},
     public_ip::PublicIpAddress,
     virtual_machine::{VirtualMachine, VirtualMachineDraft},
@@ -70,6 +73,12 @@ pub enum View {
     VirtualMachine(VirtualMachine),
     /// A group; what is in it, the ids of resources say.
     ResourceGroup,
+    /// A load balancer.
+    LoadBalancer(LoadBalancer),
+    /// A firewall.
+    Firewall(Firewall),
+    /// A firewall's policy.
+    FirewallPolicy(FirewallPolicy),
 }
 
 /// A resource as it was sent.
@@ -105,6 +114,12 @@ pub enum ViewDraft {
     VirtualMachine(VirtualMachineDraft),
     /// A group.
     ResourceGroup,
+    /// A load balancer.
+    LoadBalancer(LoadBalancer),
+    /// A firewall.
+    Firewall(Firewall),
+    /// A firewall's policy.
+    FirewallPolicy(FirewallPolicyDraft),
 }
 
 impl View {
@@ -118,14 +133,18 @@ impl View {
             View::PublicIpAddress(_) => Kind::PublicIpAddresses,
             View::NetworkInterface(_) => Kind::NetworkInterfaces,
             View::VirtualMachine(_) => Kind::VirtualMachines,
+            View::LoadBalancer(_) => Kind::LoadBalancers,
+            View::Firewall(_) => Kind::AzureFirewalls,
+            View::FirewallPolicy(_) => Kind::FirewallPolicies,
         }
     }
 
     /// Everything it refers to.
     ///
     /// No cycle can be told but that of networks which are joined to each other, and that one is meant: an
-    /// interface refers to subnets, groups and public addresses, a subnet and a rule to groups, a machine to
-    /// interfaces, and nothing else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
+    /// interface refers to subnets, groups, public addresses and load balancers, a load balancer and a firewall
+    /// to subnets, public addresses and policies, a subnet and a rule to groups, a machine to interfaces, and
+    /// nothing else refers to anything. So whatever follows references ends, if it does not follow peers' peers.
     pub fn references(&self) -> Vec<Target> {
         match self {
             View::VirtualNetwork(network) => {
@@ -134,11 +153,14 @@ impl View {
                 groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
             }
             View::SecurityGroup(group) => group.rules().iter().flat_map(asgs_of).collect(),
-            View::ApplicationSecurityGroup | View::PublicIpAddress(_) | View::ResourceGroup => {
-                Vec::new()
-            }
+            View::ApplicationSecurityGroup
+            | View::PublicIpAddress(_)
+            | View::ResourceGroup
+            | View::FirewallPolicy(_) => Vec::new(),
             View::NetworkInterface(nic) => nic.draft().references(),
             View::VirtualMachine(machine) => machine.draft().references(),
+            View::LoadBalancer(balancer) => balancer.references(),
+            View::Firewall(firewall) => firewall.references(),
         }
     }
 }
@@ -162,9 +184,12 @@ impl ViewDraft {
                 .collect(),
             ViewDraft::ApplicationSecurityGroup
             | ViewDraft::PublicIpAddress(_)
-            | ViewDraft::ResourceGroup => Vec::new(),
+            | ViewDraft::ResourceGroup
+            | ViewDraft::FirewallPolicy(_) => Vec::new(),
             ViewDraft::NetworkInterface(nic) => nic.references(),
             ViewDraft::VirtualMachine(machine) => machine.references(),
+            ViewDraft::LoadBalancer(balancer) => balancer.references(),
+            ViewDraft::Firewall(firewall) => firewall.references(),
         }
     }
 }
@@ -199,6 +224,13 @@ impl Resource {
             View::PublicIpAddress(public) => ViewDraft::PublicIpAddress(public.clone()),
             View::NetworkInterface(nic) => ViewDraft::NetworkInterface(nic.draft()),
             View::VirtualMachine(machine) => ViewDraft::VirtualMachine(machine.draft()),
+            View::LoadBalancer(balancer) => ViewDraft::LoadBalancer(balancer.clone()),
+            View::Firewall(firewall) => ViewDraft::Firewall(firewall.clone()),
+            View::FirewallPolicy(policy) => {
+                let groups = policy.groups.iter();
+                let groups = groups.map(|(name, group)| (name.clone(), group.clone())).collect();
+                ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups))
+            }
         };
         ResourceDraft {
             id: self.id.clone(),
@@ -209,68 +241,43 @@ impl Resource {
         }
     }
 
-    /// As a virtual network.
+    /// As a virtual network, if it is one.
     pub fn virtual_network(&self) -> Option<&VirtualNetwork> {
-        match &self.view {
-            View::VirtualNetwork(network) => Some(network),
-            View::SecurityGroup(_)
-            | View::ApplicationSecurityGroup
-            | View::ResourceGroup
-            | View::PublicIpAddress(_)
-            | View::NetworkInterface(_)
-            | View::VirtualMachine(_) => None,
-        }
+        if let View::VirtualNetwork(its) = &self.view { Some(its) } else { None }
     }
 
-    /// As a security group.
+    /// As a security group, if it is one.
     pub fn security_group(&self) -> Option<&SecurityGroup> {
-        match &self.view {
-            View::SecurityGroup(group) => Some(group),
-            View::VirtualNetwork(_)
-            | View::ApplicationSecurityGroup
-            | View::ResourceGroup
-            | View::PublicIpAddress(_)
-            | View::NetworkInterface(_)
-            | View::VirtualMachine(_) => None,
-        }
+        if let View::SecurityGroup(its) = &self.view { Some(its) } else { None }
     }
 
-    /// As a public address.
+    /// As a public address, if it is one.
     pub fn public_ip(&self) -> Option<&PublicIpAddress> {
-        match &self.view {
-            View::PublicIpAddress(public) => Some(public),
-            View::VirtualNetwork(_)
-            | View::SecurityGroup(_)
-            | View::ApplicationSecurityGroup
-            | View::ResourceGroup
-            | View::NetworkInterface(_)
-            | View::VirtualMachine(_) => None,
-        }
+        if let View::PublicIpAddress(its) = &self.view { Some(its) } else { None }
     }
 
-    /// As a network interface.
+    /// As a network interface, if it is one.
     pub fn network_interface(&self) -> Option<&NetworkInterface> {
-        match &self.view {
-            View::NetworkInterface(nic) => Some(nic),
-            View::VirtualNetwork(_)
-            | View::SecurityGroup(_)
-            | View::ApplicationSecurityGroup
-            | View::ResourceGroup
-            | View::PublicIpAddress(_)
-            | View::VirtualMachine(_) => None,
-        }
+        if let View::NetworkInterface(its) = &self.view { Some(its) } else { None }
     }
 
-    /// As a machine.
+    /// As a machine, if it is one.
     pub fn virtual_machine(&self) -> Option<&VirtualMachine> {
-        match &self.view {
-            View::VirtualMachine(machine) => Some(machine),
-            View::VirtualNetwork(_)
-            | View::SecurityGroup(_)
-            | View::ApplicationSecurityGroup
-            | View::ResourceGroup
-            | View::PublicIpAddress(_)
-            | View::NetworkInterface(_) => None,
-        }
+        if let View::VirtualMachine(its) = &self.view { Some(its) } else { None }
+    }
+
+    /// As a load balancer, if it is one.
+    pub fn load_balancer(&self) -> Option<&LoadBalancer> {
+        if let View::LoadBalancer(its) = &self.view { Some(its) } else { None }
+    }
+
+    /// As a firewall, if it is one.
+    pub fn firewall(&self) -> Option<&Firewall> {
+        if let View::Firewall(its) = &self.view { Some(its) } else { None }
+    }
+
+    /// As a firewall's policy, if it is one.
+    pub fn firewall_policy(&self) -> Option<&FirewallPolicy> {
+        if let View::FirewallPolicy(its) = &self.view { Some(its) } else { None }
     }
 }

@@ -120,6 +120,8 @@ fn an_empty_memory_closes_and_never_unlocks() {
         failed: BTreeMap::new(),
         standing: Default::default(),
         screens: Default::default(),
+        translations: Default::default(),
+        untranslated: Default::default(),
     };
     let nothing = Desired { coverage: Coverage::All, ..open_now(&State::default(), scene.now) };
     let plan = plan(&nothing, &observed);

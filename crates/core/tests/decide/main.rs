@@ -12,6 +12,7 @@ mod concern;
 mod echoes;
 mod effect;
 mod gate;
+mod gateways;
 mod groups;
 mod holds;
 mod jit_rules;

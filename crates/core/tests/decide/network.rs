@@ -105,6 +105,7 @@ pub(crate) fn configuration(
         subnet: within,
         public_address: None,
         asgs: Vec::new(),
+        nat_rules: Vec::new(),
         primary: false,
     }
 }

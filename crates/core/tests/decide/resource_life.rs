@@ -121,6 +121,11 @@ fn wrong(network: &Network) -> Vec<String> {
                         && matches!(&other.view, View::VirtualNetwork(n)
                             if n.subnets.contains_key(&subnet.name))
                 }
+                Target::InboundNatRule(rule) => {
+                    other.id == rule.balancer
+                        && matches!(&other.view, View::LoadBalancer(lb)
+                            if lb.nat_rule(&rule.name).is_some())
+                }
             });
             if !there {
                 wrong.push(format!("{} refers to {target}", resource.id));

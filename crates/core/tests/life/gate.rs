@@ -30,6 +30,8 @@ impl Gate {
             failed: BTreeMap::new(),
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
+            untranslated: Default::default(),
         }
     }
 

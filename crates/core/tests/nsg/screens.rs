@@ -87,6 +87,7 @@ fn nothing() -> Desired {
         openings: BTreeMap::new(),
         standing: BTreeMap::new(),
         screens: BTreeMap::new(),
+        translations: Default::default(),
     }
 }
 

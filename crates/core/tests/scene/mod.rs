@@ -239,6 +239,8 @@ impl Scene {
             observed: Observed {
                 standing: Default::default(),
                 screens: Default::default(),
+                translations: Default::default(),
+                untranslated: Default::default(),
                 locks: desired
                     .locks
                     .into_iter()

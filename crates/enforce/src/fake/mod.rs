@@ -10,8 +10,10 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::{Carrier, Onward, Place, Translation, Translations},
     network::{Lock, Opening, Port, Sessions},
-    plan::{Coverage, Desired, Observed, OpeningFailure, plan},
+    nsg::port::PortRange,
+    plan::{Coverage, Desired, Observed, OpeningFailure, Plan, plan},
     screen::{Screen, standing::Standing},
     time::{Clock, Deadline, Now},
 };
@@ -43,6 +45,8 @@ struct Gate {
     openings: BTreeMap<Opening, Element>,
     standing: BTreeMap<Lock, Vec<Standing>>,
     screens: BTreeMap<IpAddr, Screen>,
+    translations: BTreeMap<Translation, Translated>,
+    silent: BTreeMap<IpAddr, PortRange>,
     failures: Vec<GuardError>,
     refuses: bool,
     ignores: BTreeSet<Opening>,
@@ -54,6 +58,13 @@ struct Gate {
 struct Element {
     until: Deadline,
     ends: u64,
+}
+
+/// A translation that stands; one without an end stays.
+#[derive(Clone, Copy)]
+struct Translated {
+    onward: Onward,
+    ends: Option<u64>,
 }
 
 impl FakeGuard {
@@ -85,6 +96,25 @@ impl FakeGuard {
     /// What new flows of each address meet.
     pub fn screens(&self) -> BTreeMap<IpAddr, Screen> {
         self.gate().screens.clone()
+    }
+
+    /// What holds on public addresses now.
+    pub fn translations(&self) -> Translations {
+        self.gate().translated(&Coverage::All, self.inner.clock.now())
+    }
+
+    /// Where a flow from `source` to a port of a public address would go on now.
+    pub fn translates(&self, source: IpAddr, at: Place, carrier: Carrier) -> Option<Place> {
+        let translations = self.translations().each;
+        let fits = |translation: &Translation| {
+            translation.at() == at
+                && translation.carrier() == carrier
+                && translation.source().contains(&source)
+        };
+        let fitting = translations.iter().filter(|(translation, _)| fits(translation));
+        let (_, onward) =
+            fitting.max_by_key(|(translation, _)| translation.source().prefix_len())?;
+        Some(onward.to)
     }
 
     /// Every lock that stands.
@@ -124,6 +154,8 @@ impl FakeGuard {
         gate.openings.clear();
         gate.standing.clear();
         gate.screens.clear();
+        gate.translations.clear();
+        gate.silent.clear();
         drop(gate);
         self.inner.changed.notify_one();
     }
@@ -190,6 +222,7 @@ impl Gate {
         self.openings.retain(|_, element| element.stands(now));
         let stands = self.observed(desired.coverage.clone(), now);
         let plan = plan(desired, &stands);
+        self.translate(&plan, now);
         self.openings.retain(|o, _| !plan.close.contains(o) || self.ignores.contains(o));
         for (opening, until) in &plan.shorten {
             self.openings.insert(*opening, Element::new(*until, now));
@@ -237,7 +270,39 @@ impl Gate {
         let standing = standing.map(|(lock, passes)| (*lock, passes.clone())).collect();
         let screens = self.screens.iter().filter(|(address, _)| coverage.has(**address));
         let screens = screens.map(|(address, screen)| (*address, screen.clone())).collect();
-        Observed { locks, openings, failed: BTreeMap::new(), standing, screens, coverage }
+        let translations = self.translated(&coverage, now);
+        let (failed, untranslated) = (BTreeMap::new(), BTreeMap::new());
+        Observed {
+            locks,
+            openings,
+            failed,
+            standing,
+            screens,
+            coverage,
+            translations,
+            untranslated,
+        }
+    }
+
+    fn translate(&mut self, plan: &Plan, now: Now) {
+        self.translations.retain(|translation, _| !plan.stop.contains(translation));
+        for (translation, onward) in plan.divert.iter().chain(&plan.translate) {
+            let ends = onward.until.map(|until| Element::new(until, now).ends);
+            self.translations.insert(*translation, Translated { onward: *onward, ends });
+        }
+        for (address, ports) in &plan.silence {
+            match ports {
+                Some(ports) => self.silent.insert(*address, *ports),
+                None => self.silent.remove(address),
+            };
+        }
+    }
+
+    fn translated(&self, coverage: &Coverage, now: Now) -> Translations {
+        let stands = |is: &Translated| is.ends.is_none_or(|ends| now.boot.nanos < ends);
+        let each = self.translations.iter().filter(|(_, is)| stands(is));
+        let each = each.map(|(translation, is)| (*translation, is.onward)).collect();
+        Translations { each, silent: self.silent.clone() }.about(|address| coverage.has(address))
     }
 
     fn standing(&self, now: Now) -> BTreeMap<Opening, Deadline> {

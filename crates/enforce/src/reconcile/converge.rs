@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use hourgate_core::plan::{Coverage, Desired};
+use hourgate_core::{
+    id::VmId,
+    plan::{Coverage, Desired},
+};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Shared, aside, lane::Lane, locked, longer, notice::Notice};
+use super::{Shared, aside, lane::Lane, locked, longer, notice::Notice, outside};
 use crate::{
     facts::Facts,
     guard::{Guard, GuardError},
@@ -70,7 +73,8 @@ async fn next<F: Facts, G: Guard>(shared: &Shared<F>, lane: &Lane, guard: &G) ->
 
 /// Tells the guard what must hold, and takes its word.
 async fn tell<F: Facts, G: Guard>(shared: &Shared<F>, lane: &Lane, guard: &G, part: &Part) -> Told {
-    let snapshot = shared.known().snapshot(part, &lane.cover);
+    outside::closes_first(shared, lane, part).await;
+    let snapshot = outside::snapshot(shared, lane, part);
     let size = snapshot.openings;
     let clock = Arc::clone(&shared.clock);
     let prepared = aside(size, move || {
@@ -88,15 +92,21 @@ async fn tell<F: Facts, G: Guard>(shared: &Shared<F>, lane: &Lane, guard: &G, pa
         Ok(observed) => {
             let at = shared.clock.now();
             let size = observed.openings.len();
+            let whole = outside::whole(shared, lane, &snapshot, &observed, at);
+            let owners: BTreeSet<VmId> = snapshot.owners.values().cloned().collect();
             let sorted = aside(size, move || {
-                let notice = Notice::of(&snapshot, &observed);
-                (Sorted::of(&told, &observed, at.wall), notice, observed.failed)
+                let notice = Notice::of(&snapshot, whole.as_ref().unwrap_or(&observed));
+                (Sorted::of(&told, &observed, at.wall), notice, observed)
             });
-            let Some((sorted, notice, failed)) = sorted.await else { return Told::Lost };
-            for (opening, failure) in failed {
+            let Some((sorted, notice, observed)) = sorted.await else { return Told::Lost };
+            for (opening, failure) in observed.failed {
                 tracing::warn!(guard = lane.cover.name, ?opening, ?failure, "could not be opened");
             }
+            for (translation, failure) in observed.untranslated {
+                tracing::warn!(guard = lane.cover.name, ?translation, ?failure, "not translated");
+            }
             locked(&lane.sighting).saw(sorted, took, at);
+            outside::goes_on(shared, lane, owners);
             if let Some(notice) = notice {
                 lane.notices.push(notice);
             }
@@ -145,6 +155,7 @@ async fn knock<F: Facts, G: Guard>(
             openings: Default::default(),
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
         });
         let answer = timeout(ANSWER_MAX, guard.converge(Arc::clone(&nothing))).await;
         match answer {

@@ -124,11 +124,15 @@ fn sweep<F: Facts>(shared: &Shared<F>, whole: bool) -> bool {
 
 /// Loads, and marks what is to be told; says whether everything is known for the first time.
 async fn load<F: Facts>(shared: &Shared<F>, which: &Which) -> Result<bool, FactsError> {
-    let load = shared.known().begin();
+    let (load, network) = {
+        let mut known = shared.known();
+        (known.begin(), known.network())
+    };
     let state = shared.facts.load(which).await?;
     let (clock, sorted_as) = (Arc::clone(&shared.clock), which.clone());
-    let size = state.requests.len();
-    let sorted = aside(size, move || Loaded::of(load, &sorted_as, &state, clock.now())).await;
+    let (size, mapped) = (state.requests.len(), shared.facts.mapped_ports());
+    let sorted = move || Loaded::of(load, &sorted_as, (&state, &network, mapped), clock.now());
+    let sorted = aside(size, sorted).await;
     let Some(loaded) = sorted else { return Err(FactsError("stopping".to_owned())) };
     let (first, changed) = {
         let mut known = shared.known();

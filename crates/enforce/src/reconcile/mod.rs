@@ -3,7 +3,8 @@
 //! It is told at most *which* VMs and addresses to look at, never what to do. Five small tasks share one memory:
 //!
 //! - `load` turns wakes and the sweep into the last known facts, and marks what a guard must be told;
-//! - `converge`, one a guard, tells it, however many wakes came meanwhile in one statement;
+//! - `converge`, one a guard, tells it, however many wakes came meanwhile in one statement, in the order that
+//!   `outside` says where two guards stand one before the other;
 //! - `record`, one a guard, records what was seen, in order, while the next statement is under way;
 //! - `due` is the second clock: what ends is closed from memory, even while the database is gone;
 //! - `watch`, one a guard, looks for closes that are late, even while a guard keeps us waiting.
@@ -13,6 +14,7 @@ mod due;
 mod lane;
 mod load;
 mod notice;
+mod outside;
 mod record;
 mod watch;
 

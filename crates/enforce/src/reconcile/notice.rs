@@ -51,11 +51,21 @@ impl Notice {
             told.entry(vm.clone()).or_insert(0);
             addresses.extend(snapshot.owners.iter().filter(|(_, of)| *of == vm).map(|(a, _)| *a));
         }
+        for need in
+            snapshot.mapped.iter().filter(|n| observed.untranslated.contains_key(&n.translation))
+        {
+            told.entry(need.vm.clone()).or_insert(0);
+            addresses.insert(need.translation.at().address);
+        }
         addresses.retain(|address| observed.coverage.has(*address));
         let on = |opening: &Opening| addresses.contains(&opening.address());
         let locks = observed.locks.iter().filter(|(lock, _)| addresses.contains(&lock.address));
         let openings = observed.openings.iter().filter(|(opening, _)| on(opening));
         let failed = observed.failed.iter().filter(|(opening, _)| on(opening));
+        let untranslated = observed.untranslated.iter();
+        let untranslated = untranslated.filter(|(t, _)| addresses.contains(&t.at().address));
+        let untranslated = untranslated.map(|(t, failure)| (*t, failure.clone())).collect();
+        let translations = observed.translations.about(|address| addresses.contains(&address));
         let observed = Observed {
             locks: locks.map(|(lock, sessions)| (*lock, *sessions)).collect(),
             openings: openings.map(|(opening, until)| (*opening, *until)).collect(),
@@ -64,6 +74,8 @@ impl Notice {
             // Of these nothing is recorded.
             standing: BTreeMap::new(),
             screens: BTreeMap::new(),
+            translations,
+            untranslated,
         };
         (!told.is_empty()).then_some(Notice { told, observed })
     }
@@ -75,6 +87,10 @@ impl Notice {
         let (before, after) = (&self.observed, &later.observed);
         let lost = before.openings.keys().any(|o| new(o) && !after.openings.contains_key(o))
             || before.failed.keys().any(|o| new(o) && !after.failed.contains_key(o))
+            || before.translations.each.keys().any(|t| {
+                later.observed.coverage.has(t.at().address)
+                    && !after.translations.each.contains_key(t)
+            })
             || before
                 .locks
                 .keys()
@@ -91,6 +107,10 @@ impl Notice {
         self.observed.locks.retain(|lock, _| !more.contains(&lock.address));
         self.observed.openings.retain(|opening, _| !more.contains(&opening.address()));
         self.observed.failed.retain(|opening, _| !more.contains(&opening.address()));
+        let kept = self.observed.translations.about(|address| !more.contains(&address));
+        self.observed.translations = kept;
+        self.observed.translations.each.extend(later.observed.translations.each);
+        self.observed.untranslated.extend(later.observed.untranslated);
         self.observed.locks.extend(later.observed.locks);
         self.observed.openings.extend(later.observed.openings);
         self.observed.failed.extend(later.observed.failed);

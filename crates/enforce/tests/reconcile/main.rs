@@ -3,6 +3,7 @@
 
 mod life;
 mod network;
+mod outside;
 mod screens;
 mod world;
 

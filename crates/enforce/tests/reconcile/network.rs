@@ -58,6 +58,7 @@ fn interface(at: IpAddr, grouped: bool) -> Command {
         subnet: None,
         public_address: None,
         asgs: Vec::new(),
+        nat_rules: Vec::new(),
         primary: true,
     };
     let group = id(Kind::NetworkSecurityGroups, "web").security_group();
@@ -137,7 +138,7 @@ async fn what_is_known_of_one_machine_does_not_take_rules_from_another() {
 async fn a_change_of_rules_leaves_what_is_open_as_it_is() {
     let world = world();
     change(&world, &allows(443));
-    change(&world, &interface(address(1)));
+    change(&world, &interface(address(1), true));
     world.request(1, 1, source(1), 60);
     until("open", || world.guard.openings().contains_key(&opening(1, 1))).await;
     let until_before = world.guard.openings();
@@ -152,7 +153,7 @@ async fn a_machine_that_is_forgotten_leaves_its_interface_behind_its_rules() {
     let world = world();
     world.memory.command(&protect(2..=VMS)).unwrap();
     change(&world, &allows(443));
-    change(&world, &interface(address(1)));
+    change(&world, &interface(address(1), true));
     world.reconciler.wake([vm(1)]);
     until("ruled and given back", || {
         !passes(&world, address(1), 80) && !world.guard.locks().contains_key(&lock(1))

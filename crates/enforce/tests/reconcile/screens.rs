@@ -34,6 +34,7 @@ fn said(coverage: Coverage, screened: &[u8]) -> Desired {
         openings: BTreeMap::new(),
         standing: screened.iter().map(|n| (lock(n), vec![all.clone()])).collect(),
         screens: screened.iter().map(|n| (address(*n), screen.clone())).collect(),
+        translations: Default::default(),
     }
 }
 

@@ -208,7 +208,15 @@ pub(crate) fn world() -> World {
 }
 
 pub(crate) fn world_of<G: Guard + Clone>(clock: Arc<dyn Clock>, guard: G) -> World<G> {
-    let memory = Memory::new(Arc::clone(&clock));
+    let memory = protected(&clock);
+    let guards = vec![(GuardCover::everything("local"), guard.clone())];
+    let reconciler = Reconciler::start(memory.clone(), guards, Arc::clone(&clock), Pace::default());
+    World { clock, memory, guard, reconciler }
+}
+
+/// Facts of some machines, each of which has a policy.
+pub(crate) fn protected(clock: &Arc<dyn Clock>) -> Memory {
+    let memory = Memory::new(Arc::clone(clock));
     for number in 1..=VMS {
         let command = Command::RegisterVm {
             id: vm(number),
@@ -220,9 +228,7 @@ pub(crate) fn world_of<G: Guard + Clone>(clock: Arc<dyn Clock>, guard: G) -> Wor
         memory.command(&command).unwrap();
     }
     memory.command(&protect(1..=VMS)).unwrap();
-    let guards = vec![(GuardCover::everything("local"), guard.clone())];
-    let reconciler = Reconciler::start(memory.clone(), guards, Arc::clone(&clock), Pace::default());
-    World { clock, memory, guard, reconciler }
+    memory
 }
 
 pub(crate) const VMS: u8 = 6;

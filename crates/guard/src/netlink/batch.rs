@@ -31,7 +31,7 @@ pub(crate) struct Batch {
     destroy: bool,
     update_timeout: bool,
     flags: u32,
-    set_size: u32,
+    pub(super) set_size: u32,
 }
 
 impl Wire {
@@ -163,7 +163,11 @@ impl Batch {
 
     /// Puts elements in; of those that are there already the timeout changes, without a gap.
     pub(crate) fn put(mut self, elements: &[Element]) -> Batch {
-        if !self.update_timeout && elements.iter().any(|e| matches!(e.set, SetOf::Openings(..))) {
+        let ends = |set| match set {
+            SetOf::Openings(..) | SetOf::Translations(_) => true,
+            SetOf::Locks(..) | SetOf::Silent(_) => false,
+        };
+        if !self.update_timeout && elements.iter().any(|element| ends(element.set)) {
             self = self.take(elements);
         }
         self.put_new(elements)

@@ -12,6 +12,7 @@ mod outlook;
 mod rules;
 mod screens;
 mod survey;
+mod translations;
 
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) use monitor::{Monitor, Seen};
 pub(crate) use outlook::outlooks;
 pub(crate) use rules::{RESET_MARK, SET_SIZE};
 pub(crate) use survey::Survey;
+
+use crate::translated::NatMap;
 
 /// The one table that is ours.
 pub(crate) const TABLE: &str = "hourgate";
@@ -163,6 +166,10 @@ pub(crate) enum SetOf {
     Locks(Family, Sessions),
     /// What is open, by the prefix length of the sources.
     Openings(Family, u8),
+    /// What goes on elsewhere: a map.
+    Translations(NatMap),
+    /// Ports of public addresses that do not answer.
+    Silent(Family),
 }
 
 impl std::fmt::Display for SetOf {
@@ -171,6 +178,8 @@ impl std::fmt::Display for SetOf {
             SetOf::Locks(family, Sessions::GoOn) => write!(f, "going{}", digit(*family)),
             SetOf::Locks(family, Sessions::EndWithAccess) => write!(f, "ending{}", digit(*family)),
             SetOf::Openings(family, length) => write!(f, "open{}_{length}", digit(*family)),
+            SetOf::Translations(map) => f.write_str(&translations::map_name(*map)),
+            SetOf::Silent(family) => write!(f, "silent{}", digit(*family)),
         }
     }
 }
@@ -183,11 +192,23 @@ impl SetOf {
             "6" => Some(Family::V6),
             _ => None,
         };
-        if let Some(rest) = name.strip_prefix("open") {
+        let slot = |rest: &str| {
             let (digit, length) = rest.split_once('_')?;
             let (family, length) = (family(digit)?, length.parse::<u8>().ok()?);
-            let longest = family.all().max_prefix_len();
-            (length <= longest).then_some(SetOf::Openings(family, length))
+            (length <= family.all().max_prefix_len()).then_some((family, length))
+        };
+        let map = |rest: &str, ends| {
+            let (family, length) = slot(rest)?;
+            Some(SetOf::Translations(NatMap { family, length, ends }))
+        };
+        if let Some(rest) = name.strip_prefix("open") {
+            slot(rest).map(|(family, length)| SetOf::Openings(family, length))
+        } else if let Some(rest) = name.strip_prefix("mapped") {
+            map(rest, true)
+        } else if let Some(rest) = name.strip_prefix("fixed") {
+            map(rest, false)
+        } else if let Some(rest) = name.strip_prefix("silent") {
+            Some(SetOf::Silent(family(rest)?))
         } else if let Some(rest) = name.strip_prefix("going") {
             Some(SetOf::Locks(family(rest)?, Sessions::GoOn))
         } else {

@@ -17,9 +17,9 @@ const BEFORE_FILTERS: i32 = -10;
 /// How many openings a set holds. Expired ones count until the kernel collects them.
 pub(crate) const SET_SIZE: u32 = 131_072;
 /// How often expired openings are collected.
-const COLLECT_EVERY: Duration = Duration::from_secs(10);
+pub(super) const COLLECT_EVERY: Duration = Duration::from_secs(10);
 /// What an opening lasts that was sent without an end: it closes all the same.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// What our own packets carry that make both ends of an ended session speak once more.
 pub(crate) const RESET_MARK: u32 = 0x4847_5254;
 
@@ -37,7 +37,7 @@ const SESSIONS: [Sessions; 2] = [Sessions::GoOn, Sessions::EndWithAccess];
 
 /// Where in a packet things are.
 pub(super) struct Header {
-    nfproto: u8,
+    pub(super) nfproto: u8,
     pub(super) source: u32,
     pub(super) destination: u32,
     pub(super) address_bytes: u32,
@@ -143,14 +143,8 @@ pub(super) fn fixed_rules() -> Result<Vec<Rule>, WireError> {
         rule("output").jump(chain_name("judge".into())?),
     ];
     for family in FAMILIES {
-        let nfproto = Expr::Meta { dreg: Register::R0, key: MetaKey::NfProto };
-        let data = vec![header(family).nfproto];
-        rules.push(
-            rule("judge")
-                .then(nfproto)
-                .then(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data })
-                .then(Verdict::GotoTo(chain_name(name("judge", family))?)),
-        );
+        let to = Verdict::GotoTo(chain_name(name("judge", family))?);
+        rules.push(nfproto(rule("judge"), family).then(to));
         rules.extend(family_rules(family)?);
         rules.extend(screens::rules(family)?);
     }
@@ -207,6 +201,13 @@ pub(super) fn slot_rules((family, length): Slot) -> Result<[Rule; 2], WireError>
     Ok([of("opened", Way::Towards, "granted")?, of("answered", Way::From, "rest")?])
 }
 
+/// Only packets of that family.
+pub(super) fn nfproto(rule: Rule, family: Family) -> Rule {
+    let nfproto = Expr::Meta { dreg: Register::R0, key: MetaKey::NfProto };
+    let data = vec![header(family).nfproto];
+    rule.then(nfproto).then(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data })
+}
+
 pub(super) fn rule(chain: &str) -> Rule {
     Rule::new(TABLE, chain).family(INET)
 }
@@ -226,7 +227,12 @@ pub(super) fn network(word: u32, offset: u32, len: u32) -> Expr {
 
 /// The first bytes of what the packet carries.
 pub(super) fn transport(offset: u32, len: u32) -> Expr {
-    Expr::Payload { dreg: register(0), base: PayloadBase::Transport, offset, len }
+    transport_at(0, offset, len)
+}
+
+/// The same, to another word.
+pub(super) fn transport_at(word: u32, offset: u32, len: u32) -> Expr {
+    Expr::Payload { dreg: register(word), base: PayloadBase::Transport, offset, len }
 }
 
 fn port(word: u32, way: Way) -> Expr {

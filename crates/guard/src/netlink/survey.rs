@@ -1,16 +1,28 @@
 //! What the kernel has of ours, read back.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
-use hourgate_core::network::{Lock, Opening, Sessions};
-use nlink::netlink::nftables::Table;
+use hourgate_core::{
+    gateway::{Place, Translation},
+    network::{Lock, Opening, Sessions},
+    nsg::port::PortRange,
+};
+use nlink::netlink::nftables::{SetElementData, Table};
 use uuid::Uuid;
 
-use crate::screened::{MapOf, Points};
+use crate::{
+    screened::{MapOf, Points},
+    translated::NatMap,
+};
 
 use super::{
     INET, INSTALLATION, SetOf, TABLE, Wire, WireError,
     elements::{decode_lock, decode_opening},
+    translations::{decode_silent, decode_translation},
 };
 
 /// How often a reading that somebody disturbed is taken again.
@@ -23,6 +35,12 @@ pub(crate) struct Survey {
     pub(crate) locks: BTreeMap<Lock, Sessions>,
     /// What each opening has left.
     pub(crate) openings: BTreeMap<Opening, Duration>,
+    /// Where each translation goes on, and what it has left where it has an end.
+    pub(crate) translations: BTreeMap<Translation, (Place, Option<Duration>)>,
+    /// Ports that do not answer.
+    pub(crate) silent: BTreeMap<IpAddr, PortRange>,
+    /// Which maps of translations there are.
+    pub(crate) maps: BTreeSet<NatMap>,
     /// Who is sent to which chain. What a stranger put there is sent nowhere we know, and makes it differ.
     pub(crate) points: Points,
     /// How many elements of the maps are not ours.
@@ -80,6 +98,9 @@ impl Wire {
                 continue;
             }
             let Some(set) = SetOf::named(&info.name) else { continue };
+            if let SetOf::Translations(map) = set {
+                survey.maps.insert(map);
+            }
             let elements = self.nft.list_set_elements(TABLE, &info.name, INET).await;
             for element in elements.map_err(WireError::of)? {
                 match set {
@@ -94,6 +115,27 @@ impl Wire {
                             survey.openings.insert(opening, left);
                         }
                     }
+                    SetOf::Translations(map) => {
+                        let Some(SetElementData::Value(to)) = element.data() else { continue };
+                        match decode_translation(map, element.key(), to) {
+                            Some((translation, to)) => {
+                                let left = element.expiration();
+                                // What has no end in a map of those that end was put there by a stranger.
+                                if left.is_some() == map.ends {
+                                    survey.translations.insert(translation, (to, left));
+                                } else {
+                                    survey.strange += 1;
+                                }
+                            }
+                            None => survey.strange += 1,
+                        }
+                    }
+                    SetOf::Silent(family) => match decode_silent(family, &element) {
+                        Some((address, ports)) => {
+                            survey.silent.insert(address, ports);
+                        }
+                        None => survey.strange += 1,
+                    },
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Makes a statement true: closes first and alone, then locks, standing exceptions and screens in one
-//! transaction, then opens, then unlocks.
+//! transaction, then opens, then unlocks. What public addresses lead to (`translate`) stops before it closes and
+//! leads there only once it is open.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use hourgate_core::{
 };
 use hourgate_enforce::guard::GuardError;
 
-use super::{Inner, State, failed, raise::lock_element};
+use super::{Inner, State, failed, raise::lock_element, translate::Untranslated};
 use crate::{
     mirror::{Slot, slot},
     netlink::{Element, WireError},
@@ -23,7 +24,7 @@ use crate::{
 
 /// How many elements one transaction holds: a hundred thousand are opened in pieces, and other commits
 /// get their turn between.
-const BATCH_ELEMENTS_MAX: usize = 4096;
+pub(super) const BATCH_ELEMENTS_MAX: usize = 4096;
 
 /// Openings that could not be made.
 type Failed = BTreeMap<Opening, OpeningFailure>;
@@ -43,22 +44,21 @@ impl Inner {
         let now = self.clock.now();
         let before = state.mirror.observed(&desired.coverage, now);
         let mut plan = plan(&desired, &before);
-        let mut refused = Failed::new();
+        let (mut refused, mut untranslated) = (Failed::new(), Untranslated::new());
         self.judge(&state, &desired, &mut plan, &mut refused, now);
+        self.judge_translations(&mut plan, &mut untranslated, now);
         if plan.is_empty() {
-            let mut observed = before;
-            observed.failed = refused;
-            return Ok(observed);
+            return Ok(Observed { failed: refused, untranslated, ..before });
         }
         let rescreened = !plan.stand.is_empty() || !plan.screen.is_empty();
-        let relocked = !plan.lock.is_empty() || !plan.unlock.is_empty();
+        let relocked = !plan.lock.is_empty() || !plan.unlock.is_empty() || !plan.silence.is_empty();
         let silenced = silenced(&state, &plan);
-        let carried = self.carry_out(&mut state, plan, &mut refused).await;
+        let carried = self.carry_out(&mut state, plan, &mut refused, &mut untranslated).await;
         if carried.is_err() {
             // Which part was carried out is not known: what stands is compared with what must.
             state.doubtful = true;
         }
-        let mut observed = state.mirror.observed(&desired.coverage, self.clock.now());
+        let observed = state.mirror.observed(&desired.coverage, self.clock.now());
         drop(state);
         self.deadlines.notify_one();
         Arc::clone(&self).end_sessions(silenced);
@@ -69,8 +69,7 @@ impl Inner {
             self.write_screens().await;
         }
         carried.map_err(failed)?;
-        observed.failed = refused;
-        Ok(observed)
+        Ok(Observed { failed: refused, untranslated, ..observed })
     }
 
     /// Takes out of the plan what the guard itself does not allow.
@@ -111,11 +110,18 @@ impl Inner {
         state: &mut State,
         mut plan: Plan,
         refused: &mut Failed,
+        untranslated: &mut Untranslated,
     ) -> Result<(), WireError> {
         let (close, shorten) = (std::mem::take(&mut plan.close), std::mem::take(&mut plan.shorten));
+        let (stop, divert) = (std::mem::take(&mut plan.stop), std::mem::take(&mut plan.divert));
+        // What lies outside closes first; where it cannot be closed, what lies inside closes all the same.
+        let stopped = state.stop(stop, divert, &*self.clock).await;
         self.close(state, close, shorten).await?;
+        stopped?;
         self.change(state, &plan).await?;
+        state.silence(&plan.silence).await?;
         self.open(state, plan.open, refused).await?;
+        self.translate(state, plan.translate, untranslated).await?;
         let unlocked: Vec<_> = plan
             .unlock
             .iter()
@@ -241,7 +247,7 @@ impl Inner {
 
 impl WireError {
     /// What it means for the one opening that met it.
-    fn failure(&self) -> OpeningFailure {
+    pub(super) fn failure(&self) -> OpeningFailure {
         match self {
             WireError::Full => OpeningFailure::Full,
             WireError::Refused(_)
@@ -272,7 +278,7 @@ impl State {
     }
 
     /// Where what is gone already fails a batch, one must not keep another open.
-    async fn close_each(&self, elements: Vec<Element>) -> Result<(), WireError> {
+    pub(super) async fn close_each(&self, elements: Vec<Element>) -> Result<(), WireError> {
         if self.wire.commit(self.wire.batch().take(&elements)).await.is_ok() {
             return Ok(());
         }
@@ -332,7 +338,7 @@ impl State {
 }
 
 /// What is left of a deadline in whole milliseconds; none where nothing is.
-fn lasts(until: &Deadline, now: Now) -> Option<Duration> {
+pub(super) fn lasts(until: &Deadline, now: Now) -> Option<Duration> {
     let left = until.remaining(now);
     (left.as_millis() > 0).then_some(left)
 }

@@ -1,6 +1,10 @@
 //! Keeps what stands: ends what is due, undoes what others did, and compares everything now and then.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use hourgate_core::{
     network::{Lock, Opening, Sessions},
@@ -52,7 +56,13 @@ impl Inner {
             state.close(due).await?;
             Arc::clone(self).end_sessions(ended);
         }
-        let Some(next) = state.mirror.next_due(now) else { return Ok(NAP_MAX) };
+        let stopped = state.mirror.translated.due(now);
+        if !stopped.is_empty() {
+            state.stop(stopped, BTreeMap::new(), &*self.clock).await?;
+        }
+        let translated = state.mirror.translated.next_due(now).unwrap_or(NAP_MAX);
+        let Some(next) = state.mirror.next_due(now) else { return Ok(translated) };
+        let next = next.min(translated);
         if next > FORESEE {
             return Ok(next - FORESEE);
         }

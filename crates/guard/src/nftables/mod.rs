@@ -1,11 +1,12 @@
 //! The guard over nftables: one table of ours on this machine's kernel.
 //!
 //! `converge` makes a statement true, `keep` keeps what stands (deadlines, foreign hands, the slow
-//! comparison), `raise` builds the whole table anew in one transaction.
+//! comparison), `raise` builds the whole table anew in one transaction. `translate` is what a gateway does more.
 
 mod converge;
 mod keep;
 mod raise;
+mod translate;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -264,8 +265,9 @@ impl Inner {
         let turn = Arc::clone(&self.floor).lock_owned().await;
         let floor = {
             let state = self.state.lock().await;
-            let Mirror { installation, locks, .. } = &state.mirror;
-            Floor { installation: *installation, locks: locks.clone() }
+            let Mirror { installation, locks, translated, .. } = &state.mirror;
+            let silent = translated.silent.clone();
+            Floor { installation: *installation, locks: locks.clone(), silent }
         };
         let dir = self.settings.state_dir.clone();
         if let Err(error) = on_disk(turn, move || floor.write(&dir)).await {

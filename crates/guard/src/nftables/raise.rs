@@ -1,7 +1,10 @@
 //! Builds the whole table anew in one transaction, so that at no instant there is none: at the start, over
 //! whatever an older version or a stranger left, and whenever somebody laid hands on it.
 
+use std::collections::BTreeMap;
+
 use hourgate_core::{
+    gateway::Onward,
     network::{Family, Lock, Opening},
     time::{Clock, Now},
 };
@@ -14,6 +17,7 @@ use crate::{
     refusals::ACCESS_MAX,
     remembered::Remembered,
     screened::Change,
+    translated::NatMap,
 };
 
 /// How often somebody else may get between before we give up.
@@ -76,8 +80,22 @@ impl State {
             || survey.strange > 0
             || survey.points != self.mirror.screened.points()
             || survey.installation != self.mirror.installation
+            || self.translates_otherwise(survey, now)
             || survey.openings.keys().any(|opening| !self.mirror.holds(opening))
             || standing.into_iter().any(|opening| !survey.openings.contains_key(&opening))
+    }
+
+    /// Whether the kernel translates something else than the mirror says.
+    fn translates_otherwise(&self, survey: &Survey, now: Now) -> bool {
+        let ours = &self.mirror.translated;
+        let strange = survey.translations.iter().any(|(translation, (to, left))| {
+            ours.get(translation)
+                .is_none_or(|is| is.to != *to || is.until.is_some() != left.is_some())
+        });
+        // As with openings: what ends in this moment may be gone on one side.
+        let standing = ours.live(now).filter(|(.., left)| left.is_none_or(|l| l.as_secs() > 0));
+        let missing = standing.into_iter().any(|(t, ..)| !survey.translations.contains_key(&t));
+        strange || missing || survey.silent != ours.silent || survey.maps != ours.maps
     }
 
     async fn raise(&mut self, survey: Option<&Survey>, now: Now) -> Result<(), WireError> {
@@ -93,12 +111,23 @@ impl State {
             .collect();
         let openings: Vec<_> =
             self.mirror.live(now).map(|(opening, left)| Element::opening(&opening, left)).collect();
-        let batch = batch
+        let mut batch = batch
             .raise(self.mirror.installation, self.mirror.slots())?
             .make(&self.mirror.screened.everything())?
             .point(&Change::to(self.mirror.screened.points()))?
             .put_new(&locks)
             .put_new(&openings);
+        let translated = &self.mirror.translated;
+        if translated.raised {
+            let translations: Vec<_> = translated
+                .live(now)
+                .map(|(t, onward, left)| Element::translation(&t, onward.to, left))
+                .collect();
+            batch = batch
+                .translating(translated.maps.iter(), |_| true, false)?
+                .silence(&BTreeMap::new(), &translated.silent)
+                .put_new(&translations);
+        }
         self.wire.commit(batch).await?;
         self.doubtful = false;
         self.rules = Some(self.wire.rules().await?);
@@ -117,6 +146,8 @@ fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
     SINGLES.into_iter().for_each(|slot| mirror.make_slot(slot));
     mirror.installation = floor.installation;
     mirror.locks.clone_from(&floor.locks);
+    mirror.translated.silent.clone_from(&floor.silent);
+    mirror.translated.raised = !floor.silent.is_empty();
     let Some(survey) = survey else { return mirror };
     mirror.installation = survey.installation.or(floor.installation);
     mirror.locks.extend(survey.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
@@ -127,6 +158,14 @@ fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
             mirror.hold(*opening, now.after((*left).min(ACCESS_MAX)), now);
         }
     }
+    let translated = &mut mirror.translated;
+    translated.silent.extend(&survey.silent);
+    for (translation, (to, left)) in &survey.translations {
+        translated.maps.insert(NatMap::of(translation, left.is_some()));
+        let until = left.map(|left| now.after(left.min(ACCESS_MAX)));
+        translated.hold(*translation, Onward { to: *to, until }, now);
+    }
+    translated.raised = !translated.silent.is_empty() || !translated.maps.is_empty();
     mirror
 }
 

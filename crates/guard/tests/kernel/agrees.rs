@@ -363,6 +363,7 @@ fn the_kernel_agrees_with_the_model() {
             openings: world.openings.iter().map(|opening| (*opening, until)).collect(),
             standing: world.standing.clone(),
             screens: world.screens(),
+            translations: Default::default(),
         };
         let observed = guard.converge(said.clone()).unwrap();
         assert!(observed.failed.is_empty(), "{observed:?}");

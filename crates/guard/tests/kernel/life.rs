@@ -57,7 +57,7 @@ fn an_opening_ends_on_time_with_the_guard_alive() {
 }
 
 /// Talks to a guard process as a server does.
-fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
+pub fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut stream = UnixStream::connect(dir.path().join("guard.sock")).await.unwrap();
@@ -81,7 +81,7 @@ fn tell(dir: &tempfile::TempDir, desired: Desired) -> Observed {
 }
 
 /// Starts the guard process and waits until it answers.
-fn started(net: &Net, dir: &tempfile::TempDir) -> Process {
+pub fn started(net: &Net, dir: &tempfile::TempDir) -> Process {
     let child = process(net, dir);
     assert!(eventually(Duration::from_secs(10), || {
         std::os::unix::net::UnixStream::connect(dir.path().join("guard.sock")).is_ok()

@@ -7,6 +7,7 @@ mod agrees;
 mod doctor;
 mod evasion;
 mod gate;
+mod gateway;
 mod life;
 mod outlook;
 mod protocol;

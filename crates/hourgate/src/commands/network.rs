@@ -1,7 +1,9 @@
-//! `hourgate network …`: networks, groups, addresses and interfaces, in the words of az.
+//! `hourgate network …`: networks, groups, addresses, interfaces and what leads to them, in the words of az.
 
 mod asg;
+mod balancer;
 mod effective;
+mod firewall;
 mod nic;
 mod nsg;
 mod part;
@@ -40,6 +42,15 @@ pub(crate) enum Network {
     /// Questions: whether a flow would pass
     #[command(subcommand)]
     Watcher(watcher::Watcher),
+    /// Load balancers: ports of an address that lead to machines
+    #[command(subcommand)]
+    Lb(Lb),
+    /// Firewalls that stand in front of networks
+    #[command(subcommand)]
+    Firewall(Firewall),
+    /// Policies of firewalls
+    #[command(subcommand)]
+    FirewallPolicy(FirewallPolicy),
 }
 
 /// Virtual networks and their subnets
@@ -87,11 +98,44 @@ pub(crate) enum PublicIp {
 /// Network interfaces
 #[derive(Debug, Subcommand)]
 pub(crate) enum Nic {
-    Create(nic::Create),
+    Create(Box<nic::Create>),
     List(Listed),
     Show(Named),
     Delete(Named),
     ListEffectiveNsg(effective::ListEffective),
+}
+
+/// Load balancers
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lb {
+    Create(balancer::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+    /// Ports that lead to one machine
+    #[command(subcommand)]
+    InboundNatRule(balancer::NatRule),
+}
+
+/// Firewalls
+#[derive(Debug, Subcommand)]
+pub(crate) enum Firewall {
+    Create(firewall::Create),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+}
+
+/// Policies of firewalls
+#[derive(Debug, Subcommand)]
+pub(crate) enum FirewallPolicy {
+    Create(firewall::CreatePolicy),
+    List(Listed),
+    Show(Named),
+    Delete(Named),
+    /// Ports of a firewall's public address that lead to machines
+    #[command(subcommand)]
+    Dnat(firewall::Dnat),
 }
 
 /// Does what was typed behind `network`.
@@ -118,11 +162,46 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::PublicIp(PublicIp::List(args)) => resource::list(session, public, args).await,
         Network::PublicIp(PublicIp::Show(args)) => resource::show(session, public, args).await,
         Network::PublicIp(PublicIp::Delete(args)) => resource::delete(session, public, args).await,
-        Network::Nic(Nic::Create(args)) => nic::create(session, args).await,
+        Network::Nic(Nic::Create(args)) => nic::create(session, *args).await,
         Network::Nic(Nic::List(args)) => resource::list(session, nic, args).await,
         Network::Nic(Nic::Show(args)) => resource::show(session, nic, args).await,
         Network::Nic(Nic::Delete(args)) => resource::delete(session, nic, args).await,
         Network::Nic(Nic::ListEffectiveNsg(args)) => effective::list(session, args).await,
         Network::Watcher(args) => watcher::run(session, args).await,
+        Network::Lb(args) => lb(session, args).await,
+        Network::Firewall(args) => firewall(session, args).await,
+        Network::FirewallPolicy(args) => firewall_policy(session, args).await,
+    }
+}
+
+async fn lb(session: &Session, args: Lb) -> Result<(), Failure> {
+    let kind = Kind::LoadBalancers;
+    match args {
+        Lb::Create(args) => balancer::create(session, args).await,
+        Lb::List(args) => resource::list(session, kind, args).await,
+        Lb::Show(args) => resource::show(session, kind, args).await,
+        Lb::Delete(args) => resource::delete(session, kind, args).await,
+        Lb::InboundNatRule(args) => balancer::nat_rule(session, args).await,
+    }
+}
+
+async fn firewall(session: &Session, args: Firewall) -> Result<(), Failure> {
+    let kind = Kind::AzureFirewalls;
+    match args {
+        Firewall::Create(args) => firewall::create(session, args).await,
+        Firewall::List(args) => resource::list(session, kind, args).await,
+        Firewall::Show(args) => resource::show(session, kind, args).await,
+        Firewall::Delete(args) => resource::delete(session, kind, args).await,
+    }
+}
+
+async fn firewall_policy(session: &Session, args: FirewallPolicy) -> Result<(), Failure> {
+    let kind = Kind::FirewallPolicies;
+    match args {
+        FirewallPolicy::Create(args) => firewall::create_policy(session, args).await,
+        FirewallPolicy::List(args) => resource::list(session, kind, args).await,
+        FirewallPolicy::Show(args) => resource::show(session, kind, args).await,
+        FirewallPolicy::Delete(args) => resource::delete(session, kind, args).await,
+        FirewallPolicy::Dnat(args) => firewall::dnat(session, args).await,
     }
 }

@@ -6,6 +6,7 @@ use hourgate_core::{
     command::{Command, Needs},
     event::{Event, Note},
     id::VmId,
+    nsg::port::PortRange,
     plan::Observed,
     state::State,
     time::Clock,
@@ -36,6 +37,10 @@ impl<S: Store> Facts for StoreFacts<S> {
             }
         }
         .map_err(|error| FactsError(error.to_string()))
+    }
+
+    fn mapped_ports(&self) -> PortRange {
+        self.store.settings().mapped_ports
     }
 
     async fn noticed(

@@ -88,6 +88,7 @@ impl Lab {
             openings,
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
         };
         Arc::new(desired)
     }
@@ -165,6 +166,7 @@ async fn many_questions_at_once_each_get_their_own_answer() {
             coverage: Coverage::Only(BTreeSet::from([address])),
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
             locks: all
                 .locks
                 .iter()
@@ -251,7 +253,7 @@ async fn a_peer_that_is_no_guard_of_this_protocol_is_hung_up_on() {
     let refused = FromGuard::Refused { id: 0, reason: "belongs to another".to_owned() };
     let too_long = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_be_bytes();
     for (why, bytes, said) in [
-        ("another protocol", hello(PROTOCOL + 1), "speaks protocol 3, this server 2"),
+        ("another protocol", hello(PROTOCOL + 1), "speaks protocol 4, this server 3"),
         ("another installation's", frame(&refused), "refused: belongs to another"),
         ("no hello", frame(&FromGuard::Changed { what: String::new() }), "did not say hello first"),
         ("no JSON", [&9u32.to_be_bytes()[..], b"not json!"].concat(), "not understood"),

@@ -58,6 +58,12 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::InUseApplicationSecurityGroupCannotBeDeleted
         | Code::InUseVirtualNetworkCannotBeDeleted
         | Code::NicInUse
+        | Code::InUseLoadBalancerCannotBeDeleted
+        | Code::InUseAzureFirewallCannotBeDeleted
+        | Code::InUseFirewallPolicyCannotBeDeleted
+        | Code::InboundNatRuleInUse
+        | Code::RulesUseSameFrontendPort
+        | Code::AzureFirewallSubnetNotFound
         | Code::PublicIPAddressCannotBeDeleted
         | Code::RequestNotSubset
         | Code::VmNotInPolicy
@@ -74,6 +80,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         Code::PlanNeeded
         | Code::VmUnsupported
         | Code::NotEnforced
+        | Code::MappedPortsFull
         | Code::Blocked
         | Code::MissingNetworkSecurityGroup
         | Code::NoFreePriority

@@ -1,6 +1,6 @@
 //! Azure's JIT routes: policies, and asking for access.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hourgate_api::{
     body,
@@ -20,6 +20,7 @@ use hourgate_core::{
     event::AccessId,
     grant::Access,
     id::{PolicyId, RequestId, VmId},
+    resource::Network,
 };
 use hourgate_store::{PolicyFilter, Store};
 use hyper::{Method, StatusCode};
@@ -48,6 +49,7 @@ pub(super) async fn initiate<S: Store>(
         // Whatever would drop it had it refused.
         blocked: &|_, _| None,
         locks: &|_, _| Vec::new(),
+        network: &committed.state.network,
     };
     let answer = RequestResource::new(&request, &view);
     Ok(asked.exchange.json(StatusCode::ACCEPTED, &answer))
@@ -81,6 +83,7 @@ async fn put_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
         vm: &|_| None,
         observed: &|_, access: &Access| Observed::of(access),
         blocked: &|_, _| None,
+        network: &Network::default(),
         locks: &|vm, port| locks.get(&(vm.clone(), port)).cloned().unwrap_or_default(),
     };
     let mut answer = PolicyResource::new(&policy, &[], ProvisioningState::Updating, &view);
@@ -98,7 +101,7 @@ async fn get_policy<S: Store>(asked: &Asked<'_, S>, id: &PolicyId) -> Result<Ans
     let seen = operations::get_policy(caller, asked.server, &call, id.clone())
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
 pub(super) async fn list_policies<S: Store>(
@@ -110,7 +113,8 @@ pub(super) async fn list_policies<S: Store>(
     let seen = operations::list_policies(caller, asked.server, &call, which, with_locks)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let list = List::whole(seen.iter().map(|seen| resource(asked, seen)).collect());
+    let network = shown_in(asked).await?;
+    let list = List::whole(seen.iter().map(|seen| resource(asked, seen, &network)).collect());
     Ok(asked.exchange.json(StatusCode::OK, &list))
 }
 
@@ -133,15 +137,26 @@ pub(super) async fn confirm<S: Store>(
     let seen = operations::confirm_policy(caller, asked.server, &call, id.clone())
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
-fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Answer {
-    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen));
-    with(answer, headers::ETAG, &etag(seen.answer.policy.version))
+async fn show<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> Result<Answer, ArmError> {
+    let network = shown_in(asked).await?;
+    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, seen, &network));
+    Ok(with(answer, headers::ETAG, &etag(seen.answer.policy.version)))
 }
 
-fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource {
+/// The network in which what is shown stands: it says where machines are reached.
+pub(super) async fn shown_in<S: Store>(asked: &Asked<'_, S>) -> Result<Arc<Network>, ArmError> {
+    let network = operations::network(asked.server).await;
+    network.map_err(|error| asked.problem(&error.into(), &Positions::none()))
+}
+
+fn resource<S: Store>(
+    asked: &Asked<'_, S>,
+    seen: &PolicySeen,
+    network: &Network,
+) -> PolicyResource {
     let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
         vm: &|id: &VmId| seen.vms.get(id).cloned(),
@@ -150,6 +165,7 @@ fn resource<S: Store>(asked: &Asked<'_, S>, seen: &PolicySeen) -> PolicyResource
         },
         blocked: &|request, access: &Access| blocked_of(&seen.blocked, request, access),
         locks: &|vm, port| seen.locks.get(&(vm.clone(), port)).cloned().unwrap_or_default(),
+        network,
     };
     PolicyResource::new(&seen.answer.policy, &seen.answer.requests, seen.state, &view)
 }

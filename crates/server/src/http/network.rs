@@ -11,8 +11,8 @@ use hourgate_api::{
     operation::Operation,
     paths::{Parts, ResourcePage, Route, expands},
     resource::{
-        Shown, show, show_default_rules, show_instance_view, show_rules, show_subnet, show_subnets,
-        show_with_instance_view,
+        Shown, show, show_default_rules, show_instance_view, show_rule_groups, show_rules,
+        show_subnet, show_subnets, show_with_instance_view,
     },
 };
 use hourgate_core::{
@@ -155,6 +155,7 @@ pub(super) async fn parts<S: Store>(
         Parts::Subnets => show_subnets(&network, &resource)?,
         Parts::SecurityRules => named(show_rules(&resource, &jit(asked, id).await?)?),
         Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
+        Parts::RuleCollectionGroups => named(show_rule_groups(&resource)?),
     };
     Ok(asked.exchange.json(StatusCode::OK, &List::whole(value)))
 }
@@ -174,6 +175,7 @@ pub(super) async fn part<S: Store>(
                 .parse(move |sent| match parts {
                     Parts::Subnets => PartChange::subnet(sent, of),
                     Parts::SecurityRules => PartChange::rule(sent, of),
+                    Parts::RuleCollectionGroups => PartChange::rule_group(sent, of),
                     // No method of theirs sets anything.
                     Parts::DefaultSecurityRules => Err(internal_error()),
                 })
@@ -228,6 +230,7 @@ fn one(
         Parts::Subnets => return show_subnet(network, resource, name),
         Parts::SecurityRules => show_rules(resource, jit)?,
         Parts::DefaultSecurityRules => show_default_rules(resource),
+        Parts::RuleCollectionGroups => show_rule_groups(resource)?,
     };
     let found = rules.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_str()));
     Ok(found.map(|(_, shown)| shown))

@@ -18,6 +18,7 @@ use hourgate_core::{
     grant::{Access, Request},
     id::{RequestId, VmId},
     policy::Vm,
+    resource::Network,
 };
 use hourgate_store::Store;
 use hyper::StatusCode;
@@ -25,7 +26,7 @@ use hyper::StatusCode;
 use super::{
     dispatch::Asked,
     exchange::{Answer, with},
-    jit::blocked_of,
+    jit::{blocked_of, shown_in},
 };
 use crate::{
     guards::{GuardStatus, Reached},
@@ -72,7 +73,7 @@ pub(super) async fn close<S: Store>(
     let (caller, call) = (&asked.caller, asked.call());
     let closed = operations::close_request(caller, asked.server, &call, id).await;
     let seen = closed.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
 /// Whether a call waits until something changes.
@@ -93,7 +94,7 @@ pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result
         None => operations::get_request(caller, server, &call, id).await,
     };
     let seen = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    Ok(show(asked, &seen))
+    show(asked, &seen).await
 }
 
 /// Requests, newest first, a page at a time.
@@ -103,7 +104,8 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     let seen = operations::list_requests(caller, asked.server, &call, &query)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let shown = |request| resource(asked, request, &seen.vms, &seen.blocked);
+    let network = shown_in(asked).await?;
+    let shown = |request| resource(asked, request, (&seen.vms, &seen.blocked), &network);
     let value = seen.requests.iter().map(shown).collect();
     let next_link = seen.next.map(|before| {
         let parameters = RequestQuery { before: Some(before), ..query }.parameters();
@@ -115,17 +117,19 @@ pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmEr
     Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
 }
 
-fn show<S: Store>(asked: &Asked<'_, S>, seen: &RequestSeen) -> Answer {
+async fn show<S: Store>(asked: &Asked<'_, S>, seen: &RequestSeen) -> Result<Answer, ArmError> {
     let RequestSeen { request, vms, blocked } = seen;
-    let answer = asked.exchange.json(StatusCode::OK, &resource(asked, request, vms, blocked));
-    with(answer, headers::ETAG, &operations::request_tag(request))
+    let network = shown_in(asked).await?;
+    let shown = resource(asked, request, (vms, blocked), &network);
+    let answer = asked.exchange.json(StatusCode::OK, &shown);
+    Ok(with(answer, headers::ETAG, &operations::request_tag(request)))
 }
 
 fn resource<S: Store>(
     asked: &Asked<'_, S>,
     request: &Request,
-    vms: &BTreeMap<VmId, Vm>,
-    blocked: &BlockedSeen,
+    (vms, blocked): (&BTreeMap<VmId, Vm>, &BlockedSeen),
+    network: &Network,
 ) -> RequestResource {
     let (gate, now) = (asked.server.gate.view(), asked.server.now().wall);
     let view = View {
@@ -135,6 +139,7 @@ fn resource<S: Store>(
         },
         blocked: &|request, access: &Access| blocked_of(blocked, request, access),
         locks: &|_, _| Vec::new(),
+        network,
     };
     RequestResource::new(request, &view)
 }

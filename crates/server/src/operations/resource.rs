@@ -29,7 +29,7 @@ use crate::{
 const PART_TRIES_MAX: usize = 8;
 
 /// All resources, as they were last committed.
-pub(super) async fn network<S: Store>(server: &Server<S>) -> Result<Arc<Network>, StoreError> {
+pub(crate) async fn network<S: Store>(server: &Server<S>) -> Result<Arc<Network>, StoreError> {
     Ok(server.store.load(Needs::default()).await?.network)
 }
 
@@ -220,6 +220,7 @@ pub(crate) fn thing(parts: Parts) -> NetworkThing {
     match parts {
         Parts::Subnets => NetworkThing::Subnet,
         Parts::SecurityRules | Parts::DefaultSecurityRules => NetworkThing::SecurityRule,
+        Parts::RuleCollectionGroups => NetworkThing::RuleCollectionGroup,
     }
 }
 
@@ -290,6 +291,8 @@ async fn permit_joins<S: Store>(
         let (id, thing) = match &target {
             Target::Resource(id) => (id, NetworkThing::Of(id.kind)),
             Target::Subnet(subnet) => (&subnet.network, NetworkThing::Subnet),
+            // Azure's action on it is on the load balancer's kind.
+            Target::InboundNatRule(rule) => (&rule.balancer, NetworkThing::Of(rule.balancer.kind)),
         };
         let linked = Action::Network(thing, Verb::Join);
         let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };

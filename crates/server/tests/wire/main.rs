@@ -15,6 +15,7 @@ mod early;
 mod explain;
 mod first_start;
 mod framing;
+mod gateways;
 mod groups;
 mod head;
 mod jit;

@@ -169,13 +169,14 @@ pub(super) fn access(key: &LogKey, request: &Request, access: &Access) -> Hash {
             text.text("planned");
             text.time(*start);
         }
-        Stage::Granted { since, until, opened, rules } => {
+        Stage::Granted { since, until, opened, rules, mapped } => {
             text.text("granted");
             text.time(*since);
             text.deadline(until);
             text.maybe_time(opened.as_ref().map(|seen| seen.at));
             text.maybe(opened.as_ref().map(|seen| seen.guard.as_str()));
             text.list("rules", rules);
+            text.list("mapped", mapped);
         }
         Stage::Ended { since, until, at, reason, opened, closed: _ } => {
             text.text("ended");

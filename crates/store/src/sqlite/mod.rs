@@ -229,7 +229,7 @@ impl Store for SqliteStore {
     }
 
     async fn what_if(&self, command: Command) -> std::result::Result<Committed, TransactError> {
-        let needs = command.needs();
+        let needs = command.needs(&*self.0.standing()?.network);
         let settled = self.settled(&needs).await?;
         let now = self.0.clock.now();
         let (mut state, thin) = {
@@ -242,13 +242,13 @@ impl Store for SqliteStore {
         let settings = self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         let decided = tokio::task::spawn_blocking(move || {
             let events = decide(&state, &settings, &command, now)?;
-            events.iter().for_each(|event| state.evolve(event));
-            Ok((events, thin.out_of(state)))
+            let concerned = state.evolve_all(&events);
+            Ok((events, thin.out_of(state), concerned))
         });
         // A bug in the rules costs the question alone.
         let decided = decided.await.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let (events, state) = decided.map_err(TransactError::Refused)?;
-        Ok(Committed { now, events, state })
+        let (events, state, concerned) = decided.map_err(TransactError::Refused)?;
+        Ok(Committed { now, events, state, concerned })
     }
 
     async fn note(&self, origin: Origin, note: Note) -> Result<()> {
@@ -288,6 +288,10 @@ impl Store for SqliteStore {
 
     async fn request(&self, id: RequestId) -> Result<Option<Request>> {
         self.read(move |db| load::request(db, id)).await
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn settings(&self) -> Arc<Settings> {

@@ -282,7 +282,7 @@ pub(super) fn request(row: &Columns<'_>) -> Result<Request> {
 
 pub(super) const ACCESS: &str = "coalesce(a.vm_spelled, v.id), a.instance, a.port, a.source, a.window, a.window_nanos, a.stage, a.start, a.since, \
      a.until, a.until_boot, a.until_nanos, a.ended, a.reason, a.reason_text, a.opened, \
-     a.opened_by, a.closed, a.closed_by, a.position, a.addresses, a.rules";
+     a.opened_by, a.closed, a.closed_by, a.position, a.addresses, a.rules, a.mapped";
 
 /// An access, whose columns begin at `from`, and its place among those of its request.
 pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
@@ -299,6 +299,7 @@ pub(super) fn access(row: &Columns<'_>, from: usize) -> Result<(u32, Access)> {
             until: row.deadline(from + 9)?.ok_or_else(|| damaged("a grant without an end"))?,
             opened,
             rules: list(row.maybe_text(from + 21)?)?,
+            mapped: list(row.maybe_text(from + 22)?)?,
         },
         "ended" => Stage::Ended {
             since: row.maybe_time(from + 8)?,

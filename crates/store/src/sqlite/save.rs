@@ -344,6 +344,7 @@ struct StageColumns<'a> {
     closed: Option<i64>,
     closed_by: Option<&'a str>,
     rules: Option<String>,
+    mapped: Option<String>,
 }
 
 fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
@@ -353,7 +354,7 @@ fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
             start: Some(rows::nanos(*start)?),
             ..StageColumns::default()
         },
-        Stage::Granted { since, until, opened, rules } => StageColumns {
+        Stage::Granted { since, until, opened, rules, mapped } => StageColumns {
             stage: "granted",
             since: Some(rows::nanos(*since)?),
             until: Some(rows::nanos(until.wall)?),
@@ -362,6 +363,7 @@ fn stage_columns(stage: &Stage) -> Result<StageColumns<'_>> {
             opened: rows::maybe_nanos(opened.as_ref().map(|seen| seen.at))?,
             opened_by: opened.as_ref().map(|seen| seen.guard.as_str()),
             rules: rows::list_text(rules)?,
+            mapped: rows::list_text(mapped)?,
             ..StageColumns::default()
         },
         Stage::Ended { since, until, at, reason, opened, closed } => {
@@ -398,9 +400,10 @@ fn insert(
     db.prepare_cached(
         "INSERT INTO access (request, vm, port, position, vm_spelled, instance, source, window, \
          window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, \
-         reason_text, opened, opened_by, closed, closed_by, settled, addresses, rules) VALUES \
+         reason_text, opened, opened_by, closed, closed_by, settled, addresses, rules, mapped) \
+         VALUES \
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25)",
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
     )?
     .execute(params![
         request,
@@ -428,6 +431,7 @@ fn insert(
         access.is_settled(),
         access.addresses.as_ref().map(rows::addresses_text),
         is.rules,
+        is.mapped,
     ])?;
     Ok(())
 }
@@ -439,7 +443,7 @@ fn update(db: &Connection, request: RequestId, vm: &Named<'_>, access: &Access) 
             "UPDATE access SET stage = :stage, start = :start, since = :since, until = :until, \
          until_boot = :boot, until_nanos = :nanos, ended = :ended, reason = :reason, \
          reason_text = :reason_text, opened = :opened, opened_by = :opened_by, closed = :closed, \
-         closed_by = :closed_by, settled = :settled, rules = :rules \
+         closed_by = :closed_by, settled = :settled, rules = :rules, mapped = :mapped \
          WHERE request = (SELECT n FROM request WHERE id = :request) AND vm = :vm AND port = :port",
         )?
         .execute(named_params! {
@@ -461,6 +465,7 @@ fn update(db: &Connection, request: RequestId, vm: &Named<'_>, access: &Access) 
             ":closed_by": is.closed_by,
             ":settled": access.is_settled(),
             ":rules": is.rules,
+            ":mapped": is.mapped,
         })?;
     if written == 1 { Ok(()) } else { Err(rows::damaged("an access has no row")) }
 }

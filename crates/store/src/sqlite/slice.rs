@@ -45,6 +45,7 @@ impl<'a> Slice<'a> {
                 highest: standing.highest,
                 network: Arc::clone(&standing.network),
                 pricings: standing.pricings.clone(),
+                taken: Arc::clone(&standing.taken),
                 ..State::default()
             },
             vms: BTreeSet::new(),

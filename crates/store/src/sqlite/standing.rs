@@ -11,6 +11,7 @@ use std::{
 };
 
 use hourgate_core::{
+    gateway::Place,
     grant::{Access, Request},
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
@@ -47,6 +48,8 @@ pub(super) struct Standing {
     pub(super) pricings: Pricings,
     /// The numbers that JIT's rules have in each group: what policies and requests say, added up.
     numbers: BTreeMap<GroupId, Numbers>,
+    /// The ports of public addresses that lead to machines: what requests say, added up.
+    pub(super) taken: Arc<BTreeSet<Place>>,
 }
 
 /// A lock that was given back.
@@ -92,6 +95,9 @@ impl Standing {
         let policies: Vec<PolicyId> = change.policies.iter().map(|(id, _)| id.clone()).collect();
         let requests: Vec<RequestId> = change.requests.iter().map(|(id, _)| *id).collect();
         self.number(&policies, &requests, Numbers::remove);
+        self.map(&requests, |taken, place| {
+            taken.remove(&place);
+        });
         let undo = Change {
             vms: change.vms.into_iter().map(|(id, vm)| self.set_vm(id, vm)).collect(),
             policies: change.policies.into_iter().map(|(id, p)| self.set_policy(id, p)).collect(),
@@ -101,6 +107,9 @@ impl Standing {
             pricings: change.pricings.map(|all| std::mem::replace(&mut self.pricings, all)),
         };
         self.number(&policies, &requests, Numbers::insert);
+        self.map(&requests, |taken, place| {
+            taken.insert(place);
+        });
         undo
     }
 
@@ -205,6 +214,7 @@ impl Standing {
             network: Arc::clone(&self.network),
             pricings: self.pricings.clone(),
             numbers: self.numbers.clone(),
+            taken: Arc::clone(&self.taken),
         }
     }
 
@@ -294,6 +304,17 @@ impl Standing {
         }
     }
 
+    /// The same for the ports that lead to what these requests open.
+    fn map(&mut self, requests: &[RequestId], change: fn(&mut BTreeSet<Place>, Place)) {
+        let Standing { requests: asked, taken, .. } = self;
+        let accesses = requests.iter().filter_map(|id| asked.get(id)).flat_map(|r| &r.accesses);
+        let places: Vec<Place> = accesses.flat_map(Access::mapped).map(|m| m.at).collect();
+        if !places.is_empty() {
+            let taken = Arc::make_mut(taken);
+            places.into_iter().for_each(|place| change(taken, place));
+        }
+    }
+
     fn set_released(&mut self, lock: Lock, released: Option<Released>) -> (Lock, Option<Released>) {
         let before = match &released {
             Some(is) => self.released.insert(lock, is.clone()),
@@ -329,6 +350,7 @@ pub(super) struct Everything {
     network: Arc<Network>,
     pricings: Pricings,
     numbers: BTreeMap<GroupId, Numbers>,
+    taken: Arc<BTreeSet<Place>>,
 }
 
 impl Everything {
@@ -347,6 +369,7 @@ impl Everything {
             network: self.network,
             pricings: self.pricings,
             numbers: self.numbers,
+            taken: self.taken,
         }
     }
 }

@@ -56,6 +56,7 @@ impl Touched {
             network: Arc::clone(&state.network),
             pricings: state.pricings.clone(),
             numbers: BTreeMap::new(),
+            taken: Arc::clone(&state.taken),
         }
     }
 

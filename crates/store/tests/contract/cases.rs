@@ -208,6 +208,8 @@ pub(crate) async fn a_request_over_two_vms_is_not_closed_by_half_a_look<F: Fixtu
             failed: Default::default(),
             standing: Default::default(),
             screens: Default::default(),
+            translations: Default::default(),
+            untranslated: Default::default(),
         };
         Command::Observe { guard: "local".to_owned(), vms, observed }
     };
@@ -437,6 +439,8 @@ pub(crate) async fn the_log_explains_a_random_history<F: Fixture>() {
                     failed: Default::default(),
                     standing: Default::default(),
                     screens: Default::default(),
+                    translations: Default::default(),
+                    untranslated: Default::default(),
                 };
                 Command::Observe { guard: "local".to_owned(), vms, observed }
             }

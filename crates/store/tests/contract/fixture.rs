@@ -283,6 +283,7 @@ pub(crate) fn put_nic(store: &impl Store, name: &str, network: &str) -> Command 
         subnet: Some(SubnetId { network, name: "a".parse().unwrap() }),
         public_address: None,
         asgs: Vec::new(),
+        nat_rules: Vec::new(),
         primary: true,
     };
     let view = NetworkInterfaceDraft { security_group: None, configurations: vec![configuration] };

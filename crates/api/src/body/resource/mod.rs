@@ -2,6 +2,8 @@
 //! back as sent, and what only the server says (ids, states, back references) is overlooked.
 
 pub(crate) mod document;
+mod firewall;
+mod load_balancer;
 mod network_interface;
 mod public_ip;
 mod security_group;
@@ -13,7 +15,9 @@ use hourgate_core::{
     id::Name,
     nsg::rule::RuleDraft,
     resource::{
-        Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft, virtual_network::Subnet,
+        Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft,
+        firewall_policy::{FirewallPolicyDraft, RuleCollectionGroup},
+        virtual_network::Subnet,
     },
 };
 
@@ -70,6 +74,15 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
         }
         Kind::VirtualMachines => virtual_machine::read(&mut properties, &mut document, problems)
             .map(ViewDraft::VirtualMachine),
+        Kind::LoadBalancers => load_balancer::read(&mut properties, &mut document, problems)
+            .map(ViewDraft::LoadBalancer),
+        Kind::AzureFirewalls => {
+            firewall::read(&mut properties, &mut document, problems).map(ViewDraft::Firewall)
+        }
+        Kind::FirewallPolicies => {
+            properties.overlook(&["ruleCollectionGroups", "firewalls", "childPolicies"]);
+            Some(ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre))
+        }
     };
     document.properties.extend(properties.rest());
     let document = document.text()?;
@@ -89,7 +102,11 @@ pub fn keep_subnets(draft: &mut ResourceDraft, stored: &Resource) -> Result<(), 
         | ViewDraft::ApplicationSecurityGroup
         | ViewDraft::PublicIpAddress(_)
         | ViewDraft::NetworkInterface(_)
-        | ViewDraft::VirtualMachine(_) => false,
+        | ViewDraft::VirtualMachine(_)
+        | ViewDraft::ResourceGroup
+        | ViewDraft::LoadBalancer(_)
+        | ViewDraft::Firewall(_)
+        | ViewDraft::FirewallPolicy(_) => false,
     };
     if omitted {
         let mut document = Document::read(&draft.document)?;
@@ -155,6 +172,7 @@ pub struct PartChange {
 enum Change {
     Subnet(Subnet, Part),
     Rule(RuleDraft, Part),
+    Group(RuleCollectionGroup),
     Gone,
 }
 
@@ -175,6 +193,14 @@ impl PartChange {
         let read = security_group::one(json, "", name.as_str(), &mut problems);
         let (rule, part) = problems.or(read)?;
         Ok(PartChange { name, change: Change::Rule(rule, part) })
+    }
+
+    /// Reads a group of rules of a firewall's policy.
+    pub fn rule_group(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = firewall::group(json, &mut problems);
+        Ok(PartChange { name, change: Change::Group(problems.or(read)?) })
     }
 
     /// The part of that name is taken away.
@@ -231,6 +257,24 @@ impl PartChange {
                 rules.retain(|rule| !self.is(&rule.name));
                 rules.len() < before
             }
+            (
+                ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)),
+                Change::Group(group),
+            ) => match groups.iter_mut().find(|(name, _)| *name == self.name) {
+                Some((_, old)) => {
+                    *old = group.clone();
+                    true
+                }
+                None => {
+                    groups.push((self.name.clone(), group.clone()));
+                    false
+                }
+            },
+            (ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)), Change::Gone) => {
+                let before = groups.len();
+                groups.retain(|(name, _)| *name != self.name);
+                groups.len() < before
+            }
             // A route names a kind that has such parts.
             (
                 ViewDraft::VirtualNetwork(_)
@@ -239,8 +283,11 @@ impl PartChange {
                 | ViewDraft::ResourceGroup
                 | ViewDraft::PublicIpAddress(_)
                 | ViewDraft::NetworkInterface(_)
-                | ViewDraft::VirtualMachine(_),
-                Change::Subnet(..) | Change::Rule(..) | Change::Gone,
+                | ViewDraft::VirtualMachine(_)
+                | ViewDraft::LoadBalancer(_)
+                | ViewDraft::Firewall(_)
+                | ViewDraft::FirewallPolicy(_),
+                Change::Subnet(..) | Change::Rule(..) | Change::Group(_) | Change::Gone,
             ) => return Err(internal_error()),
         };
         draft.document = document.text().ok_or_else(internal_error)?;

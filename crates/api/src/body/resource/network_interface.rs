@@ -81,6 +81,9 @@ fn configuration(
     let groups = properties.optional("applicationSecurityGroups");
     let path = properties.path_of("applicationSecurityGroups");
     let asgs = references(groups, &path, "an application security group", problems);
+    let rules = properties.optional("loadBalancerInboundNatRules");
+    let path = properties.path_of("loadBalancerInboundNatRules");
+    let rules = references(rules, &path, "an inbound NAT rule", problems);
     let primary = match properties.optional("primary") {
         None => Some(false),
         Some(json) => flag(json, &properties.path_of("primary"), problems),
@@ -92,6 +95,7 @@ fn configuration(
         subnet: subnet?,
         public_address: public?,
         asgs: asgs?,
+        nat_rules: rules?,
         primary: primary?,
     };
     Some((configuration, part))

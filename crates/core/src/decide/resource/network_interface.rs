@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Setting, public_ip::unfit};
+use super::{Setting, load_balancer::public_addresses, public_ip::unfit};
 use crate::{
     network::Family,
     resource::{
-        Kind, ResourceFault, Target, View,
+        ResourceFault, Target, View,
         fault::Part,
         network_interface::{
             ASGS_PER_CONFIGURATION_MAX, CONFIGURATIONS_MAX, IpConfiguration, IpConfigurationDraft,
@@ -53,6 +53,7 @@ fn configuration(sent: &IpConfigurationDraft, address: IpAddr, primary: bool) ->
         subnet: sent.subnet.clone(),
         public_address: sent.public_address.clone(),
         asgs: sent.asgs.clone(),
+        nat_rules: sent.nat_rules.clone(),
         primary,
     }
 }
@@ -88,20 +89,23 @@ fn shape(sent: &NetworkInterfaceDraft, faults: &mut Vec<ResourceFault>) {
     }
 }
 
-/// What it refers to exists, and a public address is nobody else's.
+/// What it refers to exists, and public addresses and inbound NAT rules are nobody else's.
 fn references(setting: &Setting<'_>, sent: &NetworkInterfaceDraft) -> Vec<ResourceFault> {
     let mut faults = setting.references(sent.references());
-    let mut own = BTreeSet::new();
-    for configuration in &sent.configurations {
-        let Some(target) = &configuration.public_address else { continue };
-        faults.extend(setting.of_kind(target, Kind::PublicIpAddresses));
-        let referrers = Target::Resource(target.clone());
-        let mut others = setting.network.referrers(&referrers).map(|nic| &nic.id);
+    let publics = sent.configurations.iter();
+    let publics = publics.filter_map(|is| Some((&is.name, is.public_address.as_ref()?)));
+    faults.extend(public_addresses(setting, publics));
+    let mut led = BTreeSet::new();
+    for (configuration, rule) in
+        sent.configurations.iter().flat_map(|is| is.nat_rules.iter().map(move |rule| (is, rule)))
+    {
+        let asked = Target::InboundNatRule(rule.clone());
+        let mut others = setting.network.referrers(&asked).map(|nic| &nic.id);
         let other = others.find(|other| *other != setting.id);
-        let by = if own.insert(target) { other } else { Some(setting.id) };
-        faults.extend(by.map(|by| ResourceFault::PublicAddressInUse {
+        let by = if led.insert(rule) { other } else { Some(setting.id) };
+        faults.extend(by.map(|by| ResourceFault::NatRuleTaken {
             configuration: configuration.name.clone(),
-            target: target.clone(),
+            rule: rule.clone(),
             by: by.clone(),
         }));
     }

@@ -118,6 +118,7 @@ pub fn desired(locks: &[(Lock, Sessions)], openings: BTreeMap<Opening, Deadline>
         openings,
         standing: BTreeMap::new(),
         screens: BTreeMap::new(),
+        translations: Default::default(),
     }
 }
 

@@ -40,6 +40,12 @@ pub(crate) struct Create {
     /// The application security groups it is in, by name or resource id
     #[arg(long, value_name = "ASG", num_args = 1.., value_delimiter = ',')]
     application_security_groups: Vec<String>,
+    /// The load balancer of the rules that lead to it
+    #[arg(long, requires = "lb_inbound_nat_rules", value_parser = network::name)]
+    lb_name: Option<Name>,
+    /// The inbound NAT rules that lead to it, by name or resource id
+    #[arg(long, value_name = "RULE", num_args = 1.., value_delimiter = ',')]
+    lb_inbound_nat_rules: Vec<String>,
 }
 
 pub(super) async fn create(session: &Session, args: Create) -> Result<(), Failure> {
@@ -61,6 +67,24 @@ pub(super) async fn create(session: &Session, args: Create) -> Result<(), Failur
         .collect::<Result<_, _>>()?;
     if !asgs.is_empty() {
         ip["applicationSecurityGroups"] = json!(asgs);
+    }
+    let rules: Vec<Value> = args
+        .lb_inbound_nat_rules
+        .iter()
+        .map(|called| match &args.lb_name {
+            Some(balancer) if !called.starts_with('/') => {
+                let balancer = group.id(session, Kind::LoadBalancers, balancer)?;
+                Ok(json!({ "id": format!("{balancer}/inboundNatRules/{called}") }))
+            }
+            Some(_) => Ok(json!({ "id": called })),
+            None if called.starts_with('/') => Ok(json!({ "id": called })),
+            None => Err(Failure::usage(format!(
+                "{called} is a rule's name: say of which load balancer with --lb-name"
+            ))),
+        })
+        .collect::<Result<_, _>>()?;
+    if !rules.is_empty() {
+        ip["loadBalancerInboundNatRules"] = json!(rules);
     }
     let configuration = json!({ "name": "ipconfig1", "properties": ip });
     let mut properties = json!({ "ipConfigurations": [configuration] });

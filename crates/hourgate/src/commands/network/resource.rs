@@ -154,6 +154,9 @@ fn table(kind: Kind, found: &[Value]) -> Table {
         Kind::PublicIpAddresses => "ADDRESS",
         Kind::NetworkInterfaces | Kind::VirtualMachines => "ADDRESSES",
         Kind::ResourceGroups => "STATE",
+        Kind::LoadBalancers => "INBOUND NAT RULES",
+        Kind::AzureFirewalls => "TIER",
+        Kind::FirewallPolicies => "RULE GROUPS",
     };
     let mut table = Table::new(["NAME", "GROUP", "LOCATION", about]);
     for value in found {
@@ -187,6 +190,15 @@ fn summary(kind: Kind, value: &Value) -> String {
             addresses.collect::<Vec<_>>().join(", ")
         }
         Kind::VirtualMachines => text(value, "/properties/privateAddresses"),
+        Kind::LoadBalancers => {
+            let rules = value.pointer("/properties/inboundNatRules").and_then(Value::as_array);
+            rules.map_or(0, Vec::len).to_string()
+        }
+        Kind::AzureFirewalls => text(value, "/properties/sku/tier"),
+        Kind::FirewallPolicies => {
+            let groups = value.pointer("/properties/ruleCollectionGroups");
+            groups.and_then(Value::as_array).map_or(0, Vec::len).to_string()
+        }
     }
 }
 

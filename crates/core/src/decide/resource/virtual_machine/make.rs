@@ -69,6 +69,7 @@ impl Joining<'_> {
                 subnet: None,
                 public_address: None,
                 asgs: Vec::new(),
+                nat_rules: Vec::new(),
                 primary: n == 0,
             })
         };
@@ -180,6 +181,7 @@ fn with_addresses(
                 subnet: subnet.clone(),
                 public_address: None,
                 asgs: Vec::new(),
+                nat_rules: Vec::new(),
                 primary: false,
             })
         })

@@ -1,0 +1,240 @@
+//! A firewall's guard before a machine's: what lies inside opens first and closes last, and neither waits for a
+//! dead one longer than it must.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use hourgate_core::{
+    command::{Command, Precondition},
+    gateway::{Carrier, MAPPED_PORTS, Place},
+    id::RequestId,
+    network::Port,
+    policy::GuardCover,
+    resource::{
+        Kind, ResourceDraft, ResourceId, SubnetId, Tags, ViewDraft,
+        firewall::{Firewall, FirewallConfiguration, Tier},
+        firewall_policy::FirewallPolicyDraft,
+        network_interface::{IpConfigurationDraft, NetworkInterfaceDraft, Wanted},
+        public_ip::{Allocation, PublicIpAddress},
+        virtual_network::{Subnet, VirtualNetworkDraft},
+    },
+    time::Clock,
+};
+use hourgate_enforce::{
+    fake::FakeGuard,
+    guard::GuardError,
+    reconcile::{Pace, Reconciler},
+};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::world::*;
+
+/// The machine behind the firewall.
+const BEHIND: u8 = 6;
+
+struct Hub {
+    world: World,
+    outside: FakeGuard,
+}
+
+fn id(kind: Kind, name: &str) -> ResourceId {
+    let [group, name] = ["g", name].map(|text| text.parse().unwrap());
+    ResourceId { subscription: Uuid::nil(), group, kind, name }
+}
+
+fn put(id: ResourceId, view: ViewDraft) -> Command {
+    let location = "local".parse().unwrap();
+    let draft = ResourceDraft { id, location, tags: Tags::new(), view, document: "{}".to_owned() };
+    let draft = Box::new(draft);
+    Command::PutResource { draft, instance: Uuid::from_u128(1), only_if: Precondition::None }
+}
+
+fn network(name: &str, space: &str, subnet: (&str, &str), peer: Option<&str>) -> Command {
+    let within = Subnet { prefixes: vec![subnet.1.parse().unwrap()], security_group: None };
+    let view = VirtualNetworkDraft {
+        address_space: vec![space.parse().unwrap()],
+        subnets: Some(vec![(subnet.0.parse().unwrap(), within)]),
+        peers: peer.map(|peer| id(Kind::VirtualNetworks, peer)).into_iter().collect(),
+    };
+    put(id(Kind::VirtualNetworks, name), ViewDraft::VirtualNetwork(view))
+}
+
+fn subnet(of: &str, name: &str) -> Option<SubnetId> {
+    let network = id(Kind::VirtualNetworks, of);
+    Some(SubnetId { network, name: name.parse().unwrap() })
+}
+
+fn public() -> IpAddr {
+    IpAddr::from([198, 51, 100, 1])
+}
+
+fn commands() -> Vec<Command> {
+    let hub = ("AzureFirewallSubnet", "10.9.0.0/26");
+    let spoke = ("a", "10.0.0.0/24");
+    let address = PublicIpAddress {
+        address: Some(public()),
+        allocation: Allocation::Static,
+        family: hourgate_core::network::Family::V4,
+    };
+    let firewall = Firewall {
+        tier: Tier::Standard,
+        configurations: vec![FirewallConfiguration {
+            name: "ip".parse().unwrap(),
+            subnet: subnet("hub", "AzureFirewallSubnet"),
+            public_address: Some(id(Kind::PublicIpAddresses, "outside")),
+        }],
+        policy: Some(id(Kind::FirewallPolicies, "rules")),
+    };
+    let nic = NetworkInterfaceDraft {
+        security_group: None,
+        configurations: vec![IpConfigurationDraft {
+            name: "ip".parse().unwrap(),
+            wanted: Wanted::Static(crate::world::address(BEHIND)),
+            subnet: subnet("spoke", "a"),
+            public_address: None,
+            asgs: Vec::new(),
+            nat_rules: Vec::new(),
+            primary: true,
+        }],
+    };
+    vec![
+        network("hub", "10.9.0.0/16", hub, None),
+        network("spoke", "10.0.0.0/16", spoke, Some("hub")),
+        network("hub", "10.9.0.0/16", hub, Some("spoke")),
+        put(id(Kind::PublicIpAddresses, "outside"), ViewDraft::PublicIpAddress(address)),
+        put(
+            id(Kind::FirewallPolicies, "rules"),
+            ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre),
+        ),
+        put(id(Kind::AzureFirewalls, "fw"), ViewDraft::Firewall(firewall)),
+        put(id(Kind::NetworkInterfaces, "m"), ViewDraft::NetworkInterface(nic)),
+    ]
+}
+
+async fn hub() -> Hub {
+    let clock: Arc<dyn Clock> = Arc::new(TestClock::new());
+    let [guard, outside] = [(); 2].map(|()| FakeGuard::new(Arc::clone(&clock)));
+    let memory = protected(&clock);
+    commands().iter().for_each(|command| drop(memory.command(command).unwrap()));
+    let cover = |name: &str, net: &str| GuardCover {
+        name: name.to_owned(),
+        covers: vec![net.parse().unwrap()],
+    };
+    // The firewall first: nothing depends on the order in which guards are named.
+    let guards = vec![
+        (cover("firewall", "198.51.100.0/24"), outside.clone()),
+        (cover("inside", "10.0.0.0/8"), guard.clone()),
+    ];
+    let reconciler = Reconciler::start(memory.clone(), guards, Arc::clone(&clock), Pace::default());
+    let hub = Hub { world: World { clock, memory, guard, reconciler }, outside };
+    until("silent", || !hub.outside.translations().silent.is_empty()).await;
+    until("locked", || hub.world.guard.locks().len() == usize::from(VMS)).await;
+    sleep(Duration::from_millis(100)).await;
+    hub
+}
+
+impl Hub {
+    fn opens(&self) -> bool {
+        self.world.guard.accepts(source(1), address(BEHIND), port())
+    }
+
+    /// Where the first mapped port leads for somebody.
+    fn leads(&self, from: u8) -> Option<Place> {
+        let port = Port::new(MAPPED_PORTS.first()).unwrap();
+        self.outside.translates(source(from), Place { address: public(), port }, Carrier::Tcp)
+    }
+
+    async fn opened(&self, request: u64) -> RequestId {
+        let id = self.world.request(request, BEHIND, source(1), 600);
+        until("recorded", || self.world.is_recorded_open(id)).await;
+        assert!(self.opens() && self.leads(1).is_some());
+        id
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_leads_through_the_firewall_to_the_machine_for_whom_it_was_given() {
+    let hub = hub().await;
+    assert_eq!(hub.leads(1), None);
+    let id = hub.world.request(1, BEHIND, source(1), 60);
+    until("recorded", || hub.world.is_recorded_open(id)).await;
+    assert_eq!(hub.leads(1), Some(Place { address: address(BEHIND), port: port() }));
+    assert_eq!(hub.leads(2), None, "nobody else");
+    assert!(!hub.world.guard.accepts(source(2), address(BEHIND), port()));
+    // A second machine's is another port, and the first is untouched.
+    sleep(Duration::from_secs(59)).await;
+    until("closed", || !hub.opens()).await;
+    assert_eq!(hub.leads(1), None, "both end by themselves");
+    until("recorded", || hub.world.is_recorded_closed(id)).await;
+    assert!(hub.world.memory.alarms.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_inside_opens_first_and_only_both_together_count_as_open() {
+    let hub = hub().await;
+    hub.world.guard.lag(true);
+    let id = hub.world.request(1, BEHIND, source(1), 600);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(hub.leads(1), None, "a way to what is not watched");
+    hub.outside.lag(true);
+    hub.world.guard.lag(false);
+    until("open inside", || hub.opens()).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(!hub.world.is_recorded_open(id), "half of it");
+    hub.outside.lag(false);
+    until("leads", || hub.leads(1).is_some()).await;
+    until("recorded", || hub.world.is_recorded_open(id)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_outside_closes_first_and_a_slow_guard_is_not_waited_for() {
+    let hub = hub().await;
+    let id = hub.opened(1).await;
+    hub.world.guard.lag(true);
+    hub.world.end(id);
+    until("the way is gone", || hub.leads(1).is_none()).await;
+    assert!(hub.opens(), "while the inner one lags");
+    hub.world.guard.lag(false);
+    until("closed", || !hub.opens()).await;
+    until("recorded", || hub.world.is_recorded_closed(id)).await;
+
+    // A firewall that does not answer keeps no port open.
+    let id = hub.opened(2).await;
+    hub.outside.lag(true);
+    hub.world.end(id);
+    let took = until("closed", || !hub.opens()).await;
+    assert!(took >= Duration::from_millis(200), "it was given a moment: {took:?}");
+    assert!(took <= Duration::from_millis(500), "closed after {took:?}");
+    hub.outside.lag(false);
+    until("the way is gone", || hub.leads(1).is_none()).await;
+    until("recorded", || hub.world.is_recorded_closed(id)).await;
+
+    // One that is known to be gone is not waited for at all.
+    let id = hub.opened(3).await;
+    hub.outside.fail((0..1000).map(|_| GuardError::Unreached("told to".to_owned())));
+    hub.world.reconciler.wake_all();
+    sleep(Duration::from_secs(15)).await;
+    hub.world.end(id);
+    let took = until("closed", || !hub.opens()).await;
+    assert!(took <= Duration::from_millis(5), "closed after {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_that_forgets_is_told_again_in_the_same_order() {
+    let hub = hub().await;
+    let _id = hub.opened(1).await;
+    hub.outside.forget();
+    until("leads again", || hub.leads(1).is_some()).await;
+    until("silent again", || !hub.outside.translations().silent.is_empty()).await;
+    hub.world.guard.forget();
+    until("open again", || hub.opens()).await;
+    sleep(Duration::from_secs(15)).await;
+    assert!(hub.opens() && hub.leads(1).is_some());
+    // What could not be recorded is closed on both all the same.
+    hub.world.memory.go_down(true);
+    assert!(hub.world.reconciler.hold(RequestId::mint(1), None));
+    until("closed", || !hub.opens()).await;
+    until("the way is gone", || hub.leads(1).is_none()).await;
+    sleep(Duration::from_secs(15)).await;
+    assert!(!hub.opens() && hub.leads(1).is_none());
+}

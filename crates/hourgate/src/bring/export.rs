@@ -2,13 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
-    compare::meant,
-    live::Live,
-    manifest,
-    order::ordered,
-    thing::{Thing, Wanted},
-};
+use super::{compare::meant, live::Live, manifest, order::ordered, thing::Wanted};
 
 /// The file of everything that stands: in the order in which it can be made, and within that by type and
 /// name, so that two exports of the same are the same text.

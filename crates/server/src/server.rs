@@ -156,6 +156,7 @@ fn alarming(event: &Event) -> Option<String> {
         | Event::Opened { .. }
         | Event::Closed { .. }
         | Event::AccessUnblocked { .. }
+        | Event::PricingSet { .. }
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
         | Event::Unlocked { .. }

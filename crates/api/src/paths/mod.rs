@@ -57,9 +57,9 @@ pub enum Route {
     Guards(SubscriptionId),
     /// Why a new connection would reach a machine, or not.
     Explain(SubscriptionId),
-    /// Resources of one kind: a subscription's, or those of one group.
     /// What a machine's guard sees of it, and whose rules may stand in the way.
     Outlook(SubscriptionId),
+    /// Resources of one kind: a subscription's, or those of one group.
     Resources {
         /// The subscription.
         subscription: SubscriptionId,

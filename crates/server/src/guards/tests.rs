@@ -108,6 +108,9 @@ async fn converse(mut stream: UnixStream, fake: &FakeGuard) {
                 Ok(ToGuard::Observe { id }) => {
                     FromGuard::Observed { id, observed: fake.observe().await.unwrap() }
                 }
+                Ok(ToGuard::Look { id, .. }) => {
+                    FromGuard::Looked { id, outlooks: BTreeMap::new() }
+                }
                 Ok(ToGuard::Hello { .. }) => panic!("a second hello"),
                 Err(_) => return,
             },

@@ -25,7 +25,7 @@ pub(crate) async fn outlook<S: Store>(
     call: &Call,
     question: &Question,
 ) -> Result<Outlooks, Problem> {
-    permit(caller, server, call, Action::VmRead, Some(&question.vm.group)).await?;
+    permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
     let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
     let state = server.store.load(needs).await?;
     let vm = state

@@ -89,7 +89,7 @@ pub(crate) async fn verify_flow<S: Store>(
     (watcher, question): (&WatcherId, &FlowQuestion),
 ) -> Result<FlowAnswer, Problem> {
     permit(caller, server, call, Action::VerifyFlow, Some(&watcher.group)).await?;
-    permit(caller, server, call, Action::VmRead, Some(&question.vm.group)).await?;
+    permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
     let (_, location) = find_watcher(server, watcher).await?;
     let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
     let state = server.store.load(needs).await?;

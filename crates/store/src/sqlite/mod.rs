@@ -294,10 +294,6 @@ impl Store for SqliteStore {
         Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn installation(&self) -> Installation {
         self.0.installation
     }

@@ -312,6 +312,7 @@ pub(crate) fn put_nic_at(
         subnet: Some(SubnetId { network, name: "a".parse().unwrap() }),
         public_address: None,
         asgs: Vec::new(),
+        nat_rules: Vec::new(),
         primary: true,
     };
     let group = resource_id(store, Kind::NetworkSecurityGroups, group).security_group();

@@ -169,7 +169,9 @@ impl Oracle {
             Command::Observe { observed, .. } => after.is_told(observed),
             Command::AcceptClock => after.highest = Some(wall(now)),
             // Resources have an oracle of their own.
-            Command::PutResource { .. } | Command::DeleteResource { .. } => {}
+            Command::PutResource { .. }
+            | Command::DeleteResource { .. }
+            | Command::DeleteJitRule { .. } => {}
             Command::Tick => {}
         }
         after.highest = Some(after.highest.map_or(wall(now), |highest| highest.max(wall(now))));

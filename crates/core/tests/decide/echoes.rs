@@ -247,7 +247,7 @@ fn a_rule_of_others_that_had_such_a_name_before_stays_theirs() {
     let group = put_if(nsg("inner"), nsg_of(vec![theirs()]), Precondition::None);
     let Command::PutResource { draft, .. } = &group else { panic!() };
     let mut resource = (**scene.state.network.get(&draft.id).expect("there")).clone();
-    let rules = vec![deny(name, 300, "192.0.2.0/24")];
+    let rules = [deny(name, 300, "192.0.2.0/24")];
     let rules =
         rules.iter().map(|rule| hourgate_core::nsg::rule::SecurityRule::new(rule).expect("a rule"));
     let id = nsg("inner").security_group().expect("a group");

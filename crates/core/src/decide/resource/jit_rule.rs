@@ -72,8 +72,8 @@ fn against(
     let sent = SecurityRule::new(draft).ok();
     if let Some(jit) = ours.get(&called) {
         let same = sent.is_some_and(|sent| sent.means_the_same(&jit.rule));
-        let other = || ResourceFault::JitRule { rule: called.clone(), of: jit.of.clone() };
-        return (!same).then(other);
+        let (rule, of) = (jit.rule.name().clone(), jit.of.clone());
+        return (!same).then_some(ResourceFault::JitRule { rule, of });
     }
     let is_over = |sent: SecurityRule| match name {
         JitName::Grant { request } => was_granted(state, request, &sent),

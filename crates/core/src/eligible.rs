@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::{Front, Unfit, front},
     id::{Location, PolicyId, SubscriptionId},
     policy::{Settings, Vm},
     pricing::Tier,
@@ -56,11 +57,18 @@ pub enum Reason {
     UnmanagedDisks,
     /// No network interface of it is known, so no group can stand before it.
     NoInterface,
-    /// Neither an interface of it nor that one's subnet has a security group, and no firewall stands before
-    /// it: there is nothing in which a rule could be made.
+    /// Neither an interface of it nor that one's subnet has a security group: there is nothing in which a rule
+    /// could be made.
     MissingGroup {
         /// The interface.
         interface: ResourceId,
+    },
+    /// It is reached through a firewall, and none can be mapped through that one.
+    UnfitFirewall {
+        /// The firewall.
+        firewall: ResourceId,
+        /// Why.
+        why: Unfit,
     },
 }
 
@@ -116,6 +124,10 @@ pub fn reasons(state: &State, settings: &Settings, vm: &Vm) -> BTreeSet<Reason> 
 
 /// What the network around a machine lacks.
 fn of_network(network: &Network, vm: &Vm) -> BTreeSet<Reason> {
+    let firewalls = vm.addresses.iter().filter_map(|address| match front(network, *address) {
+        Front::Unfit { firewall, why } => Some(Reason::UnfitFirewall { firewall, why }),
+        Front::Nothing | Front::Firewall { .. } => None,
+    });
     vm.addresses
         .iter()
         .filter_map(|address| {
@@ -126,5 +138,6 @@ fn of_network(network: &Network, vm: &Vm) -> BTreeSet<Reason> {
             let bare = layers.subnet.is_none() && layers.nic.is_none();
             bare.then(|| Reason::MissingGroup { interface: interface.clone() })
         })
+        .chain(firewalls)
         .collect()
 }

@@ -93,6 +93,11 @@ pub(super) fn set(
     ))
 }
 
+/// Whether two rules ask for the same, wherever their denies stand.
+fn same(known: &PortRule, rule: &PortRule) -> bool {
+    PortRule { denies: rule.denies.clone(), ..known.clone() } == *rule
+}
+
 /// Whether a policy would hold anything that it does not hold as it stands. To take away needs no plan.
 fn adds(stored: Option<&Policy>, members: &BTreeMap<VmId, Member>) -> bool {
     let known = |vm: &VmId| stored.and_then(|policy| policy.members.get(vm));
@@ -100,7 +105,10 @@ fn adds(stored: Option<&Policy>, members: &BTreeMap<VmId, Member>) -> bool {
         known(vm).is_none_or(|known| {
             known.instance != member.instance
                 || known.placement != member.placement
-                || member.ports.iter().any(|rule| known.rule(rule.port) != Some(rule))
+                || member
+                    .ports
+                    .iter()
+                    .any(|rule| known.rule(rule.port).is_none_or(|is| !same(is, rule)))
         })
     })
 }
@@ -342,7 +350,8 @@ fn unsupported(state: &State, settings: &Settings, vm: &Vm) -> Vec<Refusal> {
             Reason::Location { .. }
             | Reason::UnmanagedDisks
             | Reason::NoInterface
-            | Reason::MissingGroup { .. } => {
+            | Reason::MissingGroup { .. }
+            | Reason::UnfitFirewall { .. } => {
                 Some(Refusal::Unsupported { vm: vm.id.clone(), reason })
             }
         })

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::{Carrier, Onward, Place, Translation, Translations};
 use crate::{
@@ -135,7 +136,7 @@ fn is_held(earlier: &BTreeSet<Translation>, translation: &Translation) -> bool {
 }
 
 /// Why no access can be mapped through a firewall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Unfit {
     /// It is of the Basic tier.
     BasicTier,

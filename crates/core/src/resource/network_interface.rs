@@ -43,8 +43,9 @@ pub struct IpConfiguration {
     pub public_address: Option<ResourceId>,
     /// The application security groups that it is in.
     pub asgs: Vec<AsgId>,
-    /// The load balancers' inbound NAT rules that lead to it.
-    #[serde(default)]
+    /// The load balancers' inbound NAT rules that lead to it. Not written where there are none, so that what
+    /// was stored before there could be any reads as it was sealed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nat_rules: Vec<InboundNatRuleId>,
     /// Whether it is the one that the interface speaks with.
     pub primary: bool,

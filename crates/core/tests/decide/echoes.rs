@@ -188,8 +188,9 @@ fn a_name_of_that_form_is_nobody_elses() {
 fn names_are_read_back_as_they_are_made() {
     let long = "m".repeat(90);
     for name in ["web", "web_1_22", "a.b-c", long.as_str()] {
-        let mut scene = scene().vm(name, &["10.0.0.4", "fd00::4"]);
+        let mut scene = scene();
         stand(&mut scene, None, Some(vec![]));
+        let mut scene = scene.vm(name, &["10.0.0.4", "fd00::4"]);
         scene.does(&set("p", vec![member(name, vec![rule(22)])]));
         let id = scene.gets(ask(name, 22));
         let rules = read(&scene);

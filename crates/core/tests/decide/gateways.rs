@@ -82,7 +82,7 @@ fn dnat(sources: &[&str], at: (&str, u16), to: (&str, u16)) -> DnatRule {
     }
 }
 
-fn ruled(priority: u32, collections: &[(u32, &[DnatRule])]) -> ViewDraft {
+pub(crate) fn ruled(priority: u32, collections: &[(u32, &[DnatRule])]) -> ViewDraft {
     let collection = |(at, (priority, rules)): (usize, &(u32, &[DnatRule]))| NatCollection {
         name: name(&format!("c{at}")),
         priority: *priority,
@@ -476,11 +476,11 @@ fn behind(machines: &[(&str, &str)]) -> Scene {
     scene.does(&put(nsg("g"), nsg_of(vec![])));
     scene.does(&delete(nic("m")));
     for (of, address) in machines {
-        scene = scene.vm(of, &[*address]);
         let at = configuration("ip", Some(subnet("spoke", "a")), at_address(address));
         let security_group = nsg("g").security_group();
         let view = NetworkInterfaceDraft { security_group, configurations: vec![at] };
         scene.does(&put(nic(of), ViewDraft::NetworkInterface(view)));
+        scene = scene.vm(of, &[*address]);
     }
     let members = machines.iter().map(|(of, _)| member(of, vec![crate::scene::rule(22)]));
     scene.policy("p", members.collect())

@@ -6,11 +6,12 @@ use hourgate_core::{
     command::Command,
     eligible::{Reason, Standing, eligibility},
     event::Event,
+    gateway::Unfit,
     policy::{GuardCover, Os},
     pricing::Tier,
     refusal::Refusal,
     resource::{
-        ResourceId, ViewDraft,
+        ResourceId, ViewDraft, firewall,
         virtual_machine::{InterfaceDraft, Joined, Storage, VirtualMachineDraft},
     },
 };
@@ -186,4 +187,33 @@ fn what_a_policy_holds_stays_configured_and_is_told_what_stands_against_it() {
     assert_eq!((standing, reasons.len()), (Standing::Configured, 1));
     // Its policy can still be changed.
     scene.does(&set("p", vec![member("web", vec![rule(443)])]));
+}
+
+/// What stands against a machine in a network that is joined to a firewall's.
+#[test]
+fn a_firewall_through_which_nothing_can_be_mapped_is_told() {
+    use crate::gateways;
+    let tiers = [
+        (firewall::Tier::Basic, Some(gateways::policy()), Some(Unfit::BasicTier)),
+        (firewall::Tier::Standard, None, Some(Unfit::NoPolicy)),
+        (firewall::Tier::Standard, Some(gateways::policy()), None),
+    ];
+    for (tier, policy, unfit) in tiers {
+        let mut scene = gateways::hub();
+        scene.does(&put(gateways::policy(), gateways::ruled(100, &[])));
+        let interfaces = vec![InterfaceDraft { id: nic("m"), primary: true }];
+        let machine = VirtualMachineDraft {
+            joined: Joined::Interfaces(interfaces),
+            os: Os::Linux,
+            storage: Storage::Managed,
+        };
+        scene.does(&put(ResourceId::from(&vm("m")), ViewDraft::VirtualMachine(machine)));
+        let walled = gateways::walled(tier, "AzureFirewallSubnet", policy);
+        scene.does(&put(gateways::firewall(), walled));
+        let firewall = gateways::firewall();
+        let told = unfit.map(|why| Reason::UnfitFirewall { firewall, why });
+        let mut reasons = stands(&scene, "m").1;
+        reasons.retain(|reason| matches!(reason, Reason::UnfitFirewall { .. }));
+        assert_eq!(Vec::from_iter(reasons), Vec::from_iter(told), "behind {tier:?}");
+    }
 }

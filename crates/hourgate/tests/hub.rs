@@ -23,6 +23,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 const CLIENT: &str = "192.0.2.2";
 const STRANGER: &str = "192.0.2.3";
 const PUBLIC: &str = "198.51.100.1";
+/// The same as a prefix.
+const PUBLIC_NET: &str = "198.51.100.1/32";
 const WEB: &str = "10.1.0.4";
 const DATA: &str = "10.2.0.4";
 /// How long anything may take that is awaited; a busy machine is slow to start processes.
@@ -246,7 +248,7 @@ fn soon(what: &str, mut so: impl FnMut() -> bool) {
 fn a_request_opens_a_way_through_the_firewall_to_one_machine_for_one_source() {
     let mut hub = Hub::new();
     let (web, _data) = (hub.listens("w", WEB), hub.listens("d", DATA));
-    let firewall = hub.guard("f", PUBLIC);
+    let firewall = hub.guard("f", PUBLIC_NET);
     let inside = hub.guard("r", "10.1.0.0/16,10.2.0.0/16");
     hub.serve(&firewall, &inside);
     for line in [

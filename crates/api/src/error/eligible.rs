@@ -1,6 +1,6 @@
 //! Why a machine cannot have just-in-time access, in words: those of Azure's portal where it has some.
 
-use hourgate_core::eligible::Reason;
+use hourgate_core::{eligible::Reason, gateway::Unfit};
 
 use super::known::plan_needed;
 use crate::text::listed;
@@ -36,10 +36,21 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
         ),
         Reason::MissingGroup { interface } => {
             let message = format!(
-                "Missing NSG: neither '{interface}' nor its subnet has a network security group, and no \
-                 firewall stands before it. Give one of them a group."
+                "Missing NSG: neither '{interface}' nor its subnet has a network security group. Give one of \
+                 them a group."
             );
             ("MissingNetworkSecurityGroup", message)
+        }
+        Reason::UnfitFirewall { firewall, why } => {
+            let (lacks, cure) = match why {
+                Unfit::BasicTier => {
+                    ("is of the Basic tier", "Use one of the Standard or Premium tier.")
+                }
+                Unfit::NoPolicy => ("has no firewall policy", "Give it one."),
+                Unfit::NoPublicAddress => ("has no public address", "Give it one."),
+            };
+            let message = format!("The firewall '{firewall}' before it {lacks}. {cure}");
+            ("FirewallNotSupported", message)
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_api::{
     body,
-    jit::{PolicyBody, PolicyResource, ProvisioningState, RequestResource, Status, StatusReason},
+    jit::{
+        LockShown, PolicyBody, PolicyResource, ProvisioningState, RequestResource, Status,
+        StatusReason,
+    },
     list::List,
 };
 use hourgate_core::{
@@ -37,14 +40,32 @@ const RECORDED_PUT_ANSWER: &str = r#"{"kind":"Basic","properties":{"virtualMachi
 const RECORDED_INITIATE: &str = r#"{"virtualMachines":[{"id":"/subscriptions/487bb485-b5b0-471e-9c0d-10717612f869/resourceGroups/myService1/providers/Microsoft.Compute/virtualMachines/testService1","ports":[{"number":22,"allowedSourceAddressPrefix":"127.0.0.1","endTimeUtc":"2022-11-17T11:44:50.5921811Z"}]}]}"#;
 const RECORDED_INITIATE_ANSWER: &str = r#"{"virtualMachines":[{"id":"/subscriptions/487bb485-b5b0-471e-9c0d-10717612f869/resourceGroups/myService1/providers/Microsoft.Compute/virtualMachines/testService1","ports":[{"number":22,"allowedSourceAddressPrefix":"127.0.0.1","endTimeUtc":"2022-11-17T11:44:50.5921811Z","status":"Initiating","statusReason":"UserRequested"}]}],"startTimeUtc":"2022-11-17T09:44:51.5874583Z","requestor":""}"#;
 
+/// An answer as Azure's is, which tells nothing of what a lock does. It is told for each port.
+fn without_locks(mut answer: PolicyResource) -> PolicyResource {
+    for port in answer.properties.virtual_machines.iter_mut().flat_map(|vm| &mut vm.ports) {
+        assert_eq!(port.locks.len(), 1, "port {}", port.number);
+        port.locks.clear();
+    }
+    answer
+}
+
+/// What the lock of its first port does.
+fn locks(answer: &PolicyResource) -> &[LockShown] {
+    &answer.properties.virtual_machines[0].ports[0].locks
+}
+
 #[test]
 fn the_recorded_session_gets_the_recorded_bytes() {
     let mut world = World::at("2022-11-17T09:44:51.5874583Z").vm(RECORDED_VM, "10.0.0.4");
     world.put_json(RECORDED_POLICY, RECORDED_PUT);
     let answer = world.policy(RECORDED_POLICY, ProvisioningState::Updating);
-    let answer = serde_json::to_string(&answer).unwrap();
-    assert_eq!(answer, RECORDED_PUT_ANSWER);
-    assert_eq!(answer.len(), 645);
+    let azures = serde_json::to_string(&without_locks(answer.clone())).unwrap();
+    assert_eq!(azures, RECORDED_PUT_ANSWER);
+    assert_eq!(azures.len(), 645);
+    // Of ours there is only what the lock does, behind Azure's.
+    let whole = serde_json::to_string(&answer).unwrap();
+    let locks = serde_json::to_string(locks(&answer)).unwrap();
+    assert_eq!(whole.replace(&format!(",\"locks\":{locks}"), ""), azures);
 
     let id = world.ask(RECORDED_POLICY, RECORDED_INITIATE, service(), "203.0.113.9");
     let answer = world.request(id);
@@ -69,7 +90,7 @@ fn the_published_example_of_a_policy_is_read_and_answered() {
     // A PUT's answer echoes no requests (recorded); `appendMode` is on the wire, but not in the examples.
     expected["properties"]["requests"] = json!([]);
     expected["properties"]["appendMode"] = json!(false);
-    assert_eq!(serde_json::to_value(&answer).unwrap(), expected);
+    assert_eq!(serde_json::to_value(without_locks(answer)).unwrap(), expected);
 }
 
 #[test]
@@ -121,14 +142,23 @@ fn an_answer_can_be_sent_back_and_changes_nothing() {
             "allowedSourceAddressPrefixes": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
             "maxRequestAccessDuration": "PT1H30M", "endSessions": true,
             "widestUnapproved": {"ipv4": 28, "ipv6": 0}, "otherAddresses": "allowed",
-            "removeStanding": true})
+            "removeStanding": true, "locks": port["locks"]})
+    );
+    let rg = "/subscriptions/20ff7fc3-e762-44dd-bd96-b71116dcdc23/resourceGroups/myRg1";
+    let group = format!("{rg}/providers/Microsoft.Network/networkSecurityGroups/vm1-nsg");
+    assert_eq!(
+        port["locks"],
+        json!([{"address": "10.0.0.4", "networkSecurityGroup": {"id": group}, "priority": 4095,
+            "closes": [{"rule": "HourgateAllowAllInBound", "priority": 4096, "sources": ["*"],
+                "why": "'*' is every source"}],
+            "standing": [], "shadowed": [], "reachable": []}])
     );
     // As our clients do, as a reader who knows nothing of ours does, and all of it as it came.
     let ours = serde_json::to_string(&PolicyBody::from(read)).unwrap();
     let mut azures = json.clone();
     let vm = &mut azures["properties"]["virtualMachines"][0];
     vm.as_object_mut().unwrap().remove("placement");
-    for name in ["endSessions", "widestUnapproved", "otherAddresses", "removeStanding"] {
+    for name in ["endSessions", "widestUnapproved", "otherAddresses", "removeStanding", "locks"] {
         vm["ports"][0].as_object_mut().unwrap().remove(name);
     }
     for body in [ours, json.to_string(), azures.to_string()] {

@@ -179,16 +179,11 @@ impl fmt::Display for Target {
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ResourceId { subscription, group, kind, name } = self;
-        match kind {
-            Kind::ResourceGroups => {
-                write!(f, "/subscriptions/{subscription}/resourceGroups/{name}")
-            }
-            kind => write!(
-                f,
-                "/subscriptions/{subscription}/resourceGroups/{group}/providers/{}/{name}",
-                kind.type_name()
-            ),
+        let home = format_args!("/subscriptions/{subscription}/resourceGroups");
+        if *kind == Kind::ResourceGroups {
+            return write!(f, "{home}/{name}");
         }
+        write!(f, "{home}/{group}/providers/{}/{name}", kind.type_name())
     }
 }
 

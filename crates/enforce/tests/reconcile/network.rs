@@ -64,8 +64,7 @@ fn interface(at: IpAddr, grouped: bool) -> Command {
     let group = id(Kind::NetworkSecurityGroups, "web").security_group();
     let security_group = group.filter(|_| grouped);
     let nic = if at == address(1) {
-        let [group, name] = ["default", "vm-1-nic"].map(|text| text.parse().unwrap());
-        ResourceId { subscription: Uuid::nil(), group, kind: Kind::NetworkInterfaces, name }
+        made(1, Kind::NetworkInterfaces, "nic")
     } else {
         id(Kind::NetworkInterfaces, "web")
     };

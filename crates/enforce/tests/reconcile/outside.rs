@@ -86,7 +86,7 @@ fn commands() -> Vec<Command> {
         policy: Some(id(Kind::FirewallPolicies, "rules")),
     };
     let nic = NetworkInterfaceDraft {
-        security_group: None,
+        security_group: made(BEHIND, Kind::NetworkSecurityGroups, "nsg").security_group(),
         configurations: vec![IpConfigurationDraft {
             name: "ip".parse().unwrap(),
             wanted: Wanted::Static(crate::world::address(BEHIND)),
@@ -107,7 +107,7 @@ fn commands() -> Vec<Command> {
             ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre),
         ),
         put(id(Kind::AzureFirewalls, "fw"), ViewDraft::Firewall(firewall)),
-        put(id(Kind::NetworkInterfaces, "m"), ViewDraft::NetworkInterface(nic)),
+        put(made(BEHIND, Kind::NetworkInterfaces, "nic"), ViewDraft::NetworkInterface(nic)),
     ]
 }
 

@@ -22,6 +22,7 @@ use hourgate_core::{
     plan::Observed,
     policy::{AllowedSources, GuardCover, Os, Protocol, Settings},
     refusal::Refusals,
+    resource::{Kind, ResourceId},
     role::{OwnAddress, Person, PersonId},
     state::State,
     time::{BootTime, Clock, Now, Timestamp},
@@ -79,7 +80,12 @@ impl std::ops::Deref for Memory {
 
 impl Memory {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Memory {
-        let settings = Settings { shortest_access: Duration::from_secs(1), ..Settings::default() };
+        let settings = Settings {
+            shortest_access: Duration::from_secs(1),
+            // What is decided is not asked here, and groups come and go.
+            allow_lock_breaks: true,
+            ..Settings::default()
+        };
         Memory(Arc::new(Inner {
             state: Mutex::default(),
             clock,
@@ -281,6 +287,12 @@ pub(crate) fn vm(number: u8) -> VmId {
         group: "default".parse().unwrap(),
         name: format!("vm-{number}").parse().unwrap(),
     }
+}
+
+/// What a machine got beside it when it was registered: its interface and its group.
+pub(crate) fn made(number: u8, kind: Kind, end: &str) -> ResourceId {
+    let machine = ResourceId::from(&vm(number));
+    ResourceId { kind, name: format!("vm-{number}-{end}").parse().unwrap(), ..machine }
 }
 
 pub(crate) fn address(number: u8) -> IpAddr {

@@ -35,10 +35,11 @@ pub(crate) async fn outlooks(at: &Asked) -> Result<BTreeMap<IpAddr, Outlook>, Wi
 async fn vantage(route: &Connection<Route>, address: IpAddr) -> Result<Vantage, WireError> {
     // The kernel says as an error that nothing leads there.
     let Ok(way) = route.lookup_route(address).await else { return Ok(Vantage::Unreachable) };
-    match way.route_type() {
-        RouteType::Local => return Ok(Vantage::Host),
-        RouteType::Unicast => {}
-        _ => return Ok(Vantage::Unreachable),
+    if way.route_type() == RouteType::Local {
+        return Ok(Vantage::Host);
+    }
+    if way.route_type() != RouteType::Unicast {
+        return Ok(Vantage::Unreachable);
     }
     let links = route.get_links().await.map_err(WireError::of)?;
     let Some(link) = links.iter().find(|link| Some(link.ifindex()) == way.oif()) else {

@@ -20,7 +20,6 @@ async fn explain(server: &Running, query: &str) -> (u16, Value) {
 /// `web-1` at 10.9.0.4, its port 22 protected, behind a group of its subnet that drops everything to 22.
 async fn walled() -> Running {
     let server = start().await;
-    server.protect().await;
     let rule = json!({"name": "no-ssh", "properties": {
         "protocol": "Tcp", "access": "Deny", "direction": "Inbound", "priority": 200,
         "sourceAddressPrefix": "*", "sourcePortRange": "*",
@@ -37,7 +36,8 @@ async fn walled() -> Running {
     }});
     assert_eq!(put(&server, "virtualNetworks/v", &net).await.0, 201);
     let nic = nic(&server, Some("10.9.0.4"));
-    assert_eq!(put(&server, "networkInterfaces/web-1-nic", &nic).await.0, 200);
+    assert_eq!(put(&server, "networkInterfaces/web-1-nic", &nic).await.0, 201);
+    server.protect().await;
     server
 }
 

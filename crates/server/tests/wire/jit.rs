@@ -1,6 +1,6 @@
 //! Azure's own recorded calls, and what a guard's word changes in the answers.
 
-use hourgate_api::guard::FromGuard;
+use hourgate_api::{guard::FromGuard, jit::LockShown};
 use hourgate_core::network::Sessions;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
@@ -42,7 +42,14 @@ async fn azures_recorded_sequence_gets_azures_answers() {
          \"appendMode\":false}},\"id\":\"{policy}\",\"name\":\"default\",\
          \"type\":\"Microsoft.Security/locations/jitNetworkAccessPolicies\",\"location\":\"centralus\"}}"
     );
-    assert_eq!(answer.text().await.expect("a body"), expected);
+    let whole = answer.text().await.expect("a body");
+    // Of ours there is only what the lock does, behind Azure's.
+    let told: Value = serde_json::from_str(&whole).expect("JSON");
+    let locks = &told["properties"]["virtualMachines"][0]["ports"][0]["locks"];
+    assert_eq!(locks[0]["address"], "10.9.0.4");
+    let shown: Vec<LockShown> = serde_json::from_value(locks.clone()).expect("locks");
+    let shown = serde_json::to_string(&shown).expect("JSON");
+    assert_eq!(whole.replace(&format!(",\"locks\":{shown}"), ""), expected);
 
     let sent = json!({"virtualMachines": [{"id": vm, "ports": [{
         "number": 22, "allowedSourceAddressPrefix": "192.0.2.1", "duration": "PT2H"}]}]});

@@ -31,7 +31,6 @@ fn flow(server: &Running) -> Value {
 /// `web-1` at 10.9.0.4, its port 22 protected, with a group at its interface and one at its subnet.
 async fn walled() -> Running {
     let server = start().await;
-    server.protect().await;
     assert_eq!(
         put(&server, "applicationSecurityGroups/role", &json!({"location": "local"})).await.0,
         201
@@ -98,6 +97,7 @@ async fn walled() -> Running {
     }});
     let (status, told) = put(&server, "networkInterfaces/web-1", &nic).await;
     assert_eq!(status, 201, "{told}");
+    server.protect().await;
     server
 }
 
@@ -240,7 +240,6 @@ async fn a_flow_is_told_with_who_has_the_last_word() {
 #[tokio::test]
 async fn a_flow_that_cannot_be_is_refused_with_what_could() {
     let server = walled().await;
-    server.register("rg1", "db-1", &["10.9.0.5"]).await;
     let other = {
         let subnet = json!({"id": at(&server, "virtualNetworks/v/subnets/a")});
         let ip = json!({"subnet": subnet, "privateIPAddress": "10.9.0.5",
@@ -249,6 +248,7 @@ async fn a_flow_that_cannot_be_is_refused_with_what_could() {
             "ipConfigurations": [{"name": "ipconfig1", "properties": ip}]}})
     };
     assert_eq!(put(&server, "networkInterfaces/db-1", &other).await.0, 201);
+    server.register("rg1", "db-1", &["10.9.0.5"]).await;
     let (vm, nic) = (|name| server.vm_id("rg1", name), |name| at(&server, name));
     for (name, value, status, needed) in [
         ("targetResourceId", json!(vm("none")), 404, "none"),

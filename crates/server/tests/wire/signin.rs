@@ -147,7 +147,12 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
                     challenge.starts_with("Bearer authorization_uri=\"https://"),
                     "{challenge}"
                 );
-                let error: Value = answer.json().await.expect("JSON");
+                let body = answer.text().await.expect("a body");
+                if method == Method::HEAD {
+                    assert_eq!(body, "", "{method} {route}");
+                    continue;
+                }
+                let error: Value = serde_json::from_str(&body).expect("JSON");
                 let code = if sent.is_none() {
                     "AuthenticationFailed"
                 } else {

@@ -34,7 +34,6 @@ async fn grouped() -> Running {
 }
 
 async fn grouped_in(server: Running) -> Running {
-    server.register("rg1", "web-1", &["10.9.0.4"]).await;
     assert_eq!(put(&server, GROUP, &group(&theirs())).await.0, 201);
     let net = json!({"location": "local", "properties": {
         "addressSpace": {"addressPrefixes": ["10.9.0.0/16"]},
@@ -44,6 +43,7 @@ async fn grouped_in(server: Running) -> Running {
     let mut nic = nic(&server, Some("10.9.0.4"));
     nic["properties"]["networkSecurityGroup"] = json!({"id": at(&server, GROUP)});
     assert_eq!(put(&server, "networkInterfaces/web-1", &nic).await.0, 201);
+    server.register("rg1", "web-1", &["10.9.0.4"]).await;
     server
 }
 

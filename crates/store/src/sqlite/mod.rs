@@ -229,7 +229,7 @@ impl Store for SqliteStore {
     }
 
     async fn what_if(&self, command: Command) -> std::result::Result<Committed, TransactError> {
-        let needs = command.needs(&*self.0.standing()?.network);
+        let needs = command.needs(&self.0.standing()?.network);
         let settled = self.settled(&needs).await?;
         let now = self.0.clock.now();
         let (mut state, thin) = {

@@ -44,7 +44,7 @@ async fn locked(store: &impl Store) {
     act(store, register(store, "web", &["10.0.0.4"])).await;
     act(store, put_group(store, "g", vec![allow("jump", 300, "198.51.100.7")])).await;
     act(store, put_network(store, "net", "10.0.0.0/24")).await;
-    act(store, put_nic_at(store, "web", "net", "10.0.0.4", "g")).await;
+    act(store, put_nic_at(store, "web-nic", "net", "10.0.0.4", "g")).await;
     act(store, set(store, "default", &[("web", &[22])])).await;
 }
 
@@ -155,9 +155,13 @@ pub(crate) async fn whoever_has_rules_in_a_group_is_loaded_with_it<F: Fixture>()
     };
     assert_eq!(shown().await, [100, PRIORITY_MAX]);
     // The interface gets another group, which lets nobody in; the numbers stay taken until the policy is set.
-    let closed = RuleDraft { access: "Deny".to_owned(), ..allow("no", 4_000, "*") };
+    let closed = RuleDraft {
+        access: "Deny".to_owned(),
+        protocol: "*".to_owned(),
+        ..allow("no", 4_000, "*")
+    };
     act(&store, put_group(&store, "shut", vec![closed])).await;
-    act(&store, put_nic_at(&store, "web", "net", "10.0.0.4", "shut")).await;
+    act(&store, put_nic_at(&store, "web-nic", "net", "10.0.0.4", "shut")).await;
     assert_eq!(shown().await, [100, PRIORITY_MAX]);
     // What is sent back of it is JIT's still, and what is over is nobody's.
     let state = store.everything().await.unwrap();

@@ -83,7 +83,7 @@ async fn rows_that_break_a_rule_are_refused_by_the_database() {
         ("a running access deleted", "DELETE FROM access WHERE stage = 'granted'"),
         (
             "an access of no request",
-            "INSERT INTO access SELECT 999, vm, port, position, vm_spelled, instance, source, window, window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, reason_text, opened, opened_by, closed, closed_by, settled, addresses, rules FROM access LIMIT 1",
+            "INSERT INTO access SELECT 999, vm, port, position, vm_spelled, instance, source, window, window_nanos, stage, start, since, until, until_boot, until_nanos, ended, reason, reason_text, opened, opened_by, closed, closed_by, settled, addresses, rules, mapped FROM access LIMIT 1",
         ),
         ("a record rewritten", "UPDATE log SET body = x'00' WHERE seq = 1"),
         ("a record deleted", "DELETE FROM log WHERE seq = 3"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Setting, happens, in_use, refusals, virtual_network};
+use super::{Setting, happens, refusals, virtual_network};
 use crate::{
     event::Event,
     id::Location,
@@ -92,14 +92,12 @@ fn used_outside(
     let parts = resource.virtual_network().into_iter().flat_map(|network| network.subnets.keys());
     let parts = parts.map(|name| virtual_network::subnet(&resource.id, name));
     let targets = parts.chain([Target::Resource(resource.id.clone())]);
-    let outside = |fault: ResourceFault| match fault {
-        ResourceFault::InUse { target, mut by } => {
-            by.retain(|by| !within.contains_key(by));
-            (!by.is_empty()).then_some(ResourceFault::InUse { target, by })
-        }
-        other => Some(other),
+    let used = |target: Target| {
+        let outside = network.referrers(&target).filter(|by| !within.contains_key(&by.id));
+        let by: Vec<ResourceId> = outside.map(|by| by.id.clone()).collect();
+        (!by.is_empty()).then_some(ResourceFault::InUse { target, by })
     };
-    targets.filter_map(|target| in_use(network, &resource.id, target)).filter_map(outside).collect()
+    targets.filter_map(used).collect()
 }
 
 /// A network that is joined to others, as it is when it is not.

@@ -195,6 +195,13 @@ impl Hub {
         serde_json::from_slice(&stdout).unwrap_or(Value::Null)
     }
 
+    /// Asks for access, and gives the one request that comes of it.
+    fn asks(&self, line: &str) -> Value {
+        let requests = self.runs(line);
+        assert_eq!(requests.as_array().map(Vec::len), Some(1), "{line}: {requests}");
+        requests[0].clone()
+    }
+
     /// What somebody in the client's place meets.
     fn probe(&self, from: &str, to: &str, port: u16) -> Met {
         let from = SocketAddr::new(from.parse().expect("an address"), 0);
@@ -276,7 +283,7 @@ fn a_request_opens_a_way_through_the_firewall_to_one_machine_for_one_source() {
         assert_eq!(hub.probe(CLIENT, vm, 22), Met::Nothing, "{vm} is locked");
     }
 
-    let request = hub.runs("request web-1 --source 192.0.2.2 -o json");
+    let request = hub.asks("request web-1 --source 192.0.2.2 -o json");
     let port = &request["virtualMachines"][0]["ports"][0];
     assert_eq!(port["status"], "Initiated", "{request}");
     assert_eq!(port["mappedPort"], first);
@@ -292,7 +299,7 @@ fn a_request_opens_a_way_through_the_firewall_to_one_machine_for_one_source() {
     assert_eq!(accepted.peer_addr().expect("an address"), own, "the source is kept");
 
     // Another machine's is another port, and neither disturbs the other.
-    let other = hub.runs("request data-1 --source 192.0.2.2 -o json");
+    let other = hub.asks("request data-1 --source 192.0.2.2 -o json");
     assert_eq!(other["virtualMachines"][0]["ports"][0]["mappedPort"], first + 1);
     assert_eq!(hub.probe(CLIENT, PUBLIC, first + 1), Met::Open);
 
@@ -306,7 +313,7 @@ fn a_request_opens_a_way_through_the_firewall_to_one_machine_for_one_source() {
     accepted.read_exact(&mut byte).expect("it arrives");
 
     // With the server dead, both kernels end what ends.
-    let short = hub.runs("request web-1 --source 192.0.2.2 --duration 6s -o json");
+    let short = hub.asks("request web-1 --source 192.0.2.2 --duration 6s -o json");
     let mapped = short["virtualMachines"][0]["ports"][0]["mappedPort"].as_u64().expect("a port");
     let mapped = u16::try_from(mapped).expect("a port");
     assert_eq!(hub.probe(CLIENT, PUBLIC, mapped), Met::Open);

@@ -175,6 +175,9 @@ impl Gate {
         if !committed.concerned.is_empty() {
             self.inner.reconciler.wake_at(committed.concerned.clone());
         }
+        if facts::change_translations(&committed.events) {
+            self.wake_all();
+        }
     }
 
     /// Says that anything may have changed, for instance that the clock is believed again. Never waits.

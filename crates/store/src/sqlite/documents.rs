@@ -79,7 +79,9 @@ fn parts(db: &Connection, own: &str, resource: &Resource) -> Result<()> {
     let subnets = subnets.map(|name| {
         target_key(&Target::Subnet(SubnetId { network: resource.id.clone(), name: name.clone() }))
     });
-    let now: BTreeSet<String> = [own.to_owned()].into_iter().chain(subnets).collect();
+    let rules = resource.load_balancer().into_iter().flat_map(|lb| lb.nat_targets(&resource.id));
+    let rules = rules.map(|rule| target_key(&rule));
+    let now: BTreeSet<String> = [own.to_owned()].into_iter().chain(subnets).chain(rules).collect();
     let before: Vec<String> =
         all(db, "SELECT key FROM document_part WHERE document = ?1", [own], |row| {
             Ok(row.text(0)?.to_owned())

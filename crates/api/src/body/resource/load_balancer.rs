@@ -95,6 +95,13 @@ fn frontend(object: Object, problems: &mut Problems) -> Option<(FrontendAddress,
         address(json, &properties.path_of("privateIPAddress"), problems).map(Some)
     });
     let path = properties.path_of("publicIPAddress");
+    // What follows from the address is the server's to say, and comes back with what was read.
+    if matches!(public, Some(Some(_))) {
+        properties.overlook(&["privateIPAllocationMethod"]);
+    }
+    if matches!(private, Some(Some(_))) {
+        properties.overlook(&["privateIPAddressVersion"]);
+    }
     part.properties.extend(properties.rest());
     let at = match (public?, subnet?) {
         (Some(public), None) => FrontendAddress::Public(public),

@@ -39,10 +39,10 @@ pub fn standing(
 /// What a change would newly let through to a locked port that is not granted; none if it may be made.
 ///
 /// `before` and `after` are what is [`standing`] on both sides of the change, be it a rule, a group, a NIC,
-/// a subnet, or what a name stands for. Taken from [`passing`] instead, a rule for a source that has a grant
-/// would hide behind the grant and outlive it: nothing new passes while the grant runs, and its end then
-/// closes nothing. For the same reason `granted` is what the change itself is entitled to open, nothing for
-/// most, and never the grants that happen to run.
+/// a subnet, or what a name stands for. Taken from [`super::passing::passing`] instead, a rule for a source
+/// that has a grant would hide behind the grant and outlive it: nothing new passes while the grant runs, and
+/// its end then closes nothing. For the same reason `granted` is what the change itself is entitled to open,
+/// nothing for most, and never the grants that happen to run.
 pub fn breaks(before: &Region, granted: &Region, after: &Region) -> Option<Region> {
     let new = after.minus(before).minus(granted);
     (!new.is_empty()).then_some(new)

@@ -9,13 +9,13 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    id::{ResourceId, SubnetId, Target},
+    behind::{Behind, group_of},
+    id::ResourceId,
     network::Network,
     network_interface::NetworkInterface,
     view::View,
-    virtual_network::VirtualNetwork,
 };
-use crate::{event::Event, id::Name, nsg::id::AsgId, state::State};
+use crate::{event::Event, nsg::id::AsgId, state::State};
 
 impl State {
     /// Takes in what happened, one after the other, and says which addresses that concerns as
@@ -47,10 +47,10 @@ impl Network {
             return BTreeSet::new();
         }
         let both = [before, after];
-        let mut concerned = Concerned { both, addresses: BTreeSet::new(), groups: BTreeSet::new() };
+        let mut concerned = Concerned { both, behind: Behind::new(both) };
         match was.or(is).map(|one| &one.view) {
             Some(View::VirtualNetwork(_)) => concerned.virtual_network(id),
-            Some(View::SecurityGroup(_)) => concerned.group(id),
+            Some(View::SecurityGroup(_)) => concerned.behind.group(id),
             Some(View::NetworkInterface(_)) => concerned.network_interface(id),
             // Who is in an application security group, interfaces say. What a public address, a load balancer or
             // a firewall leads to is translated before any rule looks. A machine is where its interfaces are, and
@@ -66,7 +66,7 @@ impl Network {
             )
             | None => {}
         }
-        concerned.addresses
+        concerned.behind.addresses()
     }
 }
 
@@ -74,9 +74,7 @@ impl Network {
 struct Concerned<'a> {
     /// Before and after the change.
     both: [&'a Network; 2],
-    addresses: BTreeSet<IpAddr>,
-    /// Groups that were looked at: one can be named in many ways.
-    groups: BTreeSet<ResourceId>,
+    behind: Behind<'a, 2>,
 }
 
 impl Concerned<'_> {
@@ -87,46 +85,9 @@ impl Concerned<'_> {
         let [joined, joins] = nics.map(|nic| nic.map(memberships).unwrap_or_default());
         let every: BTreeSet<&AsgId> = joined.keys().chain(joins.keys()).copied().collect();
         for asg in every.into_iter().filter(|asg| joined.get(asg) != joins.get(asg)) {
-            self.asg(asg);
+            self.behind.asg(asg);
         }
-        self.addresses.extend(nics.into_iter().flatten().flat_map(addresses_of));
-    }
-
-    /// An application security group whose members changed: the addresses behind each group that names it.
-    fn asg(&mut self, asg: &AsgId) {
-        let target = Target::Resource(asg.into());
-        for network in self.both {
-            for by in network.referrers(&target).filter(|by| by.security_group().is_some()) {
-                self.group(&by.id);
-            }
-        }
-    }
-
-    /// A security group: the addresses of every interface and every subnet that has it.
-    fn group(&mut self, id: &ResourceId) {
-        if !self.groups.insert(id.clone()) {
-            return;
-        }
-        let target = Target::Resource(id.clone());
-        for network in self.both {
-            for by in network.referrers(&target) {
-                match &by.view {
-                    View::NetworkInterface(nic) => self.addresses.extend(addresses_of(nic)),
-                    View::VirtualNetwork(its) => {
-                        let has = |name: &&Name| group_of(its, name) == Some(id.clone());
-                        its.subnets.keys().filter(has).for_each(|name| self.subnet(&by.id, name));
-                    }
-                    View::SecurityGroup(_)
-                    | View::ApplicationSecurityGroup
-                    | View::PublicIpAddress(_)
-                    | View::VirtualMachine(_)
-                    | View::ResourceGroup
-                    | View::LoadBalancer(_)
-                    | View::Firewall(_)
-                    | View::FirewallPolicy(_) => {}
-                }
-            }
-        }
+        nics.into_iter().flatten().for_each(|nic| self.behind.interface(nic));
     }
 
     /// A network: all of it and of its peers where they say `VirtualNetwork` of other addresses than before,
@@ -135,7 +96,7 @@ impl Concerned<'_> {
         let networks = self.both.map(|network| network.virtual_network(id));
         let spaces = self.both.map(|network| space(network.joined_space(id)));
         if spaces[0] != spaces[1] {
-            self.all_of(id);
+            self.behind.all_of(id);
         }
         let peers: BTreeSet<&ResourceId> =
             networks.into_iter().flatten().flat_map(|network| &network.peers).collect();
@@ -148,40 +109,17 @@ impl Concerned<'_> {
                 its.map(|its| space(its.address_space.clone()))
             });
             if added[0] != added[1] {
-                self.all_of(peer);
+                self.behind.all_of(peer);
             }
         }
         let names = networks.into_iter().flatten().flat_map(|network| network.subnets.keys());
         for name in names.collect::<BTreeSet<_>>() {
             let [had, has] = networks.map(|network| group_of(network?, name));
             if had != has {
-                self.subnet(id, name);
+                self.behind.subnet(id, name);
             }
         }
     }
-
-    /// Every address in a network's subnets.
-    fn all_of(&mut self, id: &ResourceId) {
-        for network in self.both.map(|network| network.virtual_network(id)).into_iter().flatten() {
-            network.subnets.keys().for_each(|name| self.subnet(id, name));
-        }
-    }
-
-    fn subnet(&mut self, network: &ResourceId, name: &Name) {
-        let id = SubnetId { network: network.clone(), name: name.clone() };
-        for network in self.both {
-            self.addresses.extend(network.in_subnet(&id).map(|(_, its)| its.address));
-        }
-    }
-}
-
-/// The group of a subnet.
-fn group_of(network: &VirtualNetwork, subnet: &Name) -> Option<ResourceId> {
-    network.subnets.get(subnet)?.security_group.as_ref().map(ResourceId::from)
-}
-
-fn addresses_of(nic: &NetworkInterface) -> impl Iterator<Item = IpAddr> {
-    nic.configurations.iter().map(|configuration| configuration.address)
 }
 
 /// The addresses with which an interface is in each application security group.

@@ -23,6 +23,7 @@ pub mod fault;
 pub mod network;
 mod shelves;
 
+mod behind;
 mod concern;
 mod near;
 

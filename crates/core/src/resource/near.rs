@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    id::{Kind, ResourceId, SubnetId, Target},
+    behind::{Behind, group_of},
+    id::{Kind, ResourceId, SubnetId},
     network::Network,
     network_interface::{NetworkInterfaceDraft, Wanted},
     view::{ResourceDraft, View, ViewDraft},
@@ -21,10 +22,10 @@ impl Network {
     ///
     /// `draft` is what the resource shall be; none where it is to go.
     pub fn near(&self, id: &ResourceId, draft: Option<&ResourceDraft>) -> BTreeSet<IpAddr> {
-        let mut near = Near { network: self, addresses: BTreeSet::new(), groups: BTreeSet::new() };
+        let mut near = Near { network: self, behind: Behind::new([self]) };
         match self.get(id).map(|resource| &resource.view) {
             Some(View::VirtualNetwork(network)) => near.virtual_network(id, network, draft),
-            Some(View::SecurityGroup(_)) => near.group(id),
+            Some(View::SecurityGroup(_)) => near.behind.group(id),
             Some(View::NetworkInterface(_)) => near.network_interface(id, draft),
             // Who is in an application security group, interfaces say. A public address is translated before
             // any rule looks.
@@ -46,14 +47,13 @@ impl Network {
             Some(View::ResourceGroup) => {}
             None => near.made(draft),
         }
-        near.addresses
+        near.behind.addresses()
     }
 }
 
 struct Near<'a> {
     network: &'a Network,
-    addresses: BTreeSet<IpAddr>,
-    groups: BTreeSet<ResourceId>,
+    behind: Behind<'a, 1>,
 }
 
 impl Near<'_> {
@@ -61,11 +61,11 @@ impl Near<'_> {
     fn made(&mut self, draft: Option<&ResourceDraft>) {
         match draft.map(|draft| &draft.view) {
             Some(ViewDraft::VirtualNetwork(sent)) => {
-                sent.peers.iter().for_each(|peer| self.all_of(peer));
+                sent.peers.iter().for_each(|peer| self.behind.all_of(peer));
             }
             Some(ViewDraft::NetworkInterface(sent)) => {
                 let joins = asgs_of(sent);
-                joins.keys().for_each(|asg| self.asg(asg));
+                joins.keys().for_each(|asg| self.behind.asg(asg));
             }
             Some(
                 ViewDraft::SecurityGroup(_)
@@ -85,7 +85,7 @@ impl Near<'_> {
         let Some(nic) = self.network.get(id).and_then(|nic| nic.network_interface()) else {
             return;
         };
-        self.addresses.extend(nic.configurations.iter().map(|its| its.address));
+        self.behind.interface(nic);
         let joined = asgs_of(&nic.draft());
         let joins = match draft.map(|draft| &draft.view) {
             Some(ViewDraft::NetworkInterface(sent)) => asgs_of(sent),
@@ -104,34 +104,7 @@ impl Near<'_> {
         };
         let every: BTreeSet<&AsgId> = joined.keys().chain(joins.keys()).collect();
         for asg in every.into_iter().filter(|asg| joined.get(asg) != joins.get(asg)) {
-            self.asg(asg);
-        }
-    }
-
-    /// The addresses behind each group that names an application security group.
-    fn asg(&mut self, asg: &AsgId) {
-        let network = self.network;
-        for by in network.referrers(&Target::Resource(asg.into())) {
-            if by.security_group().is_some() {
-                self.group(&by.id);
-            }
-        }
-    }
-
-    /// The addresses of every interface and every subnet that has a group.
-    fn group(&mut self, id: &ResourceId) {
-        if !self.groups.insert(id.clone()) {
-            return;
-        }
-        let network = self.network;
-        for by in network.referrers(&Target::Resource(id.clone())) {
-            if let Some(nic) = by.network_interface() {
-                self.addresses.extend(nic.configurations.iter().map(|its| its.address));
-            }
-            if let Some(its) = by.virtual_network() {
-                let has = |name: &&Name| group_of(its, name) == Some(id.clone());
-                its.subnets.keys().filter(has).for_each(|name| self.subnet(&by.id, name));
-            }
+            self.behind.asg(asg);
         }
     }
 
@@ -163,8 +136,8 @@ impl Near<'_> {
             },
         };
         if is.address_space != sent.address_space || is.peers != sent.peers {
-            self.all_of(id);
-            is.peers.iter().chain(&sent.peers).for_each(|peer| self.all_of(peer));
+            self.behind.all_of(id);
+            is.peers.iter().chain(&sent.peers).for_each(|peer| self.behind.all_of(peer));
             return;
         }
         // Of which nothing is said, that stays.
@@ -173,26 +146,10 @@ impl Near<'_> {
             let will = sent.iter().find(|(its, _)| its == name);
             let will = will.and_then(|(_, subnet)| subnet.security_group.as_ref());
             if group_of(is, name) != will.map(ResourceId::from) {
-                self.subnet(id, name);
+                self.behind.subnet(id, name);
             }
         }
     }
-
-    /// Every address in a network's subnets.
-    fn all_of(&mut self, id: &ResourceId) {
-        let network = self.network;
-        let subnets = network.virtual_network(id).into_iter().flat_map(|its| its.subnets.keys());
-        subnets.for_each(|name| self.subnet(id, name));
-    }
-
-    fn subnet(&mut self, network: &ResourceId, name: &Name) {
-        let id = SubnetId { network: network.clone(), name: name.clone() };
-        self.addresses.extend(self.network.in_subnet(&id).map(|(_, its)| its.address));
-    }
-}
-
-fn group_of(network: &VirtualNetwork, subnet: &Name) -> Option<ResourceId> {
-    network.subnets.get(subnet)?.security_group.as_ref().map(ResourceId::from)
 }
 
 /// The configurations with which an interface shall be in each application security group: which address that

@@ -1,26 +1,21 @@
 //! Why a new connection would reach a machine or not, as far as the caller may read it.
 
-use std::collections::BTreeSet;
-
 use hourgate_api::{
     error::{ArmError, Code},
     explain::{Explained, Question},
 };
 use hourgate_core::{
-    command::Needs,
     network::Family,
     nsg::{
         flow::{Carried, Flow},
         id::GroupId,
     },
     reach::reach,
-    refusal::Refusal,
-    resource::{Kind, ResourceId},
-    role::{Action, Caller, NetworkThing, Scope, Verb, may},
+    role::{Action, Caller},
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, permit};
+use super::{Call, Problem, machine::machine, permit, resource::may_read_group};
 use crate::server::Server;
 
 /// The port that a connection is taken to come from: clients choose one of the upper ports each time.
@@ -34,12 +29,7 @@ pub(crate) async fn explain<S: Store>(
     question: &Question,
 ) -> Result<Explained, Problem> {
     permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
-    let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
-    let state = server.store.load(needs).await?;
-    let vm = state
-        .vms
-        .get(&question.vm)
-        .ok_or_else(|| Problem::Refused(Refusal::VmNotFound { vm: question.vm.clone() }.into()))?;
+    let (state, vm) = machine(server, &question.vm).await?;
     let family = Family::of(question.from);
     let named = question.address.or_else(|| vm.addresses_of(family).next());
     let address = named.filter(|address| vm.addresses.contains(address));
@@ -62,10 +52,6 @@ pub(crate) async fn explain<S: Store>(
         ));
     };
     let reach = reach(&state, &vm.id, &flow, server.now());
-    let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
-    let may_read = |group: &GroupId| {
-        let ResourceId { subscription, group, .. } = ResourceId::from(group);
-        may(caller, read, &Scope { subscription, group: Some(group) })
-    };
+    let may_read = |group: &GroupId| may_read_group(caller, group);
     Ok(Explained::of(&reach, address, may_read))
 }

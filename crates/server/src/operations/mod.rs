@@ -4,6 +4,7 @@
 mod eligibility;
 mod explain;
 mod group;
+mod machine;
 mod outlook;
 mod policy;
 mod pricing;

@@ -7,15 +7,13 @@ use std::{
 
 use hourgate_api::outlook::{OutlookSeen, Outlooks, Question};
 use hourgate_core::{
-    command::Needs,
     network::Port,
     outlook::PORTS_ASKED_MAX,
-    refusal::Refusal,
     role::{Action, Caller},
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, permit};
+use super::{Call, Problem, machine::machine, permit};
 use crate::server::Server;
 
 /// Asks the guard that covers a machine.
@@ -26,12 +24,7 @@ pub(crate) async fn outlook<S: Store>(
     question: &Question,
 ) -> Result<Outlooks, Problem> {
     permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
-    let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
-    let state = server.store.load(needs).await?;
-    let vm = state
-        .vms
-        .get(&question.vm)
-        .ok_or_else(|| Problem::Refused(Refusal::VmNotFound { vm: question.vm.clone() }.into()))?;
+    let (state, vm) = machine(server, &question.vm).await?;
     let ports: BTreeSet<Port> = if question.ports.is_empty() {
         let members = state.policies_of(&vm.id).map(|(_, member)| member);
         let locked = members.flat_map(|member| &member.ports).map(|rule| rule.port);

@@ -8,20 +8,20 @@ use hourgate_api::{
     watcher::{FlowAnswer, FlowQuestion, WatcherId},
 };
 use hourgate_core::{
-    command::Needs,
     id::{Location, Name},
     nsg::{effective::effective, id::GroupId, judge::Layer},
     policy::Vm,
-    refusal::Refusal,
-    resource::{Kind, Network, ResourceFault, ResourceId},
+    resource::{Kind, Network, ResourceId},
     role::{Action, Caller, NetworkThing, Scope, Verb, may},
     verify::{LastWord, verify},
 };
 use hourgate_store::{Store, StoreError, VmFilter};
 
 use super::{
-    Call, Problem, permit,
-    resource::{is_group, network},
+    Call, Problem,
+    machine::machine,
+    permit,
+    resource::{is_group, may_read_group, network, not_found},
 };
 use crate::server::Server;
 
@@ -91,12 +91,7 @@ pub(crate) async fn verify_flow<S: Store>(
     permit(caller, server, call, Action::VerifyFlow, Some(&watcher.group)).await?;
     permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
     let (_, location) = find_watcher(server, watcher).await?;
-    let needs = Needs { vms: BTreeSet::from([question.vm.clone()]), ..Needs::default() };
-    let state = server.store.load(needs).await?;
-    let vm = state
-        .vms
-        .get(&question.vm)
-        .ok_or_else(|| Problem::Refused(Refusal::VmNotFound { vm: question.vm.clone() }.into()))?;
+    let (state, vm) = machine(server, &question.vm).await?;
     if vm.location != location {
         let message = format!(
             "'{}' is in '{}', and this network watcher watches '{location}'. Ask '{}'.",
@@ -107,7 +102,7 @@ pub(crate) async fn verify_flow<S: Store>(
         );
         return Err(unreadable("targetResourceId", message));
     }
-    has_address(caller, &state.network, vm, question)?;
+    has_address(caller, &state.network, &vm, question)?;
     let flow = question.flow().ok_or_else(|| {
         let message = "The two ends of a flow are of one family.".to_owned();
         unreadable("remoteIPAddress", message)
@@ -190,16 +185,6 @@ async fn no_interface<S: Store>(
     } else {
         Problem::NoGroup(id.group.clone())
     })
-}
-
-fn may_read_group(caller: &Caller, group: &GroupId) -> bool {
-    let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
-    let ResourceId { subscription, group, .. } = ResourceId::from(group);
-    may(caller, read, &Scope { subscription, group: Some(group) })
-}
-
-fn not_found(id: &ResourceId) -> Problem {
-    Problem::Refused(Refusal::Resource { id: id.clone(), fault: ResourceFault::NotFound }.into())
 }
 
 fn unreadable(at: &str, message: String) -> Problem {

@@ -10,6 +10,7 @@ use hourgate_core::{
     command::{Command, Near, Needs, Precondition},
     id::Name,
     jit_rules::{self, JitRule},
+    nsg::id::GroupId,
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
@@ -379,6 +380,14 @@ fn is_not_found(refusals: &Refusals) -> bool {
     matches!(refusals.0.as_slice(), [Refusal::Resource { fault: ResourceFault::NotFound, .. }])
 }
 
-fn not_found(id: &ResourceId) -> Problem {
+/// There is no such resource.
+pub(super) fn not_found(id: &ResourceId) -> Problem {
     Problem::Refused(Refusal::Resource { id: id.clone(), fault: ResourceFault::NotFound }.into())
+}
+
+/// Whether a caller may read a security group, and so hear of its rules.
+pub(super) fn may_read_group(caller: &Caller, group: &GroupId) -> bool {
+    let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
+    let ResourceId { subscription, group, .. } = ResourceId::from(group);
+    may(caller, read, &Scope { subscription, group: Some(group) })
 }

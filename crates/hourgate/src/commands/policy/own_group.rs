@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use hourgate_api::paths::Route;
-use hourgate_core::resource::{Kind, ResourceId};
+use hourgate_core::resource::{
+    Kind, ResourceId,
+    virtual_machine::{ALLOW_ALL_IN, ALLOW_ALL_OUT},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -51,8 +54,8 @@ impl OwnGroup {
     /// What would be done.
     pub(super) fn told(&self) -> String {
         format!(
-            "No security group stands before {}: {} would be made, ending in HourgateAllowAllInBound, and joined to \
-             the interface {}.",
+            "No security group stands before {}: {} would be made, ending in {ALLOW_ALL_IN}, and joined to the \
+             interface {}.",
             self.vm.id.name, self.group.name, self.nic_id.name
         )
     }
@@ -67,10 +70,7 @@ impl OwnGroup {
                 "destinationAddressPrefix": "*", "destinationPortRange": "*",
             }})
         };
-        let rules = json!([
-            rule("HourgateAllowAllInBound", "Inbound"),
-            rule("HourgateAllowAllOutBound", "Outbound"),
-        ]);
+        let rules = json!([rule(ALLOW_ALL_IN, "Inbound"), rule(ALLOW_ALL_OUT, "Outbound"),]);
         let location = self.nic["location"].as_str().unwrap_or("local");
         let group = json!({ "location": location, "properties": { "securityRules": rules } });
         let path = Route::Resource(self.group.clone()).uri();

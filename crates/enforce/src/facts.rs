@@ -16,7 +16,7 @@ pub enum Which {
     Everything,
 }
 
-/// Whom to look at.
+/// Whom to look at. Where nobody is named it is at the network alone, which every look brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// These VMs.
@@ -26,11 +26,6 @@ pub struct Named {
 }
 
 impl Named {
-    /// Whether nothing is named.
-    pub fn is_empty(&self) -> bool {
-        self.vms.is_empty() && self.addresses.is_empty()
-    }
-
     /// Names what the other names too.
     pub fn extend(&mut self, other: Named) {
         self.vms.extend(other.vms);

@@ -1,6 +1,6 @@
 //! From a wake, or the sweep, to the last known facts.
 
-use std::{collections::BTreeSet, mem, net::IpAddr, sync::Arc, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, sync::Mutex, time::Duration};
 
 use hourgate_core::id::VmId;
 use tokio::{
@@ -28,7 +28,8 @@ const SWEEP_SHARE: u32 = 20;
 /// Whom to look at.
 #[derive(Default)]
 pub(super) struct Wakes {
-    named: Mutex<Named>,
+    /// None where nobody was woken since the last look.
+    named: Mutex<Option<Named>>,
     named_bell: Notify,
     everything_bell: Notify,
     /// Rung with every wake: a deadline may have come nearer.
@@ -47,7 +48,7 @@ impl Wakes {
     }
 
     fn named(&self, named: Named) {
-        locked(&self.named).extend(named);
+        locked(&self.named).get_or_insert_default().extend(named);
         self.named_bell.notify_one();
         self.deadline_bell.notify_one();
     }
@@ -63,10 +64,7 @@ pub(super) async fn wakes<F: Facts>(shared: Arc<Shared<F>>) {
     let mut pause = Duration::ZERO;
     loop {
         shared.wakes.named_bell.notified().await;
-        let named = mem::take(&mut *locked(&shared.wakes.named));
-        if named.is_empty() {
-            continue;
-        }
+        let Some(named) = locked(&shared.wakes.named).take() else { continue };
         let which = Which::Named(named);
         match load(&shared, &which).await {
             Ok(_) => pause = Duration::ZERO,

@@ -134,7 +134,8 @@ impl Reconciler {
         self.wakes.vms(vms);
     }
 
-    /// Says that other rules may stand before these addresses than did, whether or not a VM has them. Never
+    /// Says that the network changed: other rules may stand before these addresses than did, whether or not a VM
+    /// has them. Where it stands before none, what holds on public addresses is looked at all the same. Never
     /// waits.
     pub fn wake_at(&self, addresses: BTreeSet<IpAddr>) {
         self.wakes.addresses(addresses);

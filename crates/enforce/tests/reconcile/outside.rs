@@ -1,7 +1,11 @@
 //! A firewall's guard before a machine's: what lies inside opens first and closes last, and neither waits for a
 //! dead one longer than it must.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hourgate_core::{
     command::{Command, Precondition},
@@ -68,14 +72,8 @@ fn public() -> IpAddr {
     IpAddr::from([198, 51, 100, 1])
 }
 
-fn commands() -> Vec<Command> {
-    let hub = ("AzureFirewallSubnet", "10.9.0.0/26");
-    let spoke = ("a", "10.0.0.0/24");
-    let address = PublicIpAddress {
-        address: Some(public()),
-        allocation: Allocation::Static,
-        family: hourgate_core::network::Family::V4,
-    };
+/// The firewall, with a policy or without.
+fn firewall(policy: Option<&str>) -> Command {
     let firewall = Firewall {
         tier: Tier::Standard,
         configurations: vec![FirewallConfiguration {
@@ -83,7 +81,18 @@ fn commands() -> Vec<Command> {
             subnet: subnet("hub", "AzureFirewallSubnet"),
             public_address: Some(id(Kind::PublicIpAddresses, "outside")),
         }],
-        policy: Some(id(Kind::FirewallPolicies, "rules")),
+        policy: policy.map(|policy| id(Kind::FirewallPolicies, policy)),
+    };
+    put(id(Kind::AzureFirewalls, "fw"), ViewDraft::Firewall(firewall))
+}
+
+fn commands() -> Vec<Command> {
+    let hub = ("AzureFirewallSubnet", "10.9.0.0/26");
+    let spoke = ("a", "10.0.0.0/24");
+    let address = PublicIpAddress {
+        address: Some(public()),
+        allocation: Allocation::Static,
+        family: hourgate_core::network::Family::V4,
     };
     let nic = NetworkInterfaceDraft {
         security_group: made(BEHIND, Kind::NetworkSecurityGroups, "nsg").security_group(),
@@ -106,7 +115,7 @@ fn commands() -> Vec<Command> {
             id(Kind::FirewallPolicies, "rules"),
             ViewDraft::FirewallPolicy(FirewallPolicyDraft::AsTheyAre),
         ),
-        put(id(Kind::AzureFirewalls, "fw"), ViewDraft::Firewall(firewall)),
+        firewall(Some("rules")),
         put(made(BEHIND, Kind::NetworkInterfaces, "nic"), ViewDraft::NetworkInterface(nic)),
     ]
 }
@@ -237,4 +246,19 @@ async fn a_guard_that_forgets_is_told_again_in_the_same_order() {
     until("the way is gone", || hub.leads(1).is_none()).await;
     sleep(Duration::from_secs(15)).await;
     assert!(!hub.opens() && hub.leads(1).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_firewall_reaches_its_guard_at_once_and_nothing_else_is_looked_at() {
+    let hub = hub().await;
+    let looks = || hub.world.memory.looks_at_everything.load(Ordering::SeqCst);
+    let before = (looks(), hub.world.guard.statements());
+    for (policy, silent) in [(None, 0), (Some("rules"), 1)] {
+        let (_, concerned) = hub.world.memory.commit(&firewall(policy)).unwrap();
+        assert!(concerned.is_empty(), "no machine meets other rules: {concerned:?}");
+        hub.world.reconciler.wake_at(concerned);
+        let took = until("told", || hub.outside.translations().silent.len() == silent).await;
+        assert!(took <= Duration::from_millis(50), "told after {took:?}");
+    }
+    assert_eq!((looks(), hub.world.guard.statements()), before);
 }

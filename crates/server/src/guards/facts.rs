@@ -8,7 +8,6 @@ use hourgate_core::{
     id::VmId,
     nsg::port::PortRange,
     plan::Observed,
-    resource::Kind,
     state::State,
     time::Clock,
 };
@@ -150,22 +149,6 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
         }
     }
     vms
-}
-
-/// Whether events may change what holds on public addresses, which no machine's address tells of.
-pub(super) fn change_translations(events: &[Event]) -> bool {
-    events.iter().filter_map(Event::resource).any(|id| match id.kind {
-        Kind::LoadBalancers
-        | Kind::AzureFirewalls
-        | Kind::FirewallPolicies
-        | Kind::PublicIpAddresses => true,
-        Kind::VirtualNetworks
-        | Kind::NetworkSecurityGroups
-        | Kind::ApplicationSecurityGroups
-        | Kind::NetworkInterfaces
-        | Kind::VirtualMachines
-        | Kind::ResourceGroups => false,
-    })
 }
 
 /// Whether an event says only what a guard saw, which changes nothing that must be open.

@@ -165,18 +165,15 @@ impl Gate {
         self.inner.reconciler.wake(vms);
     }
 
-    /// Says that something about what a commit speaks of may have changed: the VMs of its events, and the
-    /// addresses before which other rules may stand. Never waits.
+    /// Says that something about what a commit speaks of may have changed: the VMs of its events, the
+    /// addresses before which other rules may stand, and where public addresses lead. Never waits.
     pub fn wake_for(&self, committed: &Committed) {
         let vms = facts::vms_of(&committed.events);
         if !vms.is_empty() {
             self.wake(vms);
         }
-        if !committed.concerned.is_empty() {
+        if committed.events.iter().any(|event| event.resource().is_some()) {
             self.inner.reconciler.wake_at(committed.concerned.clone());
-        }
-        if facts::change_translations(&committed.events) {
-            self.wake_all();
         }
     }
 

@@ -26,7 +26,7 @@ use hyper::{Method, StatusCode};
 use uuid::Uuid;
 
 use super::{
-    dispatch::Asked,
+    asked::Asked,
     exchange::{Answer, with},
     jit::condition,
 };
@@ -185,7 +185,7 @@ pub(super) async fn part<S: Store>(
                 operations::put_part(caller, server, &call, what, (&change, only_if))
                     .await
                     .map_err(problem)?;
-            let jit = jit(asked, id).await?;
+            let jit = jit_of(asked, what).await?;
             // A rule of JIT's that was sent back as it was read may have gone with its access since.
             let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
@@ -205,7 +205,7 @@ pub(super) async fn part<S: Store>(
                 operations::get_resource(caller, server, &call, (id, thing(parts)))
                     .await
                     .map_err(problem)?;
-            let jit = jit(asked, id).await?;
+            let jit = jit_of(asked, (id, parts, name)).await?;
             let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
@@ -219,6 +219,16 @@ pub(super) async fn part<S: Store>(
 async fn jit<S: Store>(asked: &Asked<'_, S>, id: &ResourceId) -> Result<Vec<JitRule>, ArmError> {
     let rules = operations::jit_rules(asked.server, id).await;
     rules.map_err(|problem| asked.problem(&problem, &Positions::none()))
+}
+
+/// Of these the one that a part's name tells.
+async fn jit_of<S: Store>(
+    asked: &Asked<'_, S>,
+    what: (&ResourceId, Parts, &Name),
+) -> Result<Vec<JitRule>, ArmError> {
+    let rule = operations::jit_rule(asked.server, what).await;
+    let rule = rule.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    Ok(rule.into_iter().collect())
 }
 
 fn one(

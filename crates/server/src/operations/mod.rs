@@ -37,8 +37,8 @@ pub(crate) use self::{
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, jit_rules, list_resources, network,
-        put_part, put_resource, tag_resource, thing,
+        PartSeen, delete_part, delete_resource, get_resource, jit_rule, jit_rules, list_resources,
+        network, put_part, put_resource, tag_resource, thing,
     },
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     waiting::Waiters,

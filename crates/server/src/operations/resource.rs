@@ -11,6 +11,7 @@ use hourgate_core::{
     id::Name,
     jit_rules::{self, JitRule},
     nsg::id::GroupId,
+    nsg::jit_name::JitName,
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
@@ -141,9 +142,23 @@ pub(crate) async fn jit_rules<S: Store>(
     Ok(jit_rules::shown(&state, &group, server.now()))
 }
 
-/// Whether a group has a rule of JIT's by that name.
-fn is_jits(rules: &[JitRule], name: &Name) -> bool {
-    rules.iter().any(|jit| jit.rule.name().as_str().eq_ignore_ascii_case(name.as_str()))
+/// The one of them that has a name, where a part of that name can be one.
+pub(crate) async fn jit_rule<S: Store>(
+    server: &Server<S>,
+    (id, parts, name): (&ResourceId, Parts, &Name),
+) -> Result<Option<JitRule>, Problem> {
+    match parts {
+        Parts::SecurityRules if JitName::of(name.as_str()).is_some() => {
+            let rules = jit_rules(server, id).await?;
+            let is_it =
+                |jit: &JitRule| jit.rule.name().as_str().eq_ignore_ascii_case(name.as_str());
+            Ok(rules.into_iter().find(is_it))
+        }
+        Parts::SecurityRules
+        | Parts::DefaultSecurityRules
+        | Parts::Subnets
+        | Parts::RuleCollectionGroups => Ok(None),
+    }
 }
 
 /// A resource whose part was set.
@@ -167,7 +182,7 @@ pub(crate) async fn put_part<S: Store>(
     let action = Action::Network(thing(parts), Verb::Write);
     permit(caller, server, call, action, Some(&id.group)).await?;
     // One of JIT's is no part of the resource, and yet it is there: it may be sent back as it was read.
-    let is_jits = is_jits(&jit_rules(server, id).await?, name);
+    let is_jits = jit_rule(server, (id, parts, name)).await?.is_some();
     let had = std::sync::atomic::AtomicBool::new(false);
     let set = |resource: &Resource| {
         let (draft, known) = part.of(resource).map_err(Problem::Unreadable)?;
@@ -196,7 +211,7 @@ pub(crate) async fn delete_part<S: Store>(
 ) -> Result<bool, Problem> {
     let action = Action::Network(thing(parts), Verb::Delete);
     permit(caller, server, call, action, Some(&id.group)).await?;
-    if is_jits(&jit_rules(server, id).await?, name) {
+    if jit_rule(server, (id, parts, name)).await?.is_some() {
         // The rules say no, and the log that somebody tried; nothing where it has ended meanwhile.
         let command = Command::DeleteJitRule { group: id.clone(), name: name.clone() };
         return server.commit(origin(caller, call, action), command).await.map(|_| false);

@@ -109,7 +109,7 @@ impl<'a> Slice<'a> {
     /// that is seen without looking at all others.
     fn whoever_has_rules_in(&mut self, group: &GroupId) {
         let told = self.state.numbers.get(group).map_or(0, Numbers::len);
-        if jit_rules::of_group(&self.state, group).len() >= told {
+        if jit_rules::count(&self.state, group) >= told {
             return;
         }
         for vm in self.standing.with_rules_in(group) {

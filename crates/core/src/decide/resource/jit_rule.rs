@@ -54,8 +54,7 @@ pub(super) fn without_echoes<'a>(
 
 /// Whether somebody may take that rule of a group away: one of JIT's goes with what it belongs to.
 pub(super) fn against_delete(state: &State, id: &ResourceId, name: &str) -> Option<ResourceFault> {
-    let rules = jit_rules::of_group(state, &id.security_group()?);
-    let found = rules.into_iter().find(|jit| jit.rule.name().as_str().eq_ignore_ascii_case(name));
+    let found = jit_rules::named(state, &id.security_group()?, name);
     found.map(|jit| ResourceFault::JitRule { rule: jit.rule.name().clone(), of: jit.of })
 }
 

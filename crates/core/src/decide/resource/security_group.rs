@@ -1,6 +1,6 @@
 //! What a security group must be: each rule right by itself, and all of them able to stand together.
 
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
 
 use super::Setting;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     nsg::{
         fault::{GroupFault, GroupFaults, RuleFaults},
         group::{RULES_PER_GROUP_MAX, SecurityGroup},
-        name::RuleName,
+        jit_name::JitName,
         rule::{RuleDraft, SecurityRule},
         word::Direction,
     },
@@ -50,12 +50,13 @@ pub(super) fn view(
 pub(super) fn beside_ours(state: &State, view: &View, faults: &mut Vec<ResourceFault>) -> bool {
     let View::SecurityGroup(group) = view else { return true };
     let Some(ours) = state.numbers.get(group.id()) else { return true };
-    let rules = jit_rules::of_group(state, group.id());
-    let names: BTreeSet<&RuleName> = rules.iter().map(|jit| jit.rule.name()).collect();
+    // Most groups have nothing in the way of any.
+    let rules = LazyCell::new(|| jit_rules::of_group(state, group.id()));
     let known = faults.len();
     let mut wrong = |problem| faults.push(ResourceFault::Rules { problem });
     for rule in group.rules() {
-        if names.contains(rule.name()) {
+        let is_formed = JitName::of(rule.name().as_str()).is_some();
+        if is_formed && rules.iter().any(|jit| jit.rule.name() == rule.name()) {
             wrong(GroupFault::NameTwice { name: rule.name().clone() });
         }
         let (direction, priority) = (rule.direction(), rule.priority());

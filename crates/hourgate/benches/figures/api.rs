@@ -54,9 +54,8 @@ impl Admin {
         Ok(Admin { connection, subscription: profile.subscription.clone() })
     }
 
-    /// Registers a fleet and protects it, and waits until the guard has reported each lock.
-    pub(crate) async fn protect(&mut self, fleet: Fleet) -> Outcome<()> {
-        let before = self.standing().await?.locks.1;
+    /// Registers a fleet.
+    pub(crate) async fn register(&mut self, fleet: Fleet) -> Outcome<()> {
         for n in 0..fleet.size {
             let vm = json!({
                 "location": "local",
@@ -65,6 +64,12 @@ impl Admin {
             let path = format!("{}?{VERSION}", self.vm(fleet, n));
             self.put(&path, &vm).await?;
         }
+        Ok(())
+    }
+
+    /// Protects a fleet, and waits until the guard has reported each lock.
+    pub(crate) async fn protect(&mut self, fleet: Fleet) -> Outcome<()> {
+        let before = self.standing().await?.locks.1;
         let vms: Vec<Value> = (0..fleet.size)
             .map(|n| {
                 let port = json!({
@@ -160,6 +165,11 @@ impl Admin {
         format!(
             "/subscriptions/{subscription}/resourceGroups/walls/providers/Microsoft.Network/{rest}"
         )
+    }
+
+    /// The interface that a machine of a fleet has.
+    pub(crate) fn interface(&self, fleet: Fleet, n: u32) -> String {
+        format!("{}/Microsoft.Network/networkInterfaces/{}-{n}-nic", self.group(fleet), fleet.name)
     }
 
     async fn put(&mut self, path: &str, body: &Value) -> Outcome<Value> {

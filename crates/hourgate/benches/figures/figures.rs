@@ -80,7 +80,7 @@ pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row
     let say = |what: &str| eprintln!("[{:3.0} s] {what}", (steady() - began).as_secs_f64());
 
     if only_rules {
-        return only_rule_rows(dir, &extent, &say);
+        return rule_rows(dir, &extent, &say);
     }
     say("fwknopd: time to open");
     let mut peer = Peer::build(LABS[2], dir)?;
@@ -88,7 +88,7 @@ pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row
 
     say("Hourgate: server, guard, 20 machines");
     let mut site = Site::build(LABS[0], dir)?;
-    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(DOORS).await)?;
+    protect(&site, DOORS)?;
     let limits = Limits {
         fsync: limits::fsync(dir)?,
         netlink: limits::netlink(&site.lab, Path::new(&example))?,
@@ -106,10 +106,8 @@ pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row
     })?;
     rows.push(closing_row(&closings));
 
-    say("200 groups of 100 rules");
-    rows.extend(wall_rows(&site, &extent)?);
     say("1,000 machines");
-    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
+    protect(&site, MACHINES)?;
     say("initiations a second");
     let sources = LOADING..LOADING + LOADED_MAX;
     let load =
@@ -120,10 +118,18 @@ pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row
 
     say("everybody is killed while an access runs");
     rows.push(kill_row(&mut site, &mut peer)?);
-    say("one flow through 1,000 rules");
-    rows.push(flow_row(&rules::flows()?));
-    say("done");
+    drop((site, peer));
+    rows.extend(rule_rows(dir, &extent, &say)?);
     Ok(rows)
+}
+
+/// Registers and protects a fleet.
+fn protect(site: &Site, fleet: Fleet) -> Outcome<()> {
+    on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        admin.register(fleet).await?;
+        admin.protect(fleet).await
+    })
 }
 
 struct Limits {
@@ -263,29 +269,32 @@ fn crowd_rows(
     say("what a packet costs");
     // A second gate with the same locks, so that both are asked in turn and under the same conditions.
     let none = Site::build(LABS[1], dir)?;
-    on_client(&none.lab, async || Admin::sign_in(&none.profile()?).await?.protect(MACHINES).await)?;
+    protect(&none, MACHINES)?;
     rows.extend(packet_rows(site, &none, extent)?);
     say("restarts");
     rows.extend(restart_rows(site, standing)?);
-    say("100,000 openings behind 200 groups of 100 rules");
-    rows.extend(walled_rows(site, &none, extent)?);
     Ok(rows)
 }
 
-/// The figures of rules alone, with as many openings, for whoever works on them.
-fn only_rule_rows(dir: &Path, extent: &Extent, say: &dyn Fn(&str)) -> Outcome<Vec<Row>> {
+/// The figures of security groups, at a gate of their own.
+fn rule_rows(dir: &Path, extent: &Extent, say: &dyn Fn(&str)) -> Outcome<Vec<Row>> {
     say("Hourgate: server, guard");
-    let site = Site::build(LABS[0], dir)?;
+    let site = Site::build(LABS[3], dir)?;
     say("200 groups of 100 rules");
     let mut rows = wall_rows(&site, extent)?;
-    say("1,000 machines, 100,000 openings");
-    on_client(&site.lab, async || Admin::sign_in(&site.profile()?).await?.protect(MACHINES).await)?;
+    say("1,000 machines behind them, 100,000 openings");
+    on_client(&site.lab, async || {
+        let mut admin = Admin::sign_in(&site.profile()?).await?;
+        admin.register(MACHINES).await?;
+        walls::join(&mut admin, MACHINES, walls::GROUPS).await?;
+        admin.protect(MACHINES).await
+    })?;
     on_client(&site.lab, async || crowd::fill(&site, MACHINES, LOADING, CROWD).await)?;
     say("a second gate");
-    let none = Site::build(LABS[1], dir)?;
-    on_client(&none.lab, async || Admin::sign_in(&none.profile()?).await?.protect(MACHINES).await)?;
-    say("100,000 openings behind 200 groups of 100 rules");
-    rows.extend(walled_rows(&site, &none, extent)?);
+    let plain = Site::build(LABS[4], dir)?;
+    protect(&plain, MACHINES)?;
+    say("edits among them, and what a packet costs");
+    rows.extend(walled_rows(&site, &plain, extent)?);
     say("one flow through 1,000 rules");
     rows.push(flow_row(&rules::flows()?));
     say("done");
@@ -328,18 +337,12 @@ fn edit_row(figure: &'static str, edited: &Samples, beside: &str) -> Row {
 }
 
 /// The crowd's machines behind the same groups, each with its share of the openings.
-fn walled_rows(site: &Site, none: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
+fn walled_rows(site: &Site, plain: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
     let to = (MACHINES.address)(0);
     site::hear_at(&site.lab, to)?;
-    on_client(&none.lab, async || {
-        let mut admin = Admin::sign_in(&none.profile()?).await?;
-        walls::build_empty(&mut admin).await?;
-        walls::join(&mut admin, MACHINES, 1).await
-    })?;
     let ear = Ear::open(&site.lab, Host::Vm)?;
     let (edited, renumbered, openings) = on_client(&site.lab, async || {
         let mut admin = Admin::sign_in(&site.profile()?).await?;
-        walls::join(&mut admin, MACHINES, walls::GROUPS).await?;
         let knocker = Knocker::start(ear)?;
         let edited = walls::edits(&mut admin, &knocker, to, (extent.edits, extent.edits)).await?;
         let renumbered = walls::renumbered(&mut admin, &knocker, to, (5, 5)).await?;
@@ -347,7 +350,7 @@ fn walled_rows(site: &Site, none: &Site, extent: &Extent) -> Outcome<Vec<Row>> {
         Ok((edited, renumbered, standing.openings.1))
     })?;
     let hundred = Walled::new(&site.lab, MACHINES)?;
-    let empty = Walled::new(&none.lab, MACHINES)?;
+    let empty = Walled::new(&plain.lab, MACHINES)?;
     let Costs { first, established } = walls::compare(&hundred, &empty, extent.batches)?;
     let row = |figure, cost: &PacketCost, target, most| Row {
         figure,

@@ -36,7 +36,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What the namespaces of each lab begin with.
-pub(crate) const LABS: [&str; 3] = ["hourgate-bench", "hourgate-none", "hourgate-peer"];
+pub(crate) const LABS: [&str; 5] =
+    ["hourgate-bench", "hourgate-none", "hourgate-peer", "hourgate-rules", "hourgate-plain"];
 
 fn main() -> ExitCode {
     match run() {
@@ -49,8 +50,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<ExitCode> {
-    let says = |flag: &str| std::env::args().any(|argument| argument == flag);
-    let (quick, only_rules) = (says("--quick"), says("--rules"));
+    let (mut quick, mut only_rules) = (false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "--rules" => only_rules = true,
+            // Cargo says so to every bench.
+            "--bench" => {}
+            other => return Err(format!("there is no {other}; see ./bench --help").into()),
+        }
+    }
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&dir)?;
     let dir = tempfile::Builder::new().prefix("figures-").tempdir_in(dir)?;

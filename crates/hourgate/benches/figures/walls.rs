@@ -48,14 +48,8 @@ pub(crate) async fn build(admin: &mut Admin) -> Outcome<()> {
     Ok(())
 }
 
-/// Makes the network, and one group that lets everything through.
-pub(crate) async fn build_empty(admin: &mut Admin) -> Outcome<()> {
-    network(admin, None).await?;
-    let all = rule("all", 100, "Allow", "*", ("*", "*"));
-    group(admin, "walls-0", &[all]).await
-}
-
-/// Puts each machine of a fleet behind one of so many groups.
+/// Puts each address of a fleet behind one of so many groups: by the interface that was made for its machine, or
+/// by one of that name where no machine is known.
 pub(crate) async fn join(admin: &mut Admin, fleet: Fleet, groups: u32) -> Outcome<()> {
     for n in 0..fleet.size {
         let ip = json!({
@@ -68,7 +62,7 @@ pub(crate) async fn join(admin: &mut Admin, fleet: Fleet, groups: u32) -> Outcom
             "networkSecurityGroup":
                 {"id": admin.network(&format!("networkSecurityGroups/walls-{}", n % groups))},
         }});
-        let path = admin.network(&format!("networkInterfaces/{}-{n}", fleet.name));
+        let path = admin.interface(fleet, n);
         admin.set(&path, &nic).await?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::{
     id::{Kind, ResourceId, SubnetId},
     network::Network,
     network_interface::{NetworkInterfaceDraft, Wanted},
-    view::{ResourceDraft, View, ViewDraft},
+    view::{ResourceDraft, View},
     virtual_network::{VirtualNetwork, VirtualNetworkDraft},
 };
 use crate::{id::Name, nsg::id::AsgId};
@@ -59,26 +59,11 @@ struct Near<'a> {
 impl Near<'_> {
     /// A resource that is new: nobody refers to it yet but a network that already says it is joined to it.
     fn made(&mut self, draft: Option<&ResourceDraft>) {
-        match draft.map(|draft| &draft.view) {
-            Some(ViewDraft::VirtualNetwork(sent)) => {
-                sent.peers.iter().for_each(|peer| self.behind.all_of(peer));
-            }
-            Some(ViewDraft::NetworkInterface(sent)) => {
-                let joins = asgs_of(sent);
-                joins.keys().for_each(|asg| self.behind.asg(asg));
-            }
-            Some(
-                ViewDraft::SecurityGroup(_)
-                | ViewDraft::ApplicationSecurityGroup
-                | ViewDraft::PublicIpAddress(_)
-                | ViewDraft::VirtualMachine(_)
-                | ViewDraft::LoadBalancer(_)
-                | ViewDraft::Firewall(_)
-                | ViewDraft::FirewallPolicy(_)
-                | ViewDraft::ResourceGroup,
-            )
-            | None => {}
-        }
+        let Some(sent) = draft.map(|draft| &draft.view) else { return };
+        let joined = sent.virtual_network().into_iter().flat_map(|network| &network.peers);
+        joined.for_each(|peer| self.behind.all_of(peer));
+        let joins = sent.network_interface().map(asgs_of).unwrap_or_default();
+        joins.keys().for_each(|asg| self.behind.asg(asg));
     }
 
     fn network_interface(&mut self, id: &ResourceId, draft: Option<&ResourceDraft>) {
@@ -87,21 +72,8 @@ impl Near<'_> {
         };
         self.behind.interface(nic);
         let joined = asgs_of(&nic.draft());
-        let joins = match draft.map(|draft| &draft.view) {
-            Some(ViewDraft::NetworkInterface(sent)) => asgs_of(sent),
-            Some(
-                ViewDraft::VirtualNetwork(_)
-                | ViewDraft::SecurityGroup(_)
-                | ViewDraft::ApplicationSecurityGroup
-                | ViewDraft::PublicIpAddress(_)
-                | ViewDraft::VirtualMachine(_)
-                | ViewDraft::LoadBalancer(_)
-                | ViewDraft::Firewall(_)
-                | ViewDraft::FirewallPolicy(_)
-                | ViewDraft::ResourceGroup,
-            )
-            | None => BTreeMap::new(),
-        };
+        let sent = draft.and_then(|draft| draft.view.network_interface());
+        let joins = sent.map(asgs_of).unwrap_or_default();
         let every: BTreeSet<&AsgId> = joined.keys().chain(joins.keys()).collect();
         for asg in every.into_iter().filter(|asg| joined.get(asg) != joins.get(asg)) {
             self.behind.asg(asg);
@@ -116,25 +88,12 @@ impl Near<'_> {
         is: &VirtualNetwork,
         draft: Option<&ResourceDraft>,
     ) {
-        let sent = match draft.map(|draft| &draft.view) {
-            Some(ViewDraft::VirtualNetwork(sent)) => sent,
-            Some(
-                ViewDraft::SecurityGroup(_)
-                | ViewDraft::ApplicationSecurityGroup
-                | ViewDraft::NetworkInterface(_)
-                | ViewDraft::PublicIpAddress(_)
-                | ViewDraft::VirtualMachine(_)
-                | ViewDraft::LoadBalancer(_)
-                | ViewDraft::Firewall(_)
-                | ViewDraft::FirewallPolicy(_)
-                | ViewDraft::ResourceGroup,
-            )
-            | None => &VirtualNetworkDraft {
-                address_space: Vec::new(),
-                subnets: Some(Vec::new()),
-                peers: Vec::new(),
-            },
+        let nothing = VirtualNetworkDraft {
+            address_space: Vec::new(),
+            subnets: Some(Vec::new()),
+            peers: Vec::new(),
         };
+        let sent = draft.and_then(|draft| draft.view.virtual_network()).unwrap_or(&nothing);
         if is.address_space != sent.address_space || is.peers != sent.peers {
             self.behind.all_of(id);
             is.peers.iter().chain(&sent.peers).for_each(|peer| self.behind.all_of(peer));

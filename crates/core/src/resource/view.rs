@@ -192,6 +192,16 @@ impl ViewDraft {
             ViewDraft::Firewall(firewall) => firewall.references(),
         }
     }
+
+    /// As a virtual network, if it is one.
+    pub fn virtual_network(&self) -> Option<&VirtualNetworkDraft> {
+        if let ViewDraft::VirtualNetwork(its) = self { Some(its) } else { None }
+    }
+
+    /// As a network interface, if it is one.
+    pub fn network_interface(&self) -> Option<&NetworkInterfaceDraft> {
+        if let ViewDraft::NetworkInterface(its) = self { Some(its) } else { None }
+    }
 }
 
 /// The application security groups that a rule names.

@@ -482,8 +482,8 @@ fn lock_would_break(broken: &LockBreak) -> String {
         Some(LetBy { group: of, rule, priority }) => (
             format!("The rule '{rule}' (priority {priority}) of '{of}'"),
             format!(
-                "The lock's deny (priority {deny}) stands in '{group}'. Leave that port or that source out of the \
-                 rule, or keep the address behind '{group}'."
+                "The lock's deny (priority {deny}) stands in '{group}'. Deny that port in '{of}' before the rule, \
+                 leave the port or that source out of it, or keep the address behind '{group}'."
             ),
         ),
         None => (

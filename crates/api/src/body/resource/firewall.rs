@@ -2,6 +2,7 @@
 
 use hourgate_core::{
     gateway::{Carrier, Place},
+    id::Name,
     network::{Port, Source},
     resource::{
         firewall::{Firewall, FirewallConfiguration, Tier},
@@ -17,7 +18,8 @@ use super::{
         value::{address, list, source, text, whole, word},
     },
     Document, OVERLOOKED, Part,
-    value::{name, reference, resource_name},
+    parts::{opened, parts},
+    value::{name, referred, resource_name},
 };
 use crate::text::quoted;
 
@@ -44,46 +46,28 @@ pub(super) fn read(
         }
         tier
     });
-    let policy = properties.optional("firewallPolicy").map_or(Some(None), |json| {
-        let path = properties.path_of("firewallPolicy");
-        reference(json, &path, "a firewall policy", problems).map(Some)
-    });
+    let policy = referred(properties, "firewallPolicy", "a firewall policy", problems);
     let needed = "a list of IP configurations";
     let sent = properties.required("ipConfigurations", needed, problems)?;
-    let items = list(sent, &properties.path_of("ipConfigurations"), needed, problems)?;
-    let count = items.len();
-    let mut configurations = Vec::new();
-    for (path, json) in items {
-        if let Some((configuration, part)) = configuration(json, &path, problems) {
-            document.set_part(configuration.name.as_str(), part);
-            configurations.push(configuration);
-        }
-    }
-    let whole = configurations.len() == count;
-    Some(Firewall { tier: tier?, configurations, policy: policy? }).filter(|_| whole)
+    let path = properties.path_of("ipConfigurations");
+    let configurations = parts(Some(sent), (&path, needed), problems, |name, object, problems| {
+        let (configuration, part) = configuration(name, object, problems)?;
+        document.set_part(configuration.name.as_str(), part);
+        Some(configuration)
+    });
+    Some(Firewall { tier: tier?, configurations: configurations?, policy: policy? })
 }
 
 fn configuration(
-    json: Json,
-    path: &str,
+    name: Option<Name>,
+    object: Object,
     problems: &mut Problems,
 ) -> Option<(FirewallConfiguration, Part)> {
-    let mut object = Object::of(json, path, problems)?;
-    let name = name(&mut object, problems)
-        .and_then(|sent| resource_name(&sent, &object.path_of("name"), problems));
-    let properties = object.required("properties", "an IP configuration's properties", problems);
-    let path = object.path_of("properties");
-    object.overlook(&OVERLOOKED);
-    let mut part = Part { top: object.rest(), ..Part::default() };
-    let mut properties = Object::of(properties?, &path, problems)?;
+    let needed = "an IP configuration's properties";
+    let (mut properties, mut part) = opened(object, needed, problems)?;
     properties.overlook(&["provisioningState", "privateIPAddress"]);
-    let subnet = properties.optional("subnet").map_or(Some(None), |json| {
-        reference(json, &properties.path_of("subnet"), "a subnet", problems).map(Some)
-    });
-    let public = properties.optional("publicIPAddress").map_or(Some(None), |json| {
-        let path = properties.path_of("publicIPAddress");
-        reference(json, &path, "a public IP address", problems).map(Some)
-    });
+    let subnet = referred(&mut properties, "subnet", "a subnet", problems);
+    let public = referred(&mut properties, "publicIPAddress", "a public IP address", problems);
     part.properties.extend(properties.rest());
     Some((FirewallConfiguration { name: name?, subnet: subnet?, public_address: public? }, part))
 }

@@ -13,10 +13,11 @@ use super::{
     super::{
         json::Json,
         object::{Object, Problems},
-        value::{address, list, port, text, word},
+        value::{address, port, text, word},
     },
-    Document, OVERLOOKED, Part,
-    value::{name, reference, resource_name},
+    Document, Part,
+    parts::{opened, parts},
+    value::referred,
 };
 use crate::text::quoted;
 
@@ -37,13 +38,16 @@ pub(super) fn read(
     document: &mut Document,
     problems: &mut Problems,
 ) -> Option<LoadBalancer> {
-    let frontends =
-        parts(properties, "frontendIPConfigurations", problems, |name, object, problems| {
-            let (at, part) = frontend(object, problems)?;
-            document.set_part(&format!("frontend/{name}"), part);
-            Some(Frontend { name, at })
-        });
-    let nat_rules = parts(properties, "inboundNatRules", problems, |name, object, problems| {
+    let needed = "a list of objects";
+    let (path, sent) = listed(properties, "frontendIPConfigurations");
+    let frontends = parts(sent, (&path, needed), problems, |name, object, problems| {
+        let (at, part) = frontend(object, problems)?;
+        let name = name?;
+        document.set_part(&format!("frontend/{name}"), part);
+        Some(Frontend { name, at })
+    });
+    let (path, sent) = listed(properties, "inboundNatRules");
+    let nat_rules = parts(sent, (&path, needed), problems, |name, object, problems| {
         let (rule, part) = nat_rule(name, object, problems)?;
         document.set_part(&format!("nat/{}", rule.name), part);
         Some(rule)
@@ -51,46 +55,15 @@ pub(super) fn read(
     Some(LoadBalancer { frontends: frontends?, nat_rules: nat_rules? })
 }
 
-/// A list of parts, each with a name.
-fn parts<T>(
-    properties: &mut Object,
-    of: &'static str,
-    problems: &mut Problems,
-    mut read: impl FnMut(Name, Object, &mut Problems) -> Option<T>,
-) -> Option<Vec<T>> {
-    let Some(json) = properties.optional(of) else { return Some(Vec::new()) };
-    let items = list(json, &properties.path_of(of), "a list of objects", problems)?;
-    let count = items.len();
-    let mut all = Vec::new();
-    for (path, json) in items {
-        let Some(mut object) = Object::of(json, &path, problems) else { continue };
-        let name = name(&mut object, problems)
-            .and_then(|sent| resource_name(&sent, &object.path_of("name"), problems));
-        let Some(name) = name else { continue };
-        all.extend(read(name, object, problems));
-    }
-    (all.len() == count).then_some(all)
-}
-
-/// The properties of a part, and what else was sent beside them.
-fn opened(mut object: Object, what: &str, problems: &mut Problems) -> Option<(Object, Part)> {
-    let properties = object.required("properties", what, problems);
-    let path = object.path_of("properties");
-    object.overlook(&OVERLOOKED);
-    let part = Part { top: object.rest(), ..Part::default() };
-    Some((Object::of(properties?, &path, problems)?, part))
+fn listed(properties: &mut Object, of: &'static str) -> (String, Option<Json>) {
+    (properties.path_of(of), properties.optional(of))
 }
 
 fn frontend(object: Object, problems: &mut Problems) -> Option<(FrontendAddress, Part)> {
     let (mut properties, mut part) = opened(object, "a public address or a subnet", problems)?;
     properties.overlook(&FRONTEND_OVERLOOKED);
-    let public = properties.optional("publicIPAddress").map_or(Some(None), |json| {
-        let path = properties.path_of("publicIPAddress");
-        reference(json, &path, "a public IP address", problems).map(Some)
-    });
-    let subnet = properties.optional("subnet").map_or(Some(None), |json| {
-        reference(json, &properties.path_of("subnet"), "a subnet", problems).map(Some)
-    });
+    let public = referred(&mut properties, "publicIPAddress", "a public IP address", problems);
+    let subnet = referred(&mut properties, "subnet", "a subnet", problems);
     let private = properties.optional("privateIPAddress").map_or(Some(None), |json| {
         address(json, &properties.path_of("privateIPAddress"), problems).map(Some)
     });
@@ -125,7 +98,11 @@ fn frontend(object: Object, problems: &mut Problems) -> Option<(FrontendAddress,
     Some((at, part))
 }
 
-fn nat_rule(name: Name, object: Object, problems: &mut Problems) -> Option<(InboundNatRule, Part)> {
+fn nat_rule(
+    name: Option<Name>,
+    object: Object,
+    problems: &mut Problems,
+) -> Option<(InboundNatRule, Part)> {
     let needed = "the properties of an inbound NAT rule";
     let (mut properties, mut part) = opened(object, needed, problems)?;
     properties.overlook(&RULE_OVERLOOKED);
@@ -143,8 +120,13 @@ fn nat_rule(name: Name, object: Object, problems: &mut Problems) -> Option<(Inbo
     };
     let (from, to) = (number("frontendPort"), number("backendPort"));
     part.properties.extend(properties.rest());
-    let rule =
-        InboundNatRule { name, frontend: frontend?, carrier: carrier?, port: from?, to: to? };
+    let rule = InboundNatRule {
+        name: name?,
+        frontend: frontend?,
+        carrier: carrier?,
+        port: from?,
+        to: to?,
+    };
     Some((rule, part))
 }
 

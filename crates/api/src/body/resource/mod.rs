@@ -5,6 +5,7 @@ pub(crate) mod document;
 mod firewall;
 mod load_balancer;
 mod network_interface;
+mod parts;
 mod public_ip;
 mod security_group;
 mod value;

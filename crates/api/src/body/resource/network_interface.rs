@@ -1,6 +1,7 @@
 //! Network interfaces.
 
 use hourgate_core::{
+    id::Name,
     network::Family,
     nsg::id::GroupId,
     resource::{
@@ -11,13 +12,13 @@ use hourgate_core::{
 
 use super::{
     super::{
-        json::Json,
         object::{Object, Problems},
-        value::{address, flag, list, word},
+        value::{address, flag, word},
     },
-    Document, OVERLOOKED, Part,
+    Document, Part,
+    parts::{opened, parts},
     public_ip::{ALLOCATIONS, FAMILIES},
-    value::{name, reference, references, resource_name},
+    value::{references, referred},
 };
 use crate::text::quoted;
 
@@ -37,47 +38,30 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Option<NetworkInterfaceDraft> {
     properties.overlook(&NIC_OVERLOOKED);
-    let group = properties.optional("networkSecurityGroup").map_or(Some(None), |json| {
-        let path = properties.path_of("networkSecurityGroup");
-        reference::<GroupId>(json, &path, "a network security group", problems).map(Some)
-    });
+    let what = "a network security group";
+    let group = referred::<GroupId>(properties, "networkSecurityGroup", what, problems);
     let needed = "a list of IP configurations";
-    let sent = properties.required("ipConfigurations", needed, problems);
-    let items = list(sent?, &properties.path_of("ipConfigurations"), needed, problems)?;
-    let count = items.len();
-    let mut configurations = Vec::with_capacity(count.min(256));
-    for (path, json) in items {
-        if let Some((configuration, part)) = configuration(json, &path, problems) {
-            document.set_part(configuration.name.as_str(), part);
-            configurations.push(configuration);
-        }
-    }
-    let whole = configurations.len() == count;
-    Some(NetworkInterfaceDraft { security_group: group?, configurations }).filter(|_| whole)
+    let sent = properties.required("ipConfigurations", needed, problems)?;
+    let path = properties.path_of("ipConfigurations");
+    let configurations = parts(Some(sent), (&path, needed), problems, |name, object, problems| {
+        let (configuration, part) = configuration(name, object, problems)?;
+        document.set_part(configuration.name.as_str(), part);
+        Some(configuration)
+    });
+    Some(NetworkInterfaceDraft { security_group: group?, configurations: configurations? })
 }
 
 fn configuration(
-    json: Json,
-    path: &str,
+    name: Option<Name>,
+    object: Object,
     problems: &mut Problems,
 ) -> Option<(IpConfigurationDraft, Part)> {
-    let mut object = Object::of(json, path, problems)?;
-    let name = name(&mut object, problems)
-        .and_then(|sent| resource_name(&sent, &object.path_of("name"), problems));
-    let properties = object.required("properties", "an IP configuration's properties", problems);
-    let path = object.path_of("properties");
-    object.overlook(&OVERLOOKED);
-    let mut part = Part { top: object.rest(), ..Part::default() };
-    let mut properties = Object::of(properties?, &path, problems)?;
+    let needed = "an IP configuration's properties";
+    let (mut properties, mut part) = opened(object, needed, problems)?;
     properties.overlook(&["provisioningState", "privateLinkConnectionProperties"]);
     let wanted = wanted(&mut properties, problems);
-    let subnet = properties.optional("subnet").map_or(Some(None), |json| {
-        reference(json, &properties.path_of("subnet"), "a subnet", problems).map(Some)
-    });
-    let public = properties.optional("publicIPAddress").map_or(Some(None), |json| {
-        let path = properties.path_of("publicIPAddress");
-        reference(json, &path, "a public IP address", problems).map(Some)
-    });
+    let subnet = referred(&mut properties, "subnet", "a subnet", problems);
+    let public = referred(&mut properties, "publicIPAddress", "a public IP address", problems);
     let groups = properties.optional("applicationSecurityGroups");
     let path = properties.path_of("applicationSecurityGroups");
     let asgs = references(groups, &path, "an application security group", problems);

@@ -31,6 +31,21 @@ pub(super) fn reference<T: FromStr>(
     id
 }
 
+/// A property that is such a reference; the inner none where it is not there.
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
+pub(super) fn referred<T: FromStr>(
+    properties: &mut Object,
+    of: &'static str,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<Option<T>> {
+    let Some(json) = properties.optional(of) else { return Some(None) };
+    reference(json, &properties.path_of(of), what, problems).map(Some)
+}
+
 /// A list of such; empty where it is not there.
 pub(super) fn references<T: FromStr>(
     json: Option<Json>,

@@ -15,7 +15,7 @@ use super::{
         value::list,
     },
     Document, OVERLOOKED, Part,
-    value::{name, one_or_many, prefixes, reference, resource_name},
+    value::{name, one_or_many, prefixes, reference, referred, resource_name},
 };
 
 /// What only the server says of a subnet.
@@ -113,10 +113,8 @@ fn of_object(mut object: Object, problems: &mut Problems) -> Option<(Subnet, Par
     }
     let path = properties.path_of(if listed { "addressPrefixes" } else { "addressPrefix" });
     let prefixes = sent.and_then(|(texts, _)| prefixes(texts, &path, problems));
-    let group = properties.optional("networkSecurityGroup").map_or(Some(None), |json| {
-        let path = properties.path_of("networkSecurityGroup");
-        reference::<GroupId>(json, &path, "a network security group", problems).map(Some)
-    });
+    let what = "a network security group";
+    let group = referred::<GroupId>(&mut properties, "networkSecurityGroup", what, problems);
     part.properties.extend(properties.rest());
     // Some clients send one prefix under both names, and mean it once.
     let mut prefixes = prefixes?;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hourgate_api::{
     body::BODY_BYTES_MAX,
     error::{
-        ArmError, Code, Positions, authentication_failed, expired_token, invalid_token,
-        method_not_allowed, path_not_found, subscription_not_found, too_large, too_many_requests,
+        ArmError, Code, authentication_failed, expired_token, invalid_token, method_not_allowed,
+        path_not_found, subscription_not_found, too_large, too_many_requests,
     },
     paths::{Route, WHAT_IF, check_version, what_if},
 };
@@ -31,8 +31,9 @@ use hyper::{
 use tokio::sync::SemaphorePermit;
 
 use super::{
+    asked::Asked,
     caller, eligibility,
-    error::{status, told},
+    error::status,
     exchange::{Answer, Exchange, bodiless, with},
     groups, jit, network, open, own,
     per_address::Held,
@@ -41,7 +42,6 @@ use super::{
 use crate::{
     admin::person,
     clock::Stopwatch,
-    operations::{Call, Problem},
     server::{Places, Server},
     signin::BadToken,
 };
@@ -54,42 +54,6 @@ const UNREAD_BYTES_MAX: u64 = 4 * BODY_BYTES_MAX as u64;
 /// How long that may take, from the request's head on. A body of 4 MiB needs 4 s at 8 Mbit/s; whoever sends
 /// it may be nobody.
 const UNREAD_WITHIN: Duration = Duration::from_secs(5);
-
-/// A request whose caller is known and whose body has been read.
-pub(super) struct Asked<'a, S> {
-    pub(super) server: &'a Arc<Server<S>>,
-    pub(super) exchange: &'a Exchange,
-    pub(super) caller: Caller,
-    pub(super) method: Method,
-    pub(super) query: Option<String>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl<S> Asked<'_, S> {
-    /// What the operation records as called.
-    pub(super) fn call(&self) -> Call {
-        Call { target: self.exchange.target.clone(), correlation: self.exchange.correlation }
-    }
-
-    /// A header as text; none where it is not there or is no text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Its body, read as what it must be. A large one keeps nobody else waiting.
-    pub(super) async fn parse<T: Send + 'static>(
-        &self,
-        parse: impl FnOnce(&[u8]) -> Result<T, ArmError> + Send + 'static,
-    ) -> Result<T, ArmError> {
-        self.server.parsers.parse(&self.body, parse).await
-    }
-
-    /// What an operation did not do, as an answer.
-    pub(super) fn problem(&self, problem: &Problem, positions: &Positions) -> ArmError {
-        told(problem, &self.caller, positions, self.exchange)
-    }
-}
 
 /// Answers one request, whatever it is.
 pub(super) async fn answer<S: Store>(

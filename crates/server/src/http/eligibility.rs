@@ -10,7 +10,7 @@ use hourgate_core::id::Name;
 use hourgate_store::Store;
 use hyper::StatusCode;
 
-use super::{dispatch::Asked, exchange::Answer};
+use super::{asked::Asked, exchange::Answer};
 use crate::operations::{self, Machine};
 
 /// How many machines one page has at most.

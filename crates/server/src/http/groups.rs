@@ -15,7 +15,7 @@ use hourgate_store::Store;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-use super::{dispatch::Asked, exchange::Answer, jit::condition, network};
+use super::{asked::Asked, exchange::Answer, jit::condition, network};
 use crate::operations::{self, Group, Problem};
 
 /// A group as it is shown, whoever made it.

@@ -26,7 +26,7 @@ use hourgate_store::{PolicyFilter, Store};
 use hyper::{Method, StatusCode};
 
 use super::{
-    dispatch::Asked,
+    asked::Asked,
     exchange::{Answer, with},
 };
 use crate::operations::{self, BlockedSeen, PolicySeen, Setting};

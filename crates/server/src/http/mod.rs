@@ -1,5 +1,6 @@
 //! HTTPS: parse, one operation, present. Nothing is decided here.
 
+mod asked;
 mod caller;
 mod dispatch;
 mod eligibility;

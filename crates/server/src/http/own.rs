@@ -24,7 +24,7 @@ use hourgate_store::Store;
 use hyper::StatusCode;
 
 use super::{
-    dispatch::Asked,
+    asked::Asked,
     exchange::{Answer, with},
     jit::{blocked_of, shown_in},
 };

@@ -10,7 +10,7 @@ use hourgate_core::{id::Name, pricing::Tier};
 use hourgate_store::Store;
 use hyper::{Method, StatusCode};
 
-use super::{dispatch::Asked, exchange::Answer};
+use super::{asked::Asked, exchange::Answer};
 use crate::operations;
 
 /// The plans of the subscription.

@@ -13,7 +13,7 @@ use hourgate_core::{id::Name, resource::ResourceId};
 use hourgate_store::Store;
 use hyper::StatusCode;
 
-use super::{dispatch::Asked, exchange::Answer};
+use super::{asked::Asked, exchange::Answer};
 use crate::operations;
 
 /// The rules that hold for an interface.

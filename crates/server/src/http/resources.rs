@@ -7,7 +7,7 @@ use hourgate_api::{
 use hourgate_store::Store;
 use hyper::StatusCode;
 
-use super::{dispatch::Asked, exchange::Answer};
+use super::{asked::Asked, exchange::Answer};
 
 /// What the subscription and the tenant of an installation are called.
 const DISPLAY_NAME: &str = "Hourgate";

@@ -1,0 +1,50 @@
+//! A request on its way to its handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hourgate_api::error::{ArmError, Positions};
+use hourgate_core::role::Caller;
+use hyper::{HeaderMap, Method};
+
+use super::{error::told, exchange::Exchange};
+use crate::{
+    operations::{Call, Problem},
+    server::Server,
+};
+
+/// A request whose caller is known and whose body has been read.
+pub(super) struct Asked<'a, S> {
+    pub(super) server: &'a Arc<Server<S>>,
+    pub(super) exchange: &'a Exchange,
+    pub(super) caller: Caller,
+    pub(super) method: Method,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl<S> Asked<'_, S> {
+    /// What the operation records as called.
+    pub(super) fn call(&self) -> Call {
+        Call { target: self.exchange.target.clone(), correlation: self.exchange.correlation }
+    }
+
+    /// A header as text; none where it is not there or is no text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Its body, read as what it must be. A large one keeps nobody else waiting.
+    pub(super) async fn parse<T: Send + 'static>(
+        &self,
+        parse: impl FnOnce(&[u8]) -> Result<T, ArmError> + Send + 'static,
+    ) -> Result<T, ArmError> {
+        self.server.parsers.parse(&self.body, parse).await
+    }
+
+    /// What an operation did not do, as an answer.
+    pub(super) fn problem(&self, problem: &Problem, positions: &Positions) -> ArmError {
+        told(problem, &self.caller, positions, self.exchange)
+    }
+}

@@ -13,7 +13,7 @@ use hourgate_core::{
     network::{Lock, Opening, Port, Sessions},
     nsg::port::PortRange,
     open::{MappedNeed, Need, mapped_needs, needs, screens, standing, until},
-    plan::{Coverage, Desired},
+    plan::{Coverage, Desired, Observed},
     policy::GuardCover,
     resource::Network,
     screen::{Screen, standing::Standing},
@@ -512,6 +512,11 @@ impl Known {
         })
     }
 
+    /// Whether a translation must hold, be it always or for a while.
+    pub(crate) fn translates(&self, translation: &Translation, now: Now) -> bool {
+        self.fixed.1.each.contains_key(translation) || self.leads(translation, now)
+    }
+
     /// The public addresses that lead to these VMs.
     pub(crate) fn publics(&self, vms: impl IntoIterator<Item = VmId>) -> BTreeSet<IpAddr> {
         let vms = vms.into_iter().filter_map(|vm| self.vms.get(&vm));
@@ -602,11 +607,16 @@ impl Known {
         }
     }
 
-    /// A guard's word was recorded: nothing is awaited of these VMs, unless a later load says otherwise.
-    pub(crate) fn recorded(&mut self, told: &[(VmId, u64)]) {
+    /// A guard's word was recorded: nothing is awaited of these VMs, unless a later load says otherwise. Where a
+    /// firewall's guard and the machine's must both have spoken, the word of one is half of it.
+    pub(crate) fn recorded(&mut self, told: &BTreeMap<VmId, u64>, observed: &Observed) {
+        let stands = |need: &MappedNeed| {
+            observed.translations.each.contains_key(&need.translation)
+                && observed.openings.contains_key(&need.opening)
+        };
         for (id, load) in told {
             if let Some(vm) = self.vms.get_mut(id).filter(|vm| vm.load == *load) {
-                vm.awaited = false;
+                vm.awaited &= !vm.mapped.iter().all(stands);
             }
         }
     }

@@ -280,6 +280,10 @@ pub(crate) struct Snapshot {
     fixed: Translations,
     /// What accesses need on them.
     pub(crate) mapped: Vec<MappedNeed>,
+    /// What accesses to its machines need on public addresses of others.
+    elsewhere: Vec<MappedNeed>,
+    /// Openings that must not stand yet, although they are recorded.
+    closed: BTreeSet<Opening>,
 }
 
 impl Snapshot {
@@ -292,7 +296,8 @@ impl Snapshot {
         for (_, facts) in &self.facts {
             locks.extend(facts.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
             released.extend(facts.released.iter().copied());
-            openings.extend(facts.wanted(&self.holds, now));
+            let wanted = facts.wanted(&self.holds, now);
+            openings.extend(wanted.filter(|(opening, _)| !self.closed.contains(opening)));
             standing.extend(facts.standing.iter().map(|(lock, passes)| (*lock, passes.clone())));
         }
         let mut translations = self.fixed.clone();
@@ -316,6 +321,27 @@ impl Snapshot {
     /// Leaves out what is not to be led to yet.
     pub(crate) fn keep_back(&mut self, leads: impl Fn(&MappedNeed) -> bool) {
         self.mapped.retain(leads);
+    }
+
+    /// Leaves out what is not to be open yet, because nothing leads to it; unless somebody needs it who comes
+    /// by another way.
+    pub(crate) fn keep_closed(&mut self, cut_off: impl Fn(&MappedNeed) -> bool) {
+        let cut_off: BTreeSet<(Opening, RequestId)> = self
+            .elsewhere
+            .iter()
+            .filter(|need| cut_off(need))
+            .map(|need| (need.opening, need.request))
+            .collect();
+        if cut_off.is_empty() {
+            return;
+        }
+        for (_, facts) in &self.facts {
+            for needs in facts.needs.chunk_by(|one, next| one.opening == next.opening) {
+                if needs.iter().all(|need| cut_off.contains(&(need.opening, need.request))) {
+                    self.closed.extend(needs.first().map(|need| need.opening));
+                }
+            }
+        }
     }
 }
 
@@ -523,6 +549,13 @@ impl Known {
         vms.flat_map(|vm| vm.publics().collect::<Vec<_>>()).collect()
     }
 
+    /// The addresses of the machines that public addresses of this guard lead to.
+    pub(crate) fn behind(&self, cover: &GuardCover) -> BTreeSet<IpAddr> {
+        let vms = self.mapped.iter().filter(|(public, _)| cover.has(**public));
+        let vms = vms.flat_map(|(_, vms)| vms).filter_map(|vm| self.vms.get(vm));
+        vms.flat_map(|vm| vm.addresses.iter().copied()).collect()
+    }
+
     /// Until when an opening must stand, if at all.
     pub(crate) fn wanted(&self, opening: &Opening, now: Now) -> Option<Deadline> {
         self.addresses.get(&opening.address())?.wanted_of(opening, &self.holds, now)
@@ -574,6 +607,15 @@ impl Known {
             .filter(|need| named.contains(&need.translation.at().address))
             .cloned()
             .collect();
+        let elsewhere: Vec<MappedNeed> = owners
+            .values()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter_map(|id| self.vms.get(id))
+            .flat_map(|vm| vm.mapped.iter())
+            .filter(|need| !cover.has(need.translation.at().address))
+            .cloned()
+            .collect();
         let forgotten = self.vms.iter().filter(|(_, vm)| vm.addresses.is_empty());
         let forgotten = forgotten.filter(|_| *part == Part::All).map(|(id, _)| id);
         let awaited = vms
@@ -601,6 +643,8 @@ impl Known {
                     }
             }),
             mapped,
+            elsewhere,
+            closed: BTreeSet::new(),
             facts,
             awaited,
             owners,
@@ -617,6 +661,12 @@ impl Known {
         for (id, load) in told {
             if let Some(vm) = self.vms.get_mut(id).filter(|vm| vm.load == *load) {
                 vm.awaited &= !vm.mapped.iter().all(stands);
+                if vm.mapped.iter().any(|need| !need.seen && stands(need)) {
+                    let seen = |need: &MappedNeed| need.seen || stands(need);
+                    let mapped = vm.mapped.iter();
+                    let mapped = mapped.map(|need| MappedNeed { seen: seen(need), ..need.clone() });
+                    vm.mapped = mapped.collect();
+                }
             }
         }
     }

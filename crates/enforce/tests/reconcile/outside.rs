@@ -198,6 +198,7 @@ async fn the_word_of_the_other_guard_is_news_however_late_it_comes() {
         let id = hub.world.request(1, BEHIND, source(1), 600);
         sleep(Duration::from_secs(2)).await;
         assert_eq!(hub.leads(1), None, "{gone}");
+        assert!(!hub.opens(), "{gone}: both or neither");
         guard.recover();
         until("leads", || hub.leads(1).is_some()).await;
         let took = until("recorded", || hub.world.is_recorded_open(id)).await;
@@ -254,7 +255,8 @@ async fn a_way_that_should_be_gone_and_stands_is_an_alarm_within_a_second() {
             sleep(Duration::from_secs(1)).await;
             hub.outside.fail(lost());
             hub.world.guard.lag(false);
-            until("open inside", || hub.opens()).await;
+            sleep(Duration::from_secs(1)).await;
+            assert!(!hub.opens(), "what nothing leads to");
             id
         } else {
             hub.opened(1).await

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+use super::lead;
     effect::Effects,
     event::{Event, LetBy, LockBreak},
     grant::{Access, Request},
@@ -54,9 +55,13 @@ pub(super) fn held(
     let concerned = imagined.evolve_all(&events);
     let after = imagined.network;
     let broken = broken(&state.network, &after, &locks, &concerned);
-    if !broken.is_empty() && !settings.allow_lock_breaks {
-        let refusal = |broken| Refusal::LockWouldBreak { broken };
-        return Err(Refusals(broken.into_iter().map(refusal).collect()));
+    let mut against = lead::against(state, &after);
+    if !settings.allow_lock_breaks {
+        let refusal = |broken: &LockBreak| Refusal::LockWouldBreak { broken: broken.clone() };
+        against.extend(broken.iter().map(refusal));
+    }
+    if !against.is_empty() {
+        return Err(Refusals(against));
     }
     events.extend(broken.into_iter().map(|broken| Event::LockBroken { broken }));
     events.extend(blocked(state, &after, &concerned));

@@ -2,8 +2,9 @@
 //! nobody granted is refused; or made known, where the settings allow it. And what runs and is dropped by a
 //! rule since is told.
 //!
-//! A policy that is set cannot break another's lock: what it places are denies of its own ports. Nor can a VM
-//! that is registered: while a policy holds it, its addresses stay.
+//! A policy that is set cannot break another's lock: what it places are denies of its own ports. Its own it could
+//! break where a deny moves to another group, so what would newly pass there is asked too ([`moved`]). A VM that is
+//! registered breaks none: while a policy holds it, its addresses stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +12,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
 use super::lead;
+use crate::{
     effect::Effects,
     event::{Event, LetBy, LockBreak},
     grant::{Access, Request},
@@ -84,9 +85,28 @@ fn broken(
                 Some(is) => breaks(&was, &Region::nothing(), &is)?,
                 None => breaks(&was, &Region::nothing(), &everything(*lock))?,
             };
-            Some(told(&mut before, &mut after, vm, *lock, deny, &new))
+            Some(told(&mut before, &mut after, vm, (*lock, Some(deny), deny), &new))
         })
         .collect()
+}
+
+/// What would newly reach a locked port if its deny stood elsewhere than it does; `was` is none where it has no
+/// place, and nothing reaches the port.
+pub(super) fn moved(
+    network: &Network,
+    vm: &VmId,
+    lock: Lock,
+    was: Option<&Deny>,
+    deny: &Deny,
+) -> Option<LockBreak> {
+    let (mut before, mut after) = (Reaching::of(network), Reaching::of(network));
+    let is = after.region(lock, deny)?;
+    let was_region = match was {
+        Some(was) => before.region(lock, was)?,
+        None => Region::nothing(),
+    };
+    let new = breaks(&was_region, &Region::nothing(), &is)?;
+    Some(told(&mut before, &mut after, vm, (lock, was, deny), &new))
 }
 
 fn everything(lock: Lock) -> Region {
@@ -98,16 +118,21 @@ fn told(
     before: &mut Reaching<'_>,
     after: &mut Reaching<'_>,
     vm: &VmId,
-    lock: Lock,
-    deny: &Deny,
+    (lock, was, deny): (Lock, Option<&Deny>, &Deny),
     new: &Region,
 ) -> LockBreak {
     let flow = new.example(lock);
     let by = flow.as_ref().and_then(|flow| {
-        let (was, is) = (before.deciding(lock, deny, flow), after.deciding(lock, deny, flow));
-        // The rule that is another than before, or is in another group: that is what changed.
-        let changed = is.iter().find(|by| !was.contains(by)).or_else(|| is.last());
-        changed.map(|(group, rule)| LetBy {
+        let is = after.deciding(lock, deny, flow);
+        let changed = if was.is_some_and(|was| was.place() == deny.place()) {
+            let was = before.deciding(lock, deny, flow);
+            // The rule that is another than before, or is in another group: that is what changed.
+            is.iter().find(|by| !was.contains(by))
+        } else {
+            // No rule changed: it is the one that stands before the deny where that goes.
+            is.iter().find(|(group, _)| *group.id() == deny.group)
+        };
+        changed.or_else(|| is.last()).map(|(group, rule)| LetBy {
             group: group.id().clone(),
             rule: rule.name().clone(),
             priority: rule.priority(),

@@ -3,7 +3,7 @@
 //! rule since is told.
 //!
 //! A policy that is set cannot break another's lock: what it places are denies of its own ports. Its own it could
-//! break where a deny moves to another group, so what would newly pass there is asked too ([`moved`]). A VM that is
+//! break where a deny moves to another group, so what would newly pass there is asked too ([`Moves`]). A VM that is
 //! registered breaks none: while a policy holds it, its addresses stay.
 
 use std::{
@@ -90,23 +90,34 @@ fn broken(
         .collect()
 }
 
-/// What would newly reach a locked port if its deny stood elsewhere than it does; `was` is none where it has no
-/// place, and nothing reaches the port.
-pub(super) fn moved(
-    network: &Network,
-    vm: &VmId,
-    lock: Lock,
-    was: Option<&Deny>,
-    deny: &Deny,
-) -> Option<LockBreak> {
-    let (mut before, mut after) = (Reaching::of(network), Reaching::of(network));
-    let is = after.region(lock, deny)?;
-    let was_region = match was {
-        Some(was) => before.region(lock, was)?,
-        None => Region::nothing(),
-    };
-    let new = breaks(&was_region, &Region::nothing(), &is)?;
-    Some(told(&mut before, &mut after, vm, (lock, was, deny), &new))
+/// What would newly reach locked ports if their denies stood elsewhere than they do, in one network.
+pub(super) struct Moves<'a> {
+    before: Reaching<'a>,
+    after: Reaching<'a>,
+}
+
+impl<'a> Moves<'a> {
+    pub(super) fn within(network: &'a Network) -> Moves<'a> {
+        Moves { before: Reaching::of(network), after: Reaching::of(network) }
+    }
+
+    /// What a deny lets through that `was` does not; that is none where the lock has no place, and nothing
+    /// reaches its port.
+    pub(super) fn opens(
+        &mut self,
+        vm: &VmId,
+        lock: Lock,
+        was: Option<&Deny>,
+        deny: &Deny,
+    ) -> Option<LockBreak> {
+        let is = self.after.region(lock, deny)?;
+        let was_region = match was {
+            Some(was) => self.before.region(lock, was)?,
+            None => Region::nothing(),
+        };
+        let new = breaks(&was_region, &Region::nothing(), &is)?;
+        Some(told(&mut self.before, &mut self.after, vm, (lock, was, deny), &new))
+    }
 }
 
 fn everything(lock: Lock) -> Region {

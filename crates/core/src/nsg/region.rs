@@ -41,14 +41,17 @@ impl Region {
 
     /// The flows of a transport from any of these ports of these addresses.
     pub fn of(transport: Transport, ports: &[PortRange], addresses: &Addresses) -> Region {
-        let area = Area::of(ports, addresses);
-        let mut region = Region::nothing();
-        match transport {
-            Transport::Tcp => region.tcp = area,
-            Transport::Udp => region.udp = area,
-            Transport::Other => region.other = area,
-        }
-        region
+        Region::nothing().with(transport, Area::of(ports, addresses))
+    }
+
+    /// The flows of a transport from these ports of these addresses: slabs in order, no port twice.
+    pub(super) fn of_slabs(
+        transport: Transport,
+        slabs: impl Iterator<Item = (PortRange, Arc<Addresses>)>,
+    ) -> Region {
+        let mut area = Area::nothing();
+        slabs.for_each(|(ports, addresses)| area.append(ports.first(), ports.last(), addresses));
+        Region::nothing().with(transport, area)
     }
 
     /// The flows of an opening: TCP from any port of its source.
@@ -122,6 +125,15 @@ impl Region {
     /// The addresses that flows of a transport come from, by the ports they come from: sorted, no port twice.
     pub fn slabs(&self, transport: Transport) -> impl Iterator<Item = (PortRange, &Addresses)> {
         self.area(transport).0.iter().map(|(ports, addresses)| (*ports, &**addresses))
+    }
+
+    fn with(mut self, transport: Transport, area: Area) -> Region {
+        match transport {
+            Transport::Tcp => self.tcp = area,
+            Transport::Udp => self.udp = area,
+            Transport::Other => self.other = area,
+        }
+        self
     }
 
     fn area(&self, transport: Transport) -> &Area {

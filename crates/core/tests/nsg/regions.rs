@@ -206,3 +206,27 @@ fn thousands_of_ports_and_addresses_of_one_rule_are_worked_out_at_once() {
     let of = |ports: &[PortRange]| Region::of(Transport::Udp, ports, &addresses);
     assert_eq!(of(&[two, one]), of(&[both]));
 }
+
+/// As many rules as a group may have, each with ports and addresses of its own: every port is about others of them.
+#[test]
+fn rules_that_all_differ_in_their_ports_are_worked_out_at_once() {
+    let line = |n: u32| {
+        let (access, last) = (["Deny", "Allow"][n as usize % 2], 60 * (n + 1));
+        format!("r{n} {} {access} * 10.{}.{}.0/25@0-{last} > 10.0.0.4@22", 100 + n, n >> 8, n & 255)
+    };
+    let lines: Vec<String> = (0..1_000).map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let group = group("g", &lines);
+    let region = passing(layers(None, Some(&group)), &surroundings(), lock("10.0.0.4", 22));
+    for (from, port, passes) in [
+        ("10.0.1.9", 0, true),
+        ("10.0.1.9", 120, true),
+        ("10.0.1.9", 121, false),
+        ("10.0.2.9", 0, false),
+        ("10.3.231.9", 60_000, true),
+        ("10.3.231.9", 60_001, false),
+        ("10.3.231.200", 0, false),
+    ] {
+        assert_eq!(region.has(Transport::Tcp, ip(from), port), passes, "{from} from {port}");
+    }
+}

@@ -26,7 +26,8 @@ pub const JUSTIFICATION_CHARS_MAX: usize = 2_000;
 pub const TICKET_CHARS_MAX: usize = 200;
 /// How many accesses one request may ask for.
 pub const ACCESSES_PER_REQUEST_MAX: usize = 1_000;
-/// How many accesses may wait or run on one VM at once; past that somebody runs a loop.
+/// How many accesses may wait or run on one VM at once; past that somebody runs a loop. Behind a security group
+/// fewer can run: each needs a rule in it, and no group has more than 1,000 with all that it has besides.
 pub const LIVE_PER_VM_MAX: usize = 5_000;
 /// How far ahead an access can be planned.
 pub const PLANNED_AHEAD_MAX: Duration = Duration::from_hours(24 * 90);
@@ -99,6 +100,14 @@ impl Access {
         match &self.stage {
             Stage::Planned { .. } | Stage::Granted { .. } => false,
             Stage::Ended { opened, closed, .. } => opened.is_none() || closed.is_some(),
+        }
+    }
+
+    /// Whether it runs and was seen open.
+    pub fn was_seen_open(&self) -> bool {
+        match &self.stage {
+            Stage::Granted { opened, .. } => opened.is_some(),
+            Stage::Planned { .. } | Stage::Ended { .. } => false,
         }
     }
 

@@ -167,6 +167,8 @@ pub struct MappedNeed {
     pub vm: VmId,
     /// The same.
     pub request: RequestId,
+    /// Whether it was recorded as seen open.
+    pub seen: bool,
 }
 
 /// Who needs which ports of public addresses now, by VM: just what needs an opening, so that there is never the one
@@ -185,6 +187,7 @@ pub fn mapped_needs(
     for need in needs(state, locks, now).into_iter().filter(|need| of.contains(&need.request)) {
         let Some(request) = state.requests.get(&need.request) else { continue };
         for access in request.accesses.iter().filter(|access| access.port == need.opening.port()) {
+            let seen = access.was_seen_open();
             let leads = access.mapped().iter().filter(|mapped| {
                 mapped.to.address == need.opening.address() && mapped.to.port == need.opening.port()
             });
@@ -193,7 +196,7 @@ pub fn mapped_needs(
                 let translation = Translation::new(source, mapped.at, Carrier::Tcp)?;
                 let onward = Onward { to: mapped.to, until: Some(need.until) };
                 let (vm, request) = (access.vm.clone(), need.request);
-                Some(MappedNeed { translation, onward, opening: need.opening, vm, request })
+                Some(MappedNeed { translation, onward, opening: need.opening, vm, request, seen })
             });
             by_vm.entry(access.vm.clone()).or_default().extend(led);
         }

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, future::Future, net::IpAddr, time::Duration};
 
 use hourgate_core::{
-    gateway::MAPPED_PORTS, id::VmId, network::Opening, nsg::port::PortRange, plan::Observed,
+    gateway::{MAPPED_PORTS, Translation},
+    id::VmId,
+    network::Opening,
+    nsg::port::PortRange,
+    plan::Observed,
     state::State,
 };
 
@@ -77,7 +81,26 @@ pub struct Alarm {
     /// How late the latest of them is.
     pub late: Duration,
     /// One of them.
-    pub example: Opening,
+    pub example: Late,
     /// Whether the guard answers at all.
     pub reached: bool,
+}
+
+/// What stands on a guard and must not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Late {
+    /// A port of a machine that is open.
+    Opening(Opening),
+    /// A port of a public address that leads somewhere.
+    Translation(Translation),
+}
+
+impl Late {
+    /// The address that the guard is to be told of.
+    pub fn address(&self) -> IpAddr {
+        match self {
+            Late::Opening(opening) => opening.address(),
+            Late::Translation(translation) => translation.at().address,
+        }
+    }
 }

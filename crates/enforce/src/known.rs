@@ -13,7 +13,7 @@ use hourgate_core::{
     network::{Lock, Opening, Port, Sessions},
     nsg::port::PortRange,
     open::{MappedNeed, Need, mapped_needs, needs, screens, standing, until},
-    plan::{Coverage, Desired},
+    plan::{Coverage, Desired, Observed},
     policy::GuardCover,
     resource::Network,
     screen::{Screen, standing::Standing},
@@ -280,6 +280,10 @@ pub(crate) struct Snapshot {
     fixed: Translations,
     /// What accesses need on them.
     pub(crate) mapped: Vec<MappedNeed>,
+    /// What accesses to its machines need on public addresses of others.
+    elsewhere: Vec<MappedNeed>,
+    /// Openings that must not stand yet, although they are recorded.
+    closed: BTreeSet<Opening>,
 }
 
 impl Snapshot {
@@ -292,7 +296,8 @@ impl Snapshot {
         for (_, facts) in &self.facts {
             locks.extend(facts.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
             released.extend(facts.released.iter().copied());
-            openings.extend(facts.wanted(&self.holds, now));
+            let wanted = facts.wanted(&self.holds, now);
+            openings.extend(wanted.filter(|(opening, _)| !self.closed.contains(opening)));
             standing.extend(facts.standing.iter().map(|(lock, passes)| (*lock, passes.clone())));
         }
         let mut translations = self.fixed.clone();
@@ -316,6 +321,27 @@ impl Snapshot {
     /// Leaves out what is not to be led to yet.
     pub(crate) fn keep_back(&mut self, leads: impl Fn(&MappedNeed) -> bool) {
         self.mapped.retain(leads);
+    }
+
+    /// Leaves out what is not to be open yet, because nothing leads to it; unless somebody needs it who comes
+    /// by another way.
+    pub(crate) fn keep_closed(&mut self, cut_off: impl Fn(&MappedNeed) -> bool) {
+        let cut_off: BTreeSet<(Opening, RequestId)> = self
+            .elsewhere
+            .iter()
+            .filter(|need| cut_off(need))
+            .map(|need| (need.opening, need.request))
+            .collect();
+        if cut_off.is_empty() {
+            return;
+        }
+        for (_, facts) in &self.facts {
+            for needs in facts.needs.chunk_by(|one, next| one.opening == next.opening) {
+                if needs.iter().all(|need| cut_off.contains(&(need.opening, need.request))) {
+                    self.closed.extend(needs.first().map(|need| need.opening));
+                }
+            }
+        }
     }
 }
 
@@ -512,10 +538,22 @@ impl Known {
         })
     }
 
+    /// Whether a translation must hold, be it always or for a while.
+    pub(crate) fn translates(&self, translation: &Translation, now: Now) -> bool {
+        self.fixed.1.each.contains_key(translation) || self.leads(translation, now)
+    }
+
     /// The public addresses that lead to these VMs.
     pub(crate) fn publics(&self, vms: impl IntoIterator<Item = VmId>) -> BTreeSet<IpAddr> {
         let vms = vms.into_iter().filter_map(|vm| self.vms.get(&vm));
         vms.flat_map(|vm| vm.publics().collect::<Vec<_>>()).collect()
+    }
+
+    /// The addresses of the machines that public addresses of this guard lead to.
+    pub(crate) fn behind(&self, cover: &GuardCover) -> BTreeSet<IpAddr> {
+        let vms = self.mapped.iter().filter(|(public, _)| cover.has(**public));
+        let vms = vms.flat_map(|(_, vms)| vms).filter_map(|vm| self.vms.get(vm));
+        vms.flat_map(|vm| vm.addresses.iter().copied()).collect()
     }
 
     /// Until when an opening must stand, if at all.
@@ -569,6 +607,15 @@ impl Known {
             .filter(|need| named.contains(&need.translation.at().address))
             .cloned()
             .collect();
+        let elsewhere: Vec<MappedNeed> = owners
+            .values()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter_map(|id| self.vms.get(id))
+            .flat_map(|vm| vm.mapped.iter())
+            .filter(|need| !cover.has(need.translation.at().address))
+            .cloned()
+            .collect();
         let forgotten = self.vms.iter().filter(|(_, vm)| vm.addresses.is_empty());
         let forgotten = forgotten.filter(|_| *part == Part::All).map(|(id, _)| id);
         let awaited = vms
@@ -596,17 +643,30 @@ impl Known {
                     }
             }),
             mapped,
+            elsewhere,
+            closed: BTreeSet::new(),
             facts,
             awaited,
             owners,
         }
     }
 
-    /// A guard's word was recorded: nothing is awaited of these VMs, unless a later load says otherwise.
-    pub(crate) fn recorded(&mut self, told: &[(VmId, u64)]) {
+    /// A guard's word was recorded: nothing is awaited of these VMs, unless a later load says otherwise. Where a
+    /// firewall's guard and the machine's must both have spoken, the word of one is half of it.
+    pub(crate) fn recorded(&mut self, told: &BTreeMap<VmId, u64>, observed: &Observed) {
+        let stands = |need: &MappedNeed| {
+            observed.translations.each.contains_key(&need.translation)
+                && observed.openings.contains_key(&need.opening)
+        };
         for (id, load) in told {
             if let Some(vm) = self.vms.get_mut(id).filter(|vm| vm.load == *load) {
-                vm.awaited = false;
+                vm.awaited &= !vm.mapped.iter().all(stands);
+                if vm.mapped.iter().any(|need| !need.seen && stands(need)) {
+                    let seen = |need: &MappedNeed| need.seen || stands(need);
+                    let mapped = vm.mapped.iter();
+                    let mapped = mapped.map(|need| MappedNeed { seen: seen(need), ..need.clone() });
+                    vm.mapped = mapped.collect();
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ use hourgate_core::{
 };
 
 use crate::{
+    facts::Late,
     known::Known,
     status::{GuardStatus, Overdue, Reached},
 };
@@ -29,7 +30,7 @@ pub(crate) struct Sighting {
     /// When the guard last spoke of anything.
     last_seen: Option<Timestamp>,
     /// Closes that are late, and since when: nanoseconds on the boot clock.
-    late: BTreeMap<Opening, u64>,
+    late: BTreeMap<Late, u64>,
     /// Whether the guard reported something open that it was told to close.
     pub(crate) disobeyed: bool,
     convergences: u64,
@@ -128,7 +129,7 @@ impl Sighting {
         self.failures += 1;
     }
 
-    /// The guard did not answer. What it was told to open may stand all the same.
+    /// The guard did not answer. What it was told to open, or to lead on, may stand all the same.
     pub(crate) fn lost(&mut self, told: &Desired, why: String, now: Now) {
         self.failures += 1;
         let since = match &self.reached {
@@ -141,6 +142,14 @@ impl Sighting {
             let seen = self.seen.entry(opening.address()).or_insert_with(none);
             let stands = seen.openings.entry(*opening).or_insert(*until);
             *stands = stands.later_of(*until, now);
+        }
+        for (translation, onward) in &told.translations.each {
+            let none = || AddressSeen::nothing(now.wall);
+            let seen = self.seen.entry(translation.at().address).or_insert_with(none);
+            let stands = seen.translations.entry(*translation).or_insert(*onward);
+            // Without an end it stands until it is taken away.
+            let until = stands.until.zip(onward.until);
+            stands.until = until.map(|(one, other)| one.later_of(other, now));
         }
     }
 
@@ -209,19 +218,24 @@ impl Sighting {
         observed.translations.each.extend(leads.map(|(t, onward)| (*t, *onward)));
     }
 
-    /// Looks for openings that stand and must not. `since` is when nothing was late for the last time,
-    /// in nanoseconds on the boot clock.
+    /// Looks for openings and translations that stand and must not. `since` is when nothing was late for the
+    /// last time, in nanoseconds on the boot clock.
     pub(crate) fn look_for_late(&mut self, known: &Known, since: u64, now: Now) {
         let mut late = BTreeMap::new();
         for seen in self.seen.values() {
-            for (opening, until) in &seen.openings {
-                // What the guard said would end by now has ended: its own timeout sees to that without
-                // us. Unless it said so after that end.
-                let stands = !until.is_over(now) || until.wall < seen.at;
-                if stands && known.wanted(opening, now).is_none() {
-                    let since = self.late.get(opening).copied().unwrap_or(since);
-                    late.insert(*opening, since);
-                }
+            // What the guard said would end by now has ended: its own timeout sees to that without us. Unless
+            // it said so after that end.
+            let stands = |until: &Deadline| !until.is_over(now) || until.wall < seen.at;
+            let openings = seen.openings.iter().filter(|(_, until)| stands(until));
+            let openings = openings.map(|(opening, _)| opening);
+            let openings = openings.filter(|opening| known.wanted(opening, now).is_none());
+            let leads = seen.translations.iter();
+            let leads = leads.filter(|(_, onward)| onward.until.as_ref().is_none_or(stands));
+            let leads = leads.map(|(translation, _)| translation);
+            let leads = leads.filter(|translation| !known.translates(translation, now));
+            let found = openings.copied().map(Late::Opening);
+            for found in found.chain(leads.copied().map(Late::Translation)) {
+                late.insert(found, self.late.get(&found).copied().unwrap_or(since));
             }
         }
         self.disobeyed = false;
@@ -234,8 +248,8 @@ impl Sighting {
     }
 
     /// One of the closes that are late longest.
-    pub(crate) fn latest(&self) -> Option<Opening> {
-        self.late.iter().min_by_key(|(_, since)| **since).map(|(opening, _)| *opening)
+    pub(crate) fn latest(&self) -> Option<Late> {
+        self.late.iter().min_by_key(|(_, since)| **since).map(|(late, _)| *late)
     }
 
     /// What is late, and how late.
@@ -247,7 +261,7 @@ impl Sighting {
 
     /// The addresses of what is late.
     pub(crate) fn late_addresses(&self) -> BTreeSet<IpAddr> {
-        self.late.keys().map(Opening::address).collect()
+        self.late.keys().map(Late::address).collect()
     }
 
     pub(crate) fn status(

@@ -283,6 +283,21 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
                 "The priority {value} in resource {id} is not accepted: a number from {least} to {most} is."
             ),
         ),
+        ResourceFault::LeadsForAccesses { requests } => (
+            Code::JitRuleReadOnly,
+            format!(
+                "Resource {id} leads to machines for the requests {}, and could not any more. End them first with \
+                 `hourgate close`, or wait until they end.",
+                listed(&requests.iter().collect::<Vec<_>>(), LISTED_MAX)
+            ),
+        ),
+        ResourceFault::PortLeadsForAccess { at, request } => (
+            Code::JitRuleReadOnly,
+            format!(
+                "A DNAT rule is about {at}, which leads to a machine through {id} for the request {request}. Take a \
+                 port that no access is mapped to, or end it first: `hourgate close {request}`."
+            ),
+        ),
         ResourceFault::DnatFamilies { rule, address, to } => (
             Code::InvalidParameter,
             format!(
@@ -562,5 +577,6 @@ fn noun(part: Part) -> &'static str {
         Part::InboundNatRules => "inbound NAT rules",
         Part::RuleCollectionGroups => "rule collection groups",
         Part::DnatRules => "DNAT rules",
+        Part::DnatFlows => "combinations of source, address, port and protocol in its DNAT rules",
     }
 }

@@ -2,8 +2,9 @@
 //! nobody granted is refused; or made known, where the settings allow it. And what runs and is dropped by a
 //! rule since is told.
 //!
-//! A policy that is set cannot break another's lock: what it places are denies of its own ports. Nor can a VM
-//! that is registered: while a policy holds it, its addresses stay.
+//! A policy that is set cannot break another's lock: what it places are denies of its own ports. Its own it could
+//! break where a deny moves to another group, so what would newly pass there is asked too ([`Moves`]). A VM that is
+//! registered breaks none: while a policy holds it, its addresses stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+use super::lead;
 use crate::{
     effect::Effects,
     event::{Event, LetBy, LockBreak},
@@ -54,9 +56,13 @@ pub(super) fn held(
     let concerned = imagined.evolve_all(&events);
     let after = imagined.network;
     let broken = broken(&state.network, &after, &locks, &concerned);
-    if !broken.is_empty() && !settings.allow_lock_breaks {
-        let refusal = |broken| Refusal::LockWouldBreak { broken };
-        return Err(Refusals(broken.into_iter().map(refusal).collect()));
+    let mut against = lead::against(state, &after);
+    if !settings.allow_lock_breaks {
+        let refusal = |broken: &LockBreak| Refusal::LockWouldBreak { broken: broken.clone() };
+        against.extend(broken.iter().map(refusal));
+    }
+    if !against.is_empty() {
+        return Err(Refusals(against));
     }
     events.extend(broken.into_iter().map(|broken| Event::LockBroken { broken }));
     events.extend(blocked(state, &after, &concerned));
@@ -79,9 +85,39 @@ fn broken(
                 Some(is) => breaks(&was, &Region::nothing(), &is)?,
                 None => breaks(&was, &Region::nothing(), &everything(*lock))?,
             };
-            Some(told(&mut before, &mut after, vm, *lock, deny, &new))
+            Some(told(&mut before, &mut after, vm, (*lock, Some(deny), deny), &new))
         })
         .collect()
+}
+
+/// What would newly reach locked ports if their denies stood elsewhere than they do, in one network.
+pub(super) struct Moves<'a> {
+    before: Reaching<'a>,
+    after: Reaching<'a>,
+}
+
+impl<'a> Moves<'a> {
+    pub(super) fn within(network: &'a Network) -> Moves<'a> {
+        Moves { before: Reaching::of(network), after: Reaching::of(network) }
+    }
+
+    /// What a deny lets through that `was` does not; that is none where the lock has no place, and nothing
+    /// reaches its port.
+    pub(super) fn opens(
+        &mut self,
+        vm: &VmId,
+        lock: Lock,
+        was: Option<&Deny>,
+        deny: &Deny,
+    ) -> Option<LockBreak> {
+        let is = self.after.region(lock, deny)?;
+        let was_region = match was {
+            Some(was) => self.before.region(lock, was)?,
+            None => Region::nothing(),
+        };
+        let new = breaks(&was_region, &Region::nothing(), &is)?;
+        Some(told(&mut self.before, &mut self.after, vm, (lock, was, deny), &new))
+    }
 }
 
 fn everything(lock: Lock) -> Region {
@@ -93,16 +129,21 @@ fn told(
     before: &mut Reaching<'_>,
     after: &mut Reaching<'_>,
     vm: &VmId,
-    lock: Lock,
-    deny: &Deny,
+    (lock, was, deny): (Lock, Option<&Deny>, &Deny),
     new: &Region,
 ) -> LockBreak {
     let flow = new.example(lock);
     let by = flow.as_ref().and_then(|flow| {
-        let (was, is) = (before.deciding(lock, deny, flow), after.deciding(lock, deny, flow));
-        // The rule that is another than before, or is in another group: that is what changed.
-        let changed = is.iter().find(|by| !was.contains(by)).or_else(|| is.last());
-        changed.map(|(group, rule)| LetBy {
+        let is = after.deciding(lock, deny, flow);
+        let changed = if was.is_some_and(|was| was.place() == deny.place()) {
+            let was = before.deciding(lock, deny, flow);
+            // The rule that is another than before, or is in another group: that is what changed.
+            is.iter().find(|by| !was.contains(by))
+        } else {
+            // No rule changed: it is the one that stands before the deny where that goes.
+            is.iter().find(|(group, _)| *group.id() == deny.group)
+        };
+        changed.or_else(|| is.last()).map(|(group, rule)| LetBy {
             group: group.id().clone(),
             rule: rule.name().clone(),
             priority: rule.priority(),

@@ -6,6 +6,7 @@
 mod due;
 mod effect;
 mod hold;
+mod lead;
 mod policy;
 mod pricing;
 mod request;

@@ -5,17 +5,18 @@ use std::{
     time::Duration,
 };
 
-use super::{check, effect::Placing, ended, pricing};
+use super::{check, effect::Placing, ended, hold::Moves, pricing};
 use crate::{
     command::{MemberDraft, PolicyDraft, PortDraft, Precondition},
     eligible::{Reason, reasons},
-    event::{Event, PolicySetBecause},
+    event::{Event, LockBreak, PolicySetBecause},
     grant::{EndReason, Stage},
     id::{PolicyId, VmId},
     network::{Family, Lock, Port, Sessions},
+    nsg::lockdown::Exceptions,
     policy::{
-        Confirmation, Coverage, LONGEST_ACCESS_MAX, Member, PORTS_PER_VM_MAX, Policy, PortRule,
-        SOURCES_PER_RULE_MAX, Settings, VMS_PER_POLICY_MAX, Vm,
+        Confirmation, Coverage, Deny, LONGEST_ACCESS_MAX, Member, PORTS_PER_VM_MAX, Policy,
+        PortRule, SOURCES_PER_RULE_MAX, Settings, VMS_PER_POLICY_MAX, Vm,
     },
     refusal::{At, Refusal, Refusals, TextProperty},
     state::{State, access_id},
@@ -53,6 +54,9 @@ pub(super) fn set(
     }
     if refusals.is_empty() {
         place(state, settings, stored, &mut members, &mut refusals);
+    }
+    if refusals.is_empty() && !settings.allow_lock_breaks {
+        refusals.extend(moved(state, stored, &members));
     }
     if confirm_within.is_none() {
         refusals.extend(risky(state, settings, &members));
@@ -144,6 +148,38 @@ fn place(
     }
 }
 
+/// Denies that move because other groups stand before their addresses than did, and would let through there what
+/// nobody granted: rules that were no exceptions when the port was locked do not become any by a later PUT. Whoever
+/// changes what becomes of exceptions asks for that.
+fn moved(state: &State, stored: Option<&Policy>, members: &BTreeMap<VmId, Member>) -> Vec<Refusal> {
+    let mut moves = Moves::within(&state.network);
+    let mut refusals = Vec::new();
+    for (id, member) in members {
+        let before = stored.and_then(|policy| policy.members.get(id));
+        let Some(before) = before.filter(|before| before.instance == member.instance) else {
+            continue;
+        };
+        for rule in &member.ports {
+            let old = before.rule(rule.port).filter(|old| old.exceptions == rule.exceptions);
+            let broken = old.map(|old| opens(&mut moves, id, old, rule)).unwrap_or_default();
+            let refusal = |broken| Refusal::LockWouldBreak { broken };
+            refusals.extend(broken.into_iter().map(refusal));
+        }
+    }
+    refusals
+}
+
+/// What denies that stand elsewhere than before would newly let through.
+fn opens(moves: &mut Moves<'_>, vm: &VmId, old: &PortRule, rule: &PortRule) -> Vec<LockBreak> {
+    let opens = |deny: &Deny| {
+        let was = old.deny(deny.address);
+        let lock = Lock { address: deny.address, port: rule.port };
+        let stays = was.is_some_and(|was| was.place() == deny.place());
+        if stays { None } else { moves.opens(vm, lock, was, deny) }
+    };
+    rule.denies.iter().filter_map(opens).collect()
+}
+
 /// Keeps a policy that waits for confirmation.
 pub(super) fn confirm(state: &State, id: &PolicyId) -> Result<Vec<Event>, Refusals> {
     let policy =
@@ -212,7 +248,7 @@ fn put_back(
     policy: &Policy,
     members: &mut BTreeMap<VmId, Member>,
 ) {
-    let mut placing = Placing::of(state, settings);
+    let (mut placing, mut moves) = (Placing::of(state, settings), Moves::within(&state.network));
     policy.members.values().for_each(|member| placing.free(member));
     for (id, member) in &mut *members {
         let Some(vm) = state.vms.get(id) else { continue };
@@ -224,7 +260,15 @@ fn put_back(
         let Some(vm) = state.vms.get(id) else { continue };
         for rule in &mut member.ports {
             let kept = std::mem::take(&mut rule.denies);
+            let before = placing.clone();
             rule.denies = placing.lock(vm, rule.port, rule.exceptions, &kept, &mut Vec::new());
+            // Nobody is there to hear a refusal: what would newly pass is closed too.
+            let locked = policy.members.get(id).and_then(|member| member.rule(rule.port));
+            if locked.is_some_and(|locked| !opens(&mut moves, id, locked, rule).is_empty()) {
+                placing = before;
+                let taken = Exceptions::Taken;
+                rule.denies = placing.lock(vm, rule.port, taken, &kept, &mut Vec::new());
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Front, Place, front, ruled_ports};
+use super::{Front, Place, fit, front, public_addresses, ruled_ports};
 use crate::{
     grant::{Access, Mapped},
     network::Port,
@@ -71,6 +71,19 @@ pub(crate) fn of(
         }
     }
     if against.is_empty() { Ok(found) } else { Err(against) }
+}
+
+/// The ports of a firewall's public address that DNAT rules lead somewhere; none where no access is mapped through
+/// that address.
+pub(crate) fn ruled(
+    network: &Network,
+    firewall: &ResourceId,
+    address: IpAddr,
+) -> Option<BTreeSet<Port>> {
+    let view = network.get(firewall)?.firewall()?;
+    let has = public_addresses(network, view).any(|its| its == address);
+    let fits = has && fit(network, view).is_ok();
+    fits.then(|| ruled_ports(network, firewall, address))
 }
 
 /// A free port of the firewall in front of an address; none where none stands there.

@@ -12,8 +12,8 @@ pub(crate) mod mapping;
 
 mod translate;
 
-pub(crate) use translate::ruled_ports;
 pub use translate::{Front, Unfit, fit, fixed, front, reached_at};
+pub(crate) use translate::{public_addresses, ruled_ports};
 
 use crate::{
     network::{Family, Port},

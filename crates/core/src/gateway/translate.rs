@@ -86,7 +86,7 @@ fn led_by<'a>(network: &'a Network, rule: &InboundNatRuleId) -> Option<&'a IpCon
 }
 
 /// The public addresses of a firewall that are known.
-fn public_addresses<'a>(
+pub(crate) fn public_addresses<'a>(
     network: &'a Network,
     firewall: &'a Firewall,
 ) -> impl Iterator<Item = IpAddr> + 'a {

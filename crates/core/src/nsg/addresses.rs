@@ -44,6 +44,15 @@ impl Addresses {
         Addresses { v4: Spans::many(v4), v6: Spans::many(v6) }
     }
 
+    /// The addresses of one family with these numbers.
+    // INVARIANT: the caller's numbers of IPv4 fit into 32 bits.
+    pub(super) fn of_spans(family: Family, spans: Spans) -> Addresses {
+        match family {
+            Family::V4 => Addresses { v4: spans, v6: Spans::nothing() },
+            Family::V6 => Addresses { v4: Spans::nothing(), v6: spans },
+        }
+    }
+
     /// Whether there is no address.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
@@ -98,7 +107,8 @@ impl Addresses {
         ipv4.chain(ipv6).collect()
     }
 
-    fn spans(&self, family: Family) -> &Spans {
+    /// Those of one family, as numbers.
+    pub(super) fn spans(&self, family: Family) -> &Spans {
         match family {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,

@@ -3,9 +3,10 @@
 use super::{
     id::GroupId,
     judge::Layers,
-    passing::{everything, let_through, shares},
+    passing::everything,
     region::Region,
     surroundings::Surroundings,
+    sweep::let_through,
     word::{Direction, Priority},
 };
 use crate::network::Lock;
@@ -30,9 +31,10 @@ pub fn standing(
     deny: &Place<'_>,
 ) -> Region {
     layers.in_order(Direction::Inbound).fold(everything(to), |left, (_, group)| {
-        let before = shares(group, surroundings, to, everything(to))
-            .take_while(|(rule, _)| group.id() != deny.group || rule.priority() < deny.priority);
-        left.intersection(&let_through(before))
+        let before = group
+            .in_order(Direction::Inbound)
+            .take_while(|rule| group.id() != deny.group || rule.priority() < deny.priority);
+        left.intersection(&let_through(before, surroundings, to))
     })
 }
 

@@ -36,6 +36,7 @@ pub mod addresses;
 pub mod passing;
 pub mod region;
 pub mod spans;
+mod sweep;
 
 pub mod band;
 pub mod cure;

@@ -8,6 +8,7 @@ use super::{
     region::Region,
     rule::SecurityRule,
     surroundings::Surroundings,
+    sweep::let_through,
     word::{Access, Direction, Priority, Side},
 };
 use crate::network::{Family, Lock};
@@ -15,20 +16,14 @@ use crate::network::{Family, Lock};
 /// Every inbound flow that reaches a port of an address: what all layers let through.
 pub fn passing(layers: Layers<'_>, surroundings: &Surroundings, to: Lock) -> Region {
     layers.in_order(Direction::Inbound).fold(everything(to), |left, (_, group)| {
-        left.intersection(&let_through(shares(group, surroundings, to, everything(to))))
+        let rules = group.in_order(Direction::Inbound);
+        left.intersection(&let_through(rules, surroundings, to))
     })
 }
 
 /// Every flow that can go to an address.
 pub(super) fn everything(to: Lock) -> Region {
     Region::from(&Addresses::family(Family::of(to.address)))
-}
-
-/// What the rules that allow have of their shares.
-pub(super) fn let_through<'a>(shares: impl Iterator<Item = (&'a SecurityRule, Region)>) -> Region {
-    shares
-        .filter(|(rule, _)| rule.access() == Access::Allow)
-        .fold(Region::nothing(), |all, (_, share)| all.union(&share))
 }
 
 /// The rules that decide about flows of a region, in order, each with its share: the flows that it is the

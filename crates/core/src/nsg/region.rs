@@ -3,12 +3,17 @@
 //! A flow to a port is a transport, a port it comes from, and an address it comes from. Protocols without
 //! ports go to no port, so a lock says nothing about them and they have no place here.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use super::{
     addresses::Addresses,
     flow::{Carried, Flow, Transport},
     port::PortRange,
+    spans::Spans,
     word::Side,
 };
 use crate::network::{Family, Lock, Opening};
@@ -36,16 +41,17 @@ impl Region {
 
     /// The flows of a transport from any of these ports of these addresses.
     pub fn of(transport: Transport, ports: &[PortRange], addresses: &Addresses) -> Region {
-        let area = ports.iter().fold(Area::nothing(), |all, range| {
-            all.combine(&Area::one(*range, addresses), Addresses::union)
-        });
-        let mut region = Region::nothing();
-        match transport {
-            Transport::Tcp => region.tcp = area,
-            Transport::Udp => region.udp = area,
-            Transport::Other => region.other = area,
-        }
-        region
+        Region::nothing().with(transport, Area::of(ports, addresses))
+    }
+
+    /// The flows of a transport from these ports of these addresses: slabs in order, no port twice.
+    pub(super) fn of_slabs(
+        transport: Transport,
+        slabs: impl Iterator<Item = (PortRange, Arc<Addresses>)>,
+    ) -> Region {
+        let mut area = Area::nothing();
+        slabs.for_each(|(ports, addresses)| area.append(ports.first(), ports.last(), addresses));
+        Region::nothing().with(transport, area)
     }
 
     /// The flows of an opening: TCP from any port of its source.
@@ -97,10 +103,10 @@ impl Region {
 
     /// The addresses that flows in it come from, over any transport and from any port.
     pub fn sources(&self) -> Addresses {
-        Transport::ALL
-            .into_iter()
-            .flat_map(|transport| &self.area(transport).0)
-            .fold(Addresses::nothing(), |all, (_, addresses)| all.union(addresses))
+        let slabs = Transport::ALL.into_iter().flat_map(|transport| &self.area(transport).0);
+        let mut seen = BTreeSet::new();
+        let each = slabs.filter(|(_, addresses)| seen.insert(Arc::as_ptr(addresses)));
+        each.fold(Addresses::nothing(), |all, (_, addresses)| all.union(addresses))
     }
 
     /// One of its flows to a port, for a message; none if it has none of that address's family.
@@ -118,7 +124,16 @@ impl Region {
 
     /// The addresses that flows of a transport come from, by the ports they come from: sorted, no port twice.
     pub fn slabs(&self, transport: Transport) -> impl Iterator<Item = (PortRange, &Addresses)> {
-        self.area(transport).0.iter().map(|(ports, addresses)| (*ports, addresses))
+        self.area(transport).0.iter().map(|(ports, addresses)| (*ports, &**addresses))
+    }
+
+    fn with(mut self, transport: Transport, area: Area) -> Region {
+        match transport {
+            Transport::Tcp => self.tcp = area,
+            Transport::Udp => self.udp = area,
+            Transport::Other => self.other = area,
+        }
+        self
     }
 
     fn area(&self, transport: Transport) -> &Area {
@@ -143,8 +158,11 @@ type Combine = fn(&Addresses, &Addresses) -> Addresses;
 
 /// Addresses by the ports that flows come from: sorted slabs of ports, none without addresses, and none
 /// beside another of the same addresses, so that a set is written in one way.
+///
+/// A rule can name thousands of ports and thousands of addresses. Its slabs share those, and what is worked out of
+/// two that are shared is shared again: time and memory follow what is named, and not the product.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Area(Vec<(PortRange, Addresses)>);
+struct Area(Vec<(PortRange, Arc<Addresses>)>);
 
 static NOBODY: Addresses = Addresses::nothing();
 
@@ -153,48 +171,79 @@ impl Area {
         Area(Vec::new())
     }
 
-    fn one(ports: PortRange, addresses: &Addresses) -> Area {
-        if addresses.is_empty() { Area::nothing() } else { Area(vec![(ports, addresses.clone())]) }
+    /// The same addresses from any of these ports.
+    fn of(ports: &[PortRange], addresses: &Addresses) -> Area {
+        if addresses.is_empty() {
+            return Area::nothing();
+        }
+        let shared = Arc::new(addresses.clone());
+        let spans = ports.iter().map(|range| (range.first().into(), range.last().into()));
+        let ranges = Spans::many(spans);
+        let ranges = ranges.as_slice().iter().filter_map(|(first, last)| {
+            PortRange::new(u16::try_from(*first).ok()?, u16::try_from(*last).ok()?)
+        });
+        Area(ranges.map(|range| (range, Arc::clone(&shared))).collect())
     }
 
     /// Walks over both at once, from one port where either changes to the next.
     fn combine(&self, other: &Area, with: Combine) -> Area {
         let mut made = Area::nothing();
+        let mut known: BTreeMap<[*const Addresses; 2], Arc<Addresses>> = BTreeMap::new();
+        let meet_once = self.0.len() <= 1 && other.0.len() <= 1;
+        let (mut a, mut b) = (self.0.as_slice(), other.0.as_slice());
         let mut from = 0;
         loop {
-            let (a, a_until) = self.at(from);
-            let (b, b_until) = other.at(from);
+            let (of_a, a_until) = at(a, from);
+            let (of_b, b_until) = at(b, from);
             let until = a_until.min(b_until);
-            made.append(from, until, with(a, b));
+            let both = || Arc::new(with(of_a, of_b));
+            let addresses = if meet_once {
+                both()
+            } else {
+                let key = [of_a, of_b].map(std::ptr::from_ref);
+                Arc::clone(known.entry(key).or_insert_with(both))
+            };
+            made.append(from, until, addresses);
             let Some(next) = until.checked_add(1) else { return made };
             from = next;
+            a = past(a, until);
+            b = past(b, until);
         }
     }
 
-    /// The addresses at a port, and the last port up to which they stay the same.
-    fn at(&self, port: u16) -> (&Addresses, u16) {
-        match self.0.iter().find(|(ports, _)| port <= ports.last()) {
-            Some((ports, addresses)) if ports.first() <= port => (addresses, ports.last()),
-            Some((ports, _)) => (&NOBODY, ports.first() - 1),
-            None => (&NOBODY, u16::MAX),
+    fn append(&mut self, first: u16, last: u16, addresses: Arc<Addresses>) {
+        if addresses.is_empty() {
+            return;
         }
-    }
-
-    fn append(&mut self, first: u16, last: u16, addresses: Addresses) {
         let begin = match self.0.last() {
-            Some((before, same)) if *same == addresses && before.last() + 1 == first => {
+            Some((before, same)) if before.last() + 1 == first && *same == addresses => {
                 before.first()
             }
             Some(_) | None => first,
         };
-        if addresses.is_empty() {
-            return;
-        }
         if begin < first {
             self.0.pop();
         }
         if let Some(ports) = PortRange::new(begin, last) {
             self.0.push((ports, addresses));
         }
+    }
+}
+
+/// The addresses at a port that lies in the first slab or before it, and the last port up to which they stay the
+/// same.
+fn at(slabs: &[(PortRange, Arc<Addresses>)], port: u16) -> (&Addresses, u16) {
+    match slabs.first() {
+        Some((ports, addresses)) if ports.first() <= port => (addresses, ports.last()),
+        Some((ports, _)) => (&NOBODY, ports.first() - 1),
+        None => (&NOBODY, u16::MAX),
+    }
+}
+
+/// The slabs that go on behind a port.
+fn past(slabs: &[(PortRange, Arc<Addresses>)], until: u16) -> &[(PortRange, Arc<Addresses>)] {
+    match slabs.split_first() {
+        Some(((ports, _), rest)) if ports.last() <= until => rest,
+        Some(_) | None => slabs,
     }
 }

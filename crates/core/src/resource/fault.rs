@@ -1,14 +1,14 @@
 //! Why a resource cannot be set or removed: each with what stands against it and what would be accepted.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::id::{InboundNatRuleId, ResourceId, SubnetId, Target};
 use crate::{
-    gateway::Carrier,
-    id::{Location, Name},
+    gateway::{Carrier, Place},
+    id::{Location, Name, RequestId},
     jit_rules::JitRuleOf,
     network::{Family, Port},
     nsg::{
@@ -332,6 +332,18 @@ pub enum ResourceFault {
         /// The largest.
         most: u32,
     },
+    /// A firewall leads to machines for accesses that run, and could not any more.
+    LeadsForAccesses {
+        /// The requests they belong to.
+        requests: BTreeSet<RequestId>,
+    },
+    /// A DNAT rule is about a port that leads to a machine for an access that runs.
+    PortLeadsForAccess {
+        /// The port of a public address.
+        at: Place,
+        /// The request it belongs to.
+        request: RequestId,
+    },
     /// A DNAT rule would lead from one family of addresses to the other.
     DnatFamilies {
         /// The rule, as it is called.
@@ -366,4 +378,6 @@ pub enum Part {
     RuleCollectionGroups,
     /// DNAT rules of a firewall's policy.
     DnatRules,
+    /// What the DNAT rules of a firewall's policy stand for: each source, address, port and protocol by itself.
+    DnatFlows,
 }

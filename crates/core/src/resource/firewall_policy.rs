@@ -15,6 +15,9 @@ use crate::{
 pub const GROUPS_MAX: usize = 100;
 /// How many DNAT rules a policy may have: what is in memory and on a guard for each is small.
 pub const DNAT_RULES_MAX: usize = 10_000;
+/// How many combinations of source, address, port and protocol they may stand for: each is one by itself in memory
+/// and on a guard, and a rule of a few lines can stand for billions.
+pub const DNAT_FLOWS_MAX: usize = 10_000;
 /// The numbers a group or a collection may have (Azure's).
 pub const PRIORITIES: std::ops::RangeInclusive<u32> = 100..=65_000;
 
@@ -64,6 +67,14 @@ pub struct DnatRule {
     pub ports: Vec<Port>,
     /// Where to.
     pub to: Place,
+}
+
+impl DnatRule {
+    /// How many combinations of source, address, port and protocol it stands for.
+    pub fn flows(&self) -> usize {
+        let parts = [self.sources.len().max(1), self.destinations.len(), self.ports.len()];
+        parts.into_iter().fold(self.carriers.len(), usize::saturating_mul)
+    }
 }
 
 /// A policy as it was sent.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     behind::{Behind, group_of},
-    id::{Kind, ResourceId, SubnetId},
+    id::{Kind, ResourceId, SubnetId, Target},
     network::Network,
     network_interface::{NetworkInterfaceDraft, Wanted},
     view::{ResourceDraft, View},
@@ -48,6 +48,32 @@ impl Network {
             None => near.made(draft),
         }
         near.behind.addresses()
+    }
+}
+
+impl Network {
+    /// The firewalls that a change of a resource may concern: whoever decides about it loads the accesses that are
+    /// mapped through them.
+    pub fn firewalls_near(&self, id: &ResourceId) -> BTreeSet<ResourceId> {
+        let is_one = |id: &ResourceId| id.kind == Kind::AzureFirewalls;
+        match id.kind {
+            Kind::AzureFirewalls => BTreeSet::from([id.clone()]),
+            Kind::PublicIpAddresses | Kind::FirewallPolicies => {
+                let target = Target::Resource(id.clone());
+                let by = self.referrers(&target).map(|by| &by.id);
+                by.filter(|by| is_one(by)).cloned().collect()
+            }
+            Kind::ResourceGroups => {
+                let within = self.of_kind(Kind::AzureFirewalls, Some(&id.name));
+                within.map(|firewall| firewall.id.clone()).collect()
+            }
+            Kind::VirtualNetworks
+            | Kind::NetworkSecurityGroups
+            | Kind::ApplicationSecurityGroups
+            | Kind::NetworkInterfaces
+            | Kind::VirtualMachines
+            | Kind::LoadBalancers => BTreeSet::new(),
+        }
     }
 }
 

@@ -331,6 +331,11 @@ fn policies_of_firewalls() {
         F::DnatFamilies { rule: "dnat".to_owned(), address: ip("fd00::"), to: ip("10.1.0.4") };
     let refused = scene.refuses(&put(policy(), ruled(100, &[(100, &[crossed])])));
     assert_eq!(refused, [fault(policy(), families)]);
+    for to in ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.1.1"] {
+        let nowhere = dnat(&[], ("198.51.100.1", 2222), (to, 22));
+        let refused = scene.refuses(&put(policy(), ruled(100, &[(100, &[nowhere])])));
+        assert_eq!(refused, [fault(policy(), F::AddressUnfit { address: ip(to) })]);
+    }
     let ssh = dnat(&[], ("198.51.100.1", 2222), ("10.1.0.4", 22));
     scene.does(&put(policy(), ruled(100, &[(100, std::slice::from_ref(&ssh))])));
     scene.does(&put(firewall(), walled(Tier::Premium, "AzureFirewallSubnet", Some(policy()))));
@@ -567,6 +572,106 @@ fn a_port_that_a_rule_of_the_policy_leads_elsewhere_is_not_mapped() {
     scene.does(&put(crate::gateways::policy(), rules));
     let request = scene.gets(ask("web", 22));
     assert_eq!(ports(&scene, request)[0].0, "198.51.100.1:50001");
+}
+
+#[test]
+fn what_leads_to_a_machine_is_not_taken_from_under_an_access() {
+    use hourgate_core::refusal::Refusal;
+    let fault = |fault| vec![Refusal::Resource { id: firewall(), fault }];
+    let rules = crate::gateways::policy;
+    let standing = |tier, policy| walled(tier, "AzureFirewallSubnet", policy);
+    let elsewhere =
+        |sources: &[&str], port| dnat(sources, ("198.51.100.1", port), ("10.1.0.9", 80));
+    let other_address = || {
+        let configuration = FirewallConfiguration {
+            name: name("ip"),
+            subnet: Some(subnet("hub", "AzureFirewallSubnet")),
+            public_address: Some(public("front")),
+        };
+        let (tier, policy) = (Tier::Standard, Some(crate::gateways::policy()));
+        ViewDraft::Firewall(Firewall { tier, configurations: vec![configuration], policy })
+    };
+    let ruling = |rule: DnatRule| put(rules(), ruled(100, &[(100, std::slice::from_ref(&rule))]));
+    let scene = behind(&[("web", "10.1.0.4"), ("db", "10.1.0.5")]);
+    let rows: Vec<(&str, hourgate_core::command::Command)> = vec![
+        ("the firewall goes", delete(firewall())),
+        (
+            "it is of a tier that maps nothing",
+            put(firewall(), standing(Tier::Basic, Some(rules()))),
+        ),
+        ("it has no policy any more", put(firewall(), standing(Tier::Standard, None))),
+        ("it has another public address", put(firewall(), other_address())),
+        ("its address is another", put(public("outside"), public_of(Some("198.51.100.9")))),
+    ];
+    for (why, change) in &rows {
+        let mut scene = scene.clone();
+        let [first, second] = ["web", "db"].map(|of| scene.gets(ask(of, 22).lasting(hours(1))));
+        let requests = [first, second].into();
+        let lead = fault(ResourceFault::LeadsForAccesses { requests });
+        assert_eq!(scene.refuses(change), lead, "{why}");
+        // Allowed to break locks, it is refused all the same: that closes nothing.
+        scene.settings.allow_lock_breaks = true;
+        assert_eq!(scene.refuses(change), lead, "{why}");
+        scene.does(&end(first));
+        let requests = [second].into();
+        let lead = fault(ResourceFault::LeadsForAccesses { requests });
+        assert_eq!(scene.refuses(change), lead, "{why}");
+        // Over, but noticed by nobody yet.
+        scene.waits(hours(1));
+        scene.does(change);
+    }
+    for (why, rule) in [
+        ("from everywhere", elsewhere(&[], 50_000)),
+        ("from the same address", elsewhere(&["203.0.113.7/32"], 50_000)),
+    ] {
+        let mut scene = scene.clone();
+        let request = scene.gets(ask("web", 22));
+        let at = place("198.51.100.1", 50_000);
+        let taken = fault(ResourceFault::PortLeadsForAccess { at, request });
+        assert_eq!(scene.refuses(&ruling(rule.clone())), taken, "{why}");
+        scene.does(&ruling(elsewhere(&[], 50_001)));
+        scene.does(&end(request));
+        scene.does(&ruling(rule));
+    }
+    // What changes nothing of it goes on.
+    let mut scene = scene.clone();
+    scene.gets(ask("web", 22));
+    scene.does(&put(firewall(), standing(Tier::Premium, Some(rules()))));
+}
+
+#[test]
+fn a_rule_of_a_few_lines_does_not_stand_for_billions_of_translations() {
+    let most = hourgate_core::resource::firewall_policy::DNAT_FLOWS_MAX;
+    let sources = |count: usize| -> Vec<_> {
+        (0..count)
+            .map(|n| format!("10.{}.{}.0/24", n / 256, n % 256).parse().expect("a prefix"))
+            .collect()
+    };
+    let ports = |count: u16| (1..=count).map(number).collect::<Vec<_>>();
+    let of = |from: usize, to: u16| DnatRule {
+        sources: sources(from),
+        ports: ports(to),
+        ..dnat(&[], ("198.51.100.1", 1), ("10.1.0.9", 80))
+    };
+    let one = of(0, 1);
+    for (rules, fits) in [
+        (vec![of(100, 100)], true),
+        (vec![of(0, 10_000)], true),
+        (vec![of(100, 100), one.clone()], false),
+        (vec![of(0, 10_001)], false),
+        (vec![DnatRule { carriers: Carrier::ALL.to_vec(), ..of(100, 51) }], false),
+        (vec![of(60_000, u16::MAX)], false),
+    ] {
+        let mut scene = hub();
+        let change = put(policy(), ruled(100, &[(100, &rules)]));
+        if fits {
+            scene.does(&change);
+        } else {
+            let fault = ResourceFault::TooManyParts { part: Part::DnatFlows, most };
+            let refusal = hourgate_core::refusal::Refusal::Resource { id: policy(), fault };
+            assert_eq!(scene.refuses(&change), [refusal]);
+        }
+    }
 }
 
 #[test]

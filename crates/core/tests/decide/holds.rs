@@ -1,13 +1,14 @@
 //! P2, the lock is an invariant; P7, a later rule that blocks what runs is told.
 
 use hourgate_core::{
-    command::{Command, Sent},
+    command::{Command, PortDraft, Sent},
     effect::Effects,
     event::Event,
     network::Lock,
     nsg::{
         fault::GroupFault,
         flow::{Carried, Flow, Transport},
+        lockdown::Exceptions,
         rule::RuleDraft,
         word::Access,
     },
@@ -102,6 +103,57 @@ fn a_change_that_opens_a_locked_port_is_refused() {
     for (why, change, by) in rows {
         assert_eq!(breaks(&mut held(), &change).as_deref(), by, "{why}");
     }
+}
+
+/// The deny stands in the subnet's group, and the interface gets one of its own since: there is home from then on,
+/// and a rule there that has let nobody through so far is no exception because a policy is set again.
+#[test]
+fn a_policy_that_is_set_again_opens_nothing_where_its_deny_goes_elsewhere() {
+    let outer = || Some(vec![allow("all", 4000, "*")]);
+    let again =
+        |rule: PortDraft| set("p", vec![member("web", vec![rule, crate::scene::rule(3389)])]);
+    let mut scene = locked(outer(), None);
+    scene.does(&inner(vec![allow("jump", 300, JUMP)]));
+    scene.does(&with_group(Some("inner")));
+    let before = denies(&scene);
+    assert_eq!(breaks(&mut scene, &again(ssh())).as_deref(), Some("jump 300"));
+    assert_eq!(denies(&scene), before, "nothing moved");
+    // Who takes exceptions away asks for less, and who lets them stay from then on for more.
+    let taken = PortDraft { exceptions: Sent::Value(Exceptions::Taken), ..ssh() };
+    scene.does(&again(taken));
+    assert!(exposed(&scene.state).is_empty());
+    assert!(open_now(&scene.state, scene.now).standing.is_empty());
+    let stay = PortDraft { exceptions: Sent::Value(Exceptions::Stay), ..ssh() };
+    scene.does(&again(stay));
+    assert_eq!(open_now(&scene.state, scene.now).standing.len(), 1);
+    // Without the rule there is nothing to let through, and the deny goes home.
+    let mut scene = locked(outer(), None);
+    scene.does(&inner(vec![]));
+    scene.does(&with_group(Some("inner")));
+    scene.does(&again(ssh()));
+    assert_eq!(denies(&scene)[0].2, "inner");
+    // Where locks may be broken it is done.
+    let mut scene = locked(outer(), None);
+    scene.settings.allow_lock_breaks = true;
+    scene.does(&inner(vec![allow("jump", 300, JUMP)]));
+    scene.does(&with_group(Some("inner")));
+    scene.does(&again(ssh()));
+}
+
+/// Nobody hears a refusal when a change is rolled back: then the deny goes before the rule too.
+#[test]
+fn what_is_rolled_back_opens_nothing_either() {
+    let mut scene = locked(Some(vec![allow("all", 4000, "*")]), None);
+    let more = vec![member("web", vec![ssh(), crate::scene::rule(3389)])];
+    scene.does(&set_unless_confirmed("p", more, minutes(5)));
+    scene.does(&inner(vec![allow("jump", 300, JUMP)]));
+    scene.does(&with_group(Some("inner")));
+    scene.waits(minutes(5));
+    scene.ticks();
+    let stands = denies(&scene);
+    assert_eq!(stands.len(), 1, "rolled back");
+    assert_eq!((stands[0].2.as_str(), stands[0].3 < 300), ("inner", true));
+    assert!(open_now(&scene.state, scene.now).standing.is_empty());
 }
 
 #[test]

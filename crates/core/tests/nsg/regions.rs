@@ -180,3 +180,53 @@ fn an_opening_is_tcp_from_every_port_of_its_source() {
     let ping = Flow::new(ip("203.0.113.7"), ip("10.0.0.4"), carried).expect("a flow");
     assert!(!region.contains(&ping), "what has no port goes to none");
 }
+
+/// As many as a group may name on each side: what is worked out must follow what is named, not the product.
+#[test]
+fn thousands_of_ports_and_addresses_of_one_rule_are_worked_out_at_once() {
+    let ports: Vec<PortRange> = (0..4_000).map(|n| PortRange::one(2 * n + 1)).collect();
+    let nets = (0..4_000u32).map(|n| {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 | (n << 9));
+        ipnet::IpNet::new(address.into(), 24).expect("a prefix")
+    });
+    let addresses = Addresses::of(nets);
+    let all = Region::from(&Addresses::everything());
+    let named = Region::of(Transport::Tcp, &ports, &addresses);
+    let (left, share) = (all.minus(&named), all.intersection(&named));
+    assert_eq!(share, named);
+    assert_eq!(left.union(&named), all);
+    assert!(left.intersection(&named).is_empty());
+    assert_eq!(named.sources(), addresses);
+    let inside = "10.0.2.9".parse().expect("an address");
+    assert!(named.has(Transport::Tcp, inside, 7_999) && !left.has(Transport::Tcp, inside, 7_999));
+    assert!(!named.has(Transport::Tcp, inside, 8_000) && left.has(Transport::Tcp, inside, 8_000));
+    // However they were written.
+    let [one, two, both] = [(1, 9), (5, 20), (1, 20)]
+        .map(|(first, last)| PortRange::new(first, last).expect("a range"));
+    let of = |ports: &[PortRange]| Region::of(Transport::Udp, ports, &addresses);
+    assert_eq!(of(&[two, one]), of(&[both]));
+}
+
+/// As many rules as a group may have, each with ports and addresses of its own: every port is about others of them.
+#[test]
+fn rules_that_all_differ_in_their_ports_are_worked_out_at_once() {
+    let line = |n: u32| {
+        let (access, last) = (["Deny", "Allow"][n as usize % 2], 60 * (n + 1));
+        format!("r{n} {} {access} * 10.{}.{}.0/25@0-{last} > 10.0.0.4@22", 100 + n, n >> 8, n & 255)
+    };
+    let lines: Vec<String> = (0..1_000).map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let group = group("g", &lines);
+    let region = passing(layers(None, Some(&group)), &surroundings(), lock("10.0.0.4", 22));
+    for (from, port, passes) in [
+        ("10.0.1.9", 0, true),
+        ("10.0.1.9", 120, true),
+        ("10.0.1.9", 121, false),
+        ("10.0.2.9", 0, false),
+        ("10.3.231.9", 60_000, true),
+        ("10.3.231.9", 60_001, false),
+        ("10.3.231.200", 0, false),
+    ] {
+        assert_eq!(region.has(Transport::Tcp, ip(from), port), passes, "{from} from {port}");
+    }
+}

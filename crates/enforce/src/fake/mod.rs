@@ -137,6 +137,11 @@ impl FakeGuard {
         self.gate().failures.extend(errors);
     }
 
+    /// Answers as it is asked again.
+    pub fn recover(&self) {
+        self.gate().failures.clear();
+    }
+
     /// Refuses every statement that says something, or no more.
     pub fn refuse(&self, refuses: bool) {
         self.gate().refuses = refuses;

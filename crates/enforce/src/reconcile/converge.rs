@@ -28,8 +28,12 @@ pub(super) async fn run<F: Facts, G: Guard>(shared: Arc<Shared<F>>, lane: Arc<La
         let part = next(&shared, &lane, &guard).await;
         let begun = shared.clock.now().boot.nanos;
         lane.under_way(Some(begun));
+        let before = locked(&lane.sighting).is_reached();
         let told = tell(&shared, &lane, &guard, &part).await;
         lane.under_way(None);
+        if locked(&lane.sighting).is_reached() != before {
+            outside::comes_or_goes(&shared, &lane);
+        }
         shared.changed();
         match told {
             Told::Done => pause = Duration::ZERO,

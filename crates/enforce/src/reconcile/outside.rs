@@ -1,6 +1,7 @@
 //! Two guards, one before the other: a firewall's, whose public address leads to a machine, and the machine's
 //! own. What lies inside opens first and closes last, so that at no instant a way leads to what is not
-//! watched; and an access counts as open only once both have said so.
+//! watched; nothing opens inside while the guard outside is out of reach; and an access counts as open only once
+//! both have said so.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
@@ -26,7 +27,23 @@ pub(super) fn snapshot<F>(shared: &Shared<F>, lane: &Lane, part: &Part) -> Snaps
             // What stands goes on while the guard inside is out of reach.
             || locked(&lane.sighting).leads(&need.translation)
     });
+    // Both or neither: what was seen open goes on, but nothing begins to which no way can lead.
+    snapshot.keep_closed(|need| !need.seen && is_cut_off(shared, need));
     snapshot
+}
+
+/// Whether the guard that would have to lead to a machine is out of reach.
+fn is_cut_off<F>(shared: &Shared<F>, need: &MappedNeed) -> bool {
+    let public = need.translation.at().address;
+    let mut outside = shared.lanes.iter().filter(|lane| lane.cover.has(public));
+    !outside.any(|lane| locked(&lane.sighting).is_reached())
+}
+
+/// Has the guards inside told of the machines that this one leads to: it was lost, or it answers again.
+pub(super) fn comes_or_goes<F>(shared: &Shared<F>, lane: &Lane) {
+    let behind = shared.known().behind(&lane.cover);
+    let others = shared.lanes.iter().filter(|other| other.cover.name != lane.cover.name);
+    others.for_each(|other: &Arc<Lane>| other.mark(&behind));
 }
 
 fn is_open_inside<F>(shared: &Shared<F>, need: &MappedNeed, now: Now) -> bool {

@@ -30,8 +30,7 @@ pub(super) async fn run<F: Facts>(shared: Arc<Shared<F>>, lane: Arc<Lane>) {
                 }
             }
         };
-        let told: Vec<(VmId, u64)> = notice.told.into_iter().collect();
-        shared.known().recorded(&told);
+        shared.known().recorded(&notice.told, &notice.observed);
         if !changed.is_empty() {
             shared.wakes.vms(changed);
         }

@@ -14,7 +14,9 @@ use hourgate_core::{
     grant::{EndReason, Stage},
     id::RequestId,
 };
-use hourgate_enforce::{fake::FakeGuard, guard::GuardError, status::Reached, view::Sight};
+use hourgate_enforce::{
+    facts::Late, fake::FakeGuard, guard::GuardError, status::Reached, view::Sight,
+};
 use tokio::time::sleep;
 use world::*;
 
@@ -216,7 +218,11 @@ async fn a_close_that_is_late_is_an_alarm_within_a_second() {
         world.end(id);
         let took = until(how, || !alarms().is_empty()).await;
         assert!(took <= Duration::from_secs(1), "{how}: after {took:?}");
-        assert_eq!((alarms().len(), alarms()[0].example), (1, opening(1, 1)), "{how}");
+        assert_eq!(
+            (alarms().len(), alarms()[0].example),
+            (1, Late::Opening(opening(1, 1))),
+            "{how}"
+        );
         let status = &world.reconciler.view().guards()[0];
         assert!(status.overdue.is_some_and(|overdue| overdue.closes == 1), "{how}: {status:?}");
         if how == "keeps us waiting" {

@@ -9,7 +9,7 @@ use std::{
 
 use hourgate_core::{
     command::{Command, Precondition},
-    gateway::{Carrier, MAPPED_PORTS, Place},
+    gateway::{Carrier, MAPPED_PORTS, Place, Translation},
     id::RequestId,
     network::Port,
     policy::GuardCover,
@@ -24,6 +24,7 @@ use hourgate_core::{
     time::Clock,
 };
 use hourgate_enforce::{
+    facts::Late,
     fake::FakeGuard,
     guard::GuardError,
     reconcile::{Pace, Reconciler},
@@ -196,6 +197,25 @@ async fn what_lies_inside_opens_first_and_only_both_together_count_as_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_word_of_the_other_guard_is_news_however_late_it_comes() {
+    for gone in ["the firewall's", "the machine's"] {
+        let hub = hub().await;
+        let guard = if gone == "the firewall's" { &hub.outside } else { &hub.world.guard };
+        guard.fail((0..1000).map(|_| GuardError::Unreached("told to".to_owned())));
+        hub.world.reconciler.wake_all();
+        sleep(Duration::from_secs(1)).await;
+        let id = hub.world.request(1, BEHIND, source(1), 600);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(hub.leads(1), None, "{gone}");
+        assert!(!hub.opens(), "{gone}: both or neither");
+        guard.recover();
+        until("leads", || hub.leads(1).is_some()).await;
+        let took = until("recorded", || hub.world.is_recorded_open(id)).await;
+        assert!(took <= Duration::from_secs(1), "{gone}: recorded after {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_lies_outside_closes_first_and_a_slow_guard_is_not_waited_for() {
     let hub = hub().await;
     let id = hub.opened(1).await;
@@ -226,6 +246,42 @@ async fn what_lies_outside_closes_first_and_a_slow_guard_is_not_waited_for() {
     hub.world.end(id);
     let took = until("closed", || !hub.opens()).await;
     assert!(took <= Duration::from_millis(5), "closed after {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_that_should_be_gone_and_stands_is_an_alarm_within_a_second() {
+    let way = |source: IpAddr| {
+        let at = Place { address: public(), port: Port::new(MAPPED_PORTS.first()).unwrap() };
+        Late::Translation(Translation::new(source.into(), at, Carrier::Tcp).unwrap())
+    };
+    for how in ["it does not answer", "it is gone", "it was told and never answered"] {
+        let hub = hub().await;
+        let alarms = || hub.world.memory.alarms.lock().unwrap().clone();
+        let lost = || (0..1000).map(|_| GuardError::Unreached("told to".to_owned()));
+        let id = if how == "it was told and never answered" {
+            hub.world.guard.lag(true);
+            let id = hub.world.request(1, BEHIND, source(1), 600);
+            sleep(Duration::from_secs(1)).await;
+            hub.outside.fail(lost());
+            hub.world.guard.lag(false);
+            sleep(Duration::from_secs(1)).await;
+            assert!(!hub.opens(), "what nothing leads to");
+            id
+        } else {
+            hub.opened(1).await
+        };
+        match how {
+            "it does not answer" => hub.outside.lag(true),
+            _ => hub.outside.fail(lost()),
+        }
+        sleep(Duration::from_secs(12)).await;
+        assert_eq!(alarms(), [], "{how}: nothing is late yet");
+        hub.world.end(id);
+        let took = until(how, || !alarms().is_empty()).await;
+        assert!(took <= Duration::from_secs(1), "{how}: an alarm after {took:?}");
+        let alarm = alarms().into_iter().next().unwrap();
+        assert_eq!((alarm.guard.as_str(), alarm.example), ("firewall", way(source(1))), "{how}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

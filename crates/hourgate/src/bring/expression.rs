@@ -349,7 +349,9 @@ impl<'a> Reader<'a> {
             return Err(format!("expressions are nested deeper than {DEPTH_MAX}"));
         }
         let mut expression = self.first()?;
-        loop {
+        // Each property of a property lies around the one before: they nest as arguments do, though no
+        // recursion reads them.
+        for _ in 0..=DEPTH_MAX {
             if self.takes('.') {
                 let name = self.word().ok_or("a property's name is missing behind `.`")?;
                 expression = Expression::Member(Box::new(expression), name.to_owned());
@@ -362,6 +364,7 @@ impl<'a> Reader<'a> {
                 return Ok(expression);
             }
         }
+        Err(format!("expressions are nested deeper than {DEPTH_MAX}"))
     }
 
     fn first(&mut self) -> Result<Expression, String> {

@@ -38,6 +38,9 @@ pub(super) fn csv(text: &str, place: &Place) -> Result<Brought, Vec<String>> {
         .filter(|field| !FIELDS.contains(&field.as_str()))
         .map(|field| unknown(field))
         .collect();
+    let again = head.iter().enumerate().filter(|(at, field)| head[..*at].contains(field));
+    problems
+        .extend(again.map(|(_, field)| format!("the field `{}` stands twice", shortened(field))));
     for needed in ["name", "addresses"] {
         if !head.iter().any(|field| field == needed) {
             problems.push(format!("the first line has no field `{needed}`"));

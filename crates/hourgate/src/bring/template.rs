@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     expression::{Scope, shortened},
-    thing::{Brought, Known, Place, Skipped, Thing, Wanted, known},
+    thing::{Brought, Known, PartKind, Place, Skipped, Thing, Wanted, known},
 };
 
 /// How many resources a template may hold, with those within others (Azure's bound is 800).
@@ -29,9 +29,12 @@ const OF_THE_DEPLOYMENT: [&str; 9] = [
     "comments",
     "copy",
 ];
-/// How names of the rules begin that Azure's own just-in-time access makes. Copied, such a rule would be a
+/// How names of the rules begin that Azure's own just-in-time access makes, compared without case as Azure compares
+/// names. Copied, such a rule would be a
 /// port that is open, or closed, for good.
 const RULES_OF_JIT: [&str; 2] = ["MicrosoftDefenderForCloud-JITRule", "SecurityCenter-JITRule"];
+/// Why those are not brought.
+const OF_JIT: &str = "a rule that Azure's just-in-time access made for a time";
 
 /// What a template holds, or everything that is wrong with it.
 pub(super) fn read(
@@ -270,19 +273,33 @@ impl Reading<'_> {
             let mut left_out = Vec::new();
             rules.retain(|rule| {
                 let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
-                let is = RULES_OF_JIT.iter().any(|head| name.starts_with(head));
+                let is = is_of_jit(name);
                 if is {
                     left_out.push(name.to_owned());
                 }
                 !is
             });
             for name in left_out {
-                let why = "a rule that Azure's just-in-time access made for a time".to_owned();
                 let name = format!("{}/{name}", wanted.thing.name());
-                self.brought.skipped.push(Skipped { kind: kind.clone(), name, why });
+                self.brought.skipped.push(Skipped { kind: kind.clone(), name, why: OF_JIT.into() });
             }
         }
+        let by_itself = |wanted: &mut Wanted| match &wanted.thing {
+            Thing::Part(_, PartKind::Rule, name) => is_of_jit(name.as_str()),
+            Thing::Part(_, PartKind::Subnet, _) | Thing::Resource(_) | Thing::Policy(_) => false,
+        };
+        let left_out: Vec<Wanted> = self.brought.wanted.extract_if(.., by_itself).collect();
+        for Wanted { thing, .. } in left_out {
+            let (kind, name) = (thing.type_name(), thing.name());
+            self.brought.skipped.push(Skipped { kind, name, why: OF_JIT.into() });
+        }
     }
+}
+
+fn is_of_jit(name: &str) -> bool {
+    RULES_OF_JIT
+        .iter()
+        .any(|head| name.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head)))
 }
 
 /// Sets a part in the list of a resource's properties, in the place of one of that name.

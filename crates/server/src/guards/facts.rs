@@ -11,7 +11,7 @@ use hourgate_core::{
     state::State,
     time::Clock,
 };
-use hourgate_enforce::facts::{Alarm, Facts, FactsError, Named, Which};
+use hourgate_enforce::facts::{Alarm, Facts, FactsError, Late, Named, Which};
 use hourgate_store::{Origin, Store, TransactError};
 use uuid::Uuid;
 
@@ -83,12 +83,7 @@ impl<S: Store> Facts for StoreFacts<S> {
             "{} of the closes on guard {} are late by {late} ms, {} among them; the guard {answers}",
             alarm.closes,
             alarm.guard,
-            format_args!(
-                "port {} of {} for {}",
-                alarm.example.port(),
-                alarm.example.address(),
-                alarm.example.source()
-            ),
+            example(&alarm.example),
         );
         tracing::error!(
             guard = alarm.guard,
@@ -103,6 +98,15 @@ impl<S: Store> Facts for StoreFacts<S> {
             }
         });
     }
+}
+
+/// What is late to close, in words.
+fn example(late: &Late) -> String {
+    let (way, port, address, source) = match late {
+        Late::Opening(of) => ("", of.port(), of.address(), of.source()),
+        Late::Translation(of) => ("the way from ", of.at().port, of.at().address, of.source()),
+    };
+    format!("{way}port {port} of {address} for {source}")
 }
 
 /// Hourgate itself acts.

@@ -337,3 +337,45 @@ async fn the_answer_says_what_to_connect_to() {
     let of_vm = &policy["properties"]["virtualMachines"][0];
     assert_eq!(of_vm["publicIpAddress"], PUBLIC);
 }
+
+#[tokio::test]
+async fn what_an_access_leads_through_is_not_taken_away_and_the_answer_names_the_request() {
+    let server = start().await;
+    hub(&server).await;
+    server.register("rg1", "web-1", &["10.1.0.4"]).await;
+    puts(&server, "firewallPolicies/rules", json!({})).await;
+    puts(&server, "azureFirewalls/fw", firewall(&server, "Standard")).await;
+    let (policy, version) = (server.policy_id("rg1"), "?api-version=2020-01-01");
+    let sent = server.policy_body("web-1", 22);
+    let (status, body) = server.json(Method::PUT, &format!("{policy}{version}"), Some(&sent)).await;
+    assert_eq!(status, 200, "{body}");
+    let ask = server.ask_body("web-1", 22);
+    let path = format!("{policy}/initiate{version}");
+    let (status, request) = server.json(Method::POST, &path, Some(&ask)).await;
+    assert_eq!(status, 202, "{request}");
+    let request = request["id"].as_str().expect("an id").to_owned();
+
+    let mut rule = dnat();
+    rule["destinationPorts"] = json!(["50000"]);
+    let other = json!({"ipAddress": "198.51.100.9", "publicIPAllocationMethod": "Static"});
+    let changes = [
+        (Method::DELETE, "azureFirewalls/fw", None),
+        (Method::PUT, "azureFirewalls/fw", Some(made(firewall(&server, "Basic")))),
+        (Method::PUT, "publicIPAddresses/outside", Some(made(other))),
+        (Method::PUT, "firewallPolicies/rules/ruleCollectionGroups/g", Some(group(&rule))),
+    ];
+    for (method, rest, body) in &changes {
+        let path = format!("{}{V}", at(&server, rest));
+        let (status, answer) = server.json(method.clone(), &path, body.as_ref()).await;
+        assert_eq!((status, &answer["error"]["code"]), (409, &json!("JitRuleReadOnly")), "{rest}");
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(&request), "{rest}: {message}");
+    }
+    let close = server.request_path(&request).replace('?', "/close?");
+    assert_eq!(server.call(Method::POST, &close, None).await.status(), 200);
+    for (method, rest, body) in changes.into_iter().rev() {
+        let path = format!("{}{V}", at(&server, rest));
+        let (status, answer) = server.json(method, &path, body.as_ref()).await;
+        assert!((200..300).contains(&status), "{rest}: {status} {answer}");
+    }
+}

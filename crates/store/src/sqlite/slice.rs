@@ -91,6 +91,11 @@ impl<'a> Slice<'a> {
                     self.vm(&vm);
                 }
             }
+            let firewalls = network.firewalls_near(&near.id);
+            if !firewalls.is_empty() && !self.standing.taken.is_empty() {
+                let mapped = self.standing.mapped_through(&firewalls);
+                mapped.iter().for_each(|vm| self.vm(vm));
+            }
             // A group is held against every number that JIT's rules have in it, whoever is behind it.
             if let Some(group) = near.id.security_group() {
                 numbers(&mut self.state, self.standing, &group);

@@ -18,7 +18,7 @@ use hourgate_core::{
     nsg::{id::GroupId, numbers::Numbers, word::Priority},
     policy::{Member, Policy, Vm},
     pricing::Pricings,
-    resource::Network,
+    resource::{Network, ResourceId},
     state::{State, change_numbers},
     time::{Now, Timestamp, distance},
 };
@@ -143,6 +143,15 @@ impl Standing {
         let granted = accesses.filter(|a| a.rules().iter().any(|rule| rule.group == *group));
         let locked = locked.map(|(vm, _)| vm.clone());
         locked.chain(granted.map(|access| access.vm.clone())).collect()
+    }
+
+    /// The VMs that somebody reaches through one of these firewalls, found by looking at every access.
+    pub(super) fn mapped_through(&self, firewalls: &BTreeSet<ResourceId>) -> BTreeSet<VmId> {
+        let accesses = self.requests.values().flat_map(|request| &request.accesses);
+        let through = accesses.filter(|access| {
+            access.mapped().iter().any(|mapped| firewalls.contains(&mapped.firewall))
+        });
+        through.map(|access| access.vm.clone()).collect()
     }
 
     /// A request with an access that is not settled.

@@ -1,7 +1,7 @@
 //! What a firewall and its policy must be: a subnet of its own, public addresses that are its own, and rules
 //! whose addresses are of one family.
 
-use super::{Setting, load_balancer::public_addresses};
+use super::{Setting, load_balancer::public_addresses, public_ip::unfit};
 use crate::{
     network::Family,
     resource::{
@@ -9,8 +9,8 @@ use crate::{
         fault::Part,
         firewall::{CONFIGURATIONS_MAX, Firewall, SUBNET_NAME},
         firewall_policy::{
-            DNAT_RULES_MAX, DnatRule, FirewallPolicy, FirewallPolicyDraft, GROUPS_MAX, PRIORITIES,
-            RuleCollectionGroup,
+            DNAT_FLOWS_MAX, DNAT_RULES_MAX, DnatRule, FirewallPolicy, FirewallPolicyDraft,
+            GROUPS_MAX, PRIORITIES, RuleCollectionGroup,
         },
     },
 };
@@ -68,9 +68,12 @@ pub(super) fn policy(
     let count = |group: &RuleCollectionGroup| {
         group.nat.iter().map(|collection| collection.rules.len()).sum::<usize>()
     };
+    let rules = groups.iter().flat_map(|(_, group)| &group.nat).flat_map(|nat| &nat.rules);
+    let flows = rules.map(DnatRule::flows).fold(0, usize::saturating_add);
     for (part, count, most) in [
         (Part::RuleCollectionGroups, groups.len(), GROUPS_MAX),
         (Part::DnatRules, groups.iter().map(|(_, group)| count(group)).sum(), DNAT_RULES_MAX),
+        (Part::DnatFlows, flows, DNAT_FLOWS_MAX),
     ] {
         if count > most {
             faults.push(ResourceFault::TooManyParts { part, most });
@@ -85,7 +88,10 @@ pub(super) fn policy(
             faults.push(ResourceFault::PriorityOutside { value, least, most });
         }
         let rules = group.nat.iter().flat_map(|collection| &collection.rules);
-        faults.extend(rules.filter_map(crossed));
+        faults.extend(rules.clone().filter_map(crossed));
+        // A gateway has no way to what is no machine's address.
+        let to = rules.map(|rule| rule.to.address).filter(|address| unfit(*address));
+        faults.extend(to.map(|address| ResourceFault::AddressUnfit { address }));
     }
     Some(View::FirewallPolicy(FirewallPolicy { groups: groups.iter().cloned().collect() }))
 }

@@ -126,4 +126,10 @@ fn a_few_lines_that_mean_a_text_without_end_are_refused() {
     }
     let deep = format!("[{}'x'{}]", "concat(".repeat(5_000), ")".repeat(5_000));
     assert!(of(&deep).expect_err("deep").contains("nested deeper"));
+    for link in [".a", "['a']", "[0]"] {
+        let long = format!("[parameters('tag'){}]", link.repeat(1_000_000));
+        assert!(of(&long).expect_err("deep").contains("nested deeper"), "{link}");
+        let most = format!("[parameters('tag'){}]", link.repeat(DEPTH_MAX));
+        assert!(of(&most).is_err(), "nothing is so deep");
+    }
 }

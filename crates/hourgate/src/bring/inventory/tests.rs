@@ -42,3 +42,9 @@ fn everything_that_is_wrong_with_a_list_is_told_at_once() {
         assert!(problem.starts_with(needed), "{problem}");
     }
 }
+
+#[test]
+fn a_field_that_stands_twice_is_not_chosen_from() {
+    let problems = csv("name,NAME,addresses\nweb-1,db-1,10.0.0.4\n", &place()).expect_err("wrong");
+    assert_eq!(problems, ["the field `name` stands twice"]);
+}

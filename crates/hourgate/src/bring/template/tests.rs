@@ -104,3 +104,33 @@ fn a_template_of_too_much_is_refused() {
     let problems = read(&json!({ "resources": [deep] }), None, &place()).expect_err("too deep");
     assert!(problems[0].contains("nested deeper"), "{problems:?}");
 }
+
+#[test]
+fn rules_of_azures_own_access_are_left_out_however_they_are_written() {
+    let rule = |name: &str| json!({ "name": name, "properties": {} });
+    let names = ["MicrosoftDefenderForCloud-JITRule_1", "securitycenter-jitrule-2", "Security"];
+    let within = json!({
+        "type": "Microsoft.Network/networkSecurityGroups", "name": "g", "location": "x",
+        "properties": { "securityRules": names.map(rule) },
+    });
+    let apart = |name: &str| {
+        let kind = "Microsoft.Network/networkSecurityGroups/securityRules";
+        json!({ "type": kind, "name": format!("h/{name}"), "properties": {} })
+    };
+    let all: Vec<Value> = [within].into_iter().chain(names.map(apart)).collect();
+    let brought = read(&json!({ "resources": all }), None, &place()).expect("read");
+    let kept = json!([{ "name": "Security", "properties": {} }]);
+    assert_eq!(brought.wanted[0].body["properties"]["securityRules"], kept);
+    let whole: Vec<String> = brought.wanted.iter().map(|wanted| wanted.thing.name()).collect();
+    assert_eq!(whole, ["g", "h/Security"]);
+    let skipped: Vec<&str> = brought.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
+    assert_eq!(
+        skipped,
+        [
+            "g/MicrosoftDefenderForCloud-JITRule_1",
+            "g/securitycenter-jitrule-2",
+            "h/MicrosoftDefenderForCloud-JITRule_1",
+            "h/securitycenter-jitrule-2",
+        ]
+    );
+}

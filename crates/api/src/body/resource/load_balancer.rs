@@ -45,10 +45,24 @@ pub(super) fn read(
         });
     let nat_rules = parts(properties, "inboundNatRules", problems, |name, object, problems| {
         let (rule, part) = nat_rule(name, object, problems)?;
-        document.set_part(&format!("nat/{}", rule.name), part);
+        document.set_part(&kept_of(&rule.name), part);
         Some(rule)
     });
     Some(LoadBalancer { frontends: frontends?, nat_rules: nat_rules? })
+}
+
+/// One inbound NAT rule whose name stands in the path.
+pub(super) fn one(
+    json: Json,
+    name: Name,
+    problems: &mut Problems,
+) -> Option<(InboundNatRule, Part)> {
+    nat_rule(name, Object::of(json, "", problems)?, problems)
+}
+
+/// Under which name the rest of an inbound NAT rule is kept.
+pub(super) fn kept_of(rule: &Name) -> String {
+    format!("nat/{rule}")
 }
 
 /// A list of parts, each with a name.

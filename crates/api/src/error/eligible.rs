@@ -37,7 +37,7 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
         Reason::MissingGroup { interface } => {
             let message = format!(
                 "Missing NSG: neither '{interface}' nor its subnet has a network security group. Give one of \
-                 them a group."
+                 them a group; `hourgate protect NAME --create-nsg` makes one."
             );
             ("MissingNetworkSecurityGroup", message)
         }

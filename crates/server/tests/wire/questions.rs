@@ -150,7 +150,17 @@ async fn effective_rules_are_told_in_azures_shape() {
     assert_eq!(vnet["name"], "defaultSecurityRules/AllowVnetInBound");
     assert_eq!(vnet["sourceAddressPrefix"], "VirtualNetwork");
     assert_eq!(vnet["expandedSourceAddressPrefix"], json!(["10.9.0.0/16"]));
-    let role = &inner["effectiveSecurityRules"][0];
+    // JIT's own rules stand among the others, where their numbers are.
+    server.ask().await;
+    let (_, told) = post(&server, &path, &json!({})).await;
+    let rules = told["value"][1]["effectiveSecurityRules"].as_array().expect("rules");
+    let [access, role, deny, ..] = rules.as_slice() else { panic!("three rules: {told}") };
+    let name = |rule: &Value| rule["name"].as_str().unwrap_or_default().to_owned();
+    assert!(name(access).starts_with("securityRules/JIT_web-1_22_2"), "{access}");
+    assert_eq!((&access["access"], &access["priority"]), (&json!("Allow"), &json!(100)));
+    assert_eq!(access["destinationAddressPrefix"], "10.9.0.4/32");
+    assert_eq!(name(deny), "securityRules/JIT_web-1_22_Deny_0a090004");
+    assert_eq!((&deny["access"], &deny["priority"]), (&json!("Deny"), &json!(4096)));
     assert_eq!(role["destinationAddressPrefixes"], json!([]));
     assert_eq!(role["expandedDestinationAddressPrefix"], json!(["10.9.0.4/32"]));
     assert_eq!(role["destinationAddressPrefix"], Value::Null);

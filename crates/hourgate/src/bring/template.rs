@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     expression::{Scope, shortened},
-    thing::{Brought, Known, Place, Skipped, Thing, Wanted, known},
+    thing::{Brought, Known, PartKind, Place, Skipped, Thing, Wanted, known},
 };
 
 /// How many resources a template may hold, with those within others (Azure's bound is 800).
@@ -109,7 +109,7 @@ fn scope<'a>(
 /// A part of a resource that stands beside it.
 struct Part {
     of: ResourceId,
-    list: &'static str,
+    kind: PartKind,
     name: Name,
     body: Value,
     after: Vec<Thing>,
@@ -190,13 +190,18 @@ impl Reading<'_> {
             Ok(after) => after,
             Err(why) => return self.problems.push(told(why)),
         };
-        let body = match self.body(resource) {
+        let mut body = match self.body(resource) {
             Ok(body) => body,
             Err(why) => return self.problems.push(told(why)),
         };
+        let is_part = matches!(is, Known::Part(..) | Known::Whole(Thing::Part(..)));
+        if let (true, Value::Object(body)) = (is_part, &mut body) {
+            // Exports write it also for what is where its whole is.
+            body.remove("location");
+        }
         match is {
             Known::Whole(thing) => self.brought.wanted.push(Wanted { thing, body, after }),
-            Known::Part(of, list, name) => parts.push(Part { of, list, name, body, after }),
+            Known::Part(of, kind, name) => parts.push(Part { of, kind, name, body, after }),
             Known::No(_) => {}
         }
         for child in resource.get("resources").and_then(Value::as_array).into_iter().flatten() {
@@ -244,18 +249,14 @@ impl Reading<'_> {
     /// Puts each part into the resource it belongs to. Where the file does not hold that, the part is brought
     /// by itself.
     fn put_in_place(&mut self, parts: Vec<Part>) {
-        for Part { of, list, name, body, after } in parts {
+        for Part { of, kind, name, body, after } in parts {
             let whole = Thing::Resource(of.clone());
             if let Some(wanted) = self.brought.wanted.iter_mut().find(|w| w.thing == whole) {
-                set_part(&mut wanted.body, list, &name, body);
+                set_part(&mut wanted.body, kind.list(), &name, body);
                 wanted.after.extend(after.into_iter().filter(|thing| *thing != whole));
-                continue;
-            }
-            let kind = format!("{}/{list}", of.kind.type_name());
-            let shown = format!("{}/{name}", of.name);
-            match Thing::part(of, list, name) {
-                Some(thing) => self.brought.wanted.push(Wanted { thing, body, after }),
-                None => self.skip(&kind, shown, "the file does not hold what it is part of".into()),
+            } else {
+                let thing = Thing::Part(of, kind, name);
+                self.brought.wanted.push(Wanted { thing, body, after });
             }
         }
     }
@@ -288,7 +289,6 @@ impl Reading<'_> {
 /// Sets a part in the list of a resource's properties, in the place of one of that name.
 fn set_part(body: &mut Value, list: &str, name: &Name, mut part: Value) {
     if let Value::Object(part) = &mut part {
-        part.remove("location");
         part.insert("name".to_owned(), json!(name));
     }
     let Value::Object(body) = body else { return };

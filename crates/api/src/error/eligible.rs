@@ -47,7 +47,9 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
                     ("is of the Basic tier", "Use one of the Standard or Premium tier.")
                 }
                 Unfit::NoPolicy => ("has no firewall policy", "Give it one."),
-                Unfit::NoPublicAddress => ("has no public address", "Give it one."),
+                Unfit::NoPublicAddress => {
+                    ("has no public address of the machine's family", "Give it one.")
+                }
             };
             let message = format!("The firewall '{firewall}' before it {lacks}. {cure}");
             ("FirewallNotSupported", message)

@@ -11,6 +11,7 @@ use hourgate_core::{
         flow::Transport,
         id::GroupId,
         lockdown::{LockdownRefusal, Numbered},
+        word::PRIORITY_MAX,
     },
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
@@ -475,10 +476,16 @@ fn lock_would_break(broken: &LockBreak) -> String {
     let (by, helps) = match by {
         Some(LetBy { group: of, rule, priority }) if of == group => (
             format!("The rule '{rule}' (priority {priority}) of '{of}'"),
-            format!(
-                "Give it a priority behind the lock's deny ({deny}), or leave that port or that source out of it; \
-                 whoever needs access asks for it."
-            ),
+            match deny.number() {
+                // Nothing can stand behind the last number.
+                PRIORITY_MAX => "The lock's deny has the last priority (4096), so leave that port, that \
+                                 source or that address out of it; whoever needs access asks for it."
+                    .to_owned(),
+                _ => format!(
+                    "Give it a priority behind the lock's deny ({deny}), or leave that port or that source out \
+                     of it; whoever needs access asks for it."
+                ),
+            },
         ),
         Some(LetBy { group: of, rule, priority }) => (
             format!("The rule '{rule}' (priority {priority}) of '{of}'"),

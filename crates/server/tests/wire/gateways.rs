@@ -150,7 +150,7 @@ async fn a_load_balancer_shows_who_is_behind_it_and_gives_the_rest_back_as_sent(
     .await;
     let shown = get(&server, "loadBalancers/LB").await;
     assert_eq!(shown["type"], "Microsoft.Network/loadBalancers");
-    assert_eq!(shown["sku"], json!({"name": "Standard", "tier": "Regional"}), "az reads it");
+    assert_eq!(shown["sku"], json!({"name": "Basic", "tier": "Regional"}), "az reads it");
     let properties = &shown["properties"];
     assert_eq!(properties["backendAddressPools"], sent["backendAddressPools"]);
     let ssh = &properties["inboundNatRules"][0];

@@ -42,12 +42,12 @@ const OVERLOOKED: [&str; 5] = ["id", "name", "type", "etag", "systemData"];
 /// The property that says what is sold.
 pub(crate) const SKU: &str = "sku";
 
-/// What is sold where nobody said so: az reads it of load balancers and public addresses, and does not work
-/// where it is missing. Sent, it is as if nobody had said so.
+/// What is sold where nobody said so, as in Azure: az reads it of load balancers and public addresses, and does
+/// not work where it is missing. Sent, it is as if nobody had said so.
 pub(crate) fn usual_sku(kind: Kind) -> Option<Json> {
     match kind {
         Kind::LoadBalancers | Kind::PublicIpAddresses => {
-            let pairs = [("name", "Standard"), ("tier", "Regional")];
+            let pairs = [("name", "Basic"), ("tier", "Regional")];
             let text =
                 |(name, value): (&str, &str)| (name.to_owned(), Json::Text(value.to_owned()));
             Some(Json::Object(pairs.map(text).to_vec()))

@@ -51,6 +51,7 @@ fn typed(home: &Path) {
     );
     let subnets = done(home, "network vnet subnet list --vnet-name main -o table");
     assert!(subnets.contains("10.0.1.0/24") && subnets.contains("web"), "{subnets}");
+    joined(home);
     done(home, "network public-ip create -n front --ip-address 203.0.113.9");
     done(
         home,
@@ -72,6 +73,27 @@ fn typed(home: &Path) {
     done(home, "network nsg rule delete --nsg-name web -n in");
     done(home, "network nsg delete -n web");
     assert_eq!(done(home, "network nsg list").trim(), "[]");
+}
+
+/// Networks are joined once both say so.
+fn joined(home: &Path) {
+    done(home, "network vnet create -n hub --address-prefixes 10.9.0.0/16");
+    let peering = |verb: &str, of: &str, name: &str| {
+        format!("network vnet peering {verb} --vnet-name {of} -n {name}")
+    };
+    let shown =
+        done(home, &format!("{} --remote-vnet hub -o table", peering("create", "main", "to-hub")));
+    assert!(shown.contains("Initiated"), "{shown}");
+    done(home, &format!("{} --remote-vnet main", peering("create", "hub", "to-main")));
+    let shown = done(home, "network vnet peering list --vnet-name main -o table");
+    let row: Vec<&str> = shown.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!(row, ["to-hub", "hub", "Connected"]);
+    let (code, _, err) =
+        run(home, &format!("{} --remote-vnet none", peering("create", "hub", "x")));
+    assert!(code == Some(1) && err.contains("was not found"), "{code:?} {err}");
+    done(home, &peering("delete", "hub", "to-main"));
+    done(home, &peering("delete", "main", "to-hub"));
+    done(home, "network vnet delete -n hub");
 }
 
 /// What holds for an interface, and whether a flow would pass.

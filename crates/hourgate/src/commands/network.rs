@@ -7,6 +7,7 @@ mod firewall;
 mod nic;
 mod nsg;
 mod part;
+mod peering;
 mod public_ip;
 mod resource;
 mod rule;
@@ -63,6 +64,9 @@ pub(crate) enum Vnet {
     /// Parts of a network
     #[command(subcommand)]
     Subnet(subnet::Subnet),
+    /// What joins a network to others
+    #[command(subcommand)]
+    Peering(peering::Peering),
 }
 
 /// Network security groups and their rules
@@ -149,6 +153,7 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::Vnet(Vnet::Show(args)) => resource::show(session, vnet, args).await,
         Network::Vnet(Vnet::Delete(args)) => resource::delete(session, vnet, args).await,
         Network::Vnet(Vnet::Subnet(args)) => subnet::run(session, args).await,
+        Network::Vnet(Vnet::Peering(args)) => peering::run(session, args).await,
         Network::Nsg(Nsg::Create(args)) => nsg::create(session, args).await,
         Network::Nsg(Nsg::List(args)) => resource::list(session, nsg, args).await,
         Network::Nsg(Nsg::Show(args)) => nsg::show(session, args).await,

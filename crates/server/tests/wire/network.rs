@@ -387,6 +387,11 @@ async fn networks_are_joined_one_peering_at_a_time() {
     // What was read is written back without a change: the peering, and the network with it.
     assert_eq!(put(&server, of_v, &one).await, (200, one.clone()));
     assert_eq!(put(&server, "virtualNetworks/v", &network).await.1["etag"], network["etag"]);
+    let mut apart = peering("w");
+    apart["properties"]["allowVirtualNetworkAccess"] = json!(false);
+    let (status, told) = put(&server, of_v, &apart).await;
+    let target = "properties.allowVirtualNetworkAccess";
+    assert_eq!((status, &told["error"]["target"]), (400, &json!(target)), "{told}");
     let (status, told) = put(&server, of_v, &peering("none")).await;
     assert_eq!(
         (status, &told["error"]["code"]),

@@ -106,7 +106,14 @@ pub(super) fn peering(
     let needed = "the remote virtual network";
     let remote = inner.required("remoteVirtualNetwork", needed, problems)?;
     let path = inner.path_of("remoteVirtualNetwork");
-    Some((kept, reference(remote, &path, "a virtual network", problems)?))
+    let remote = reference(remote, &path, "a virtual network", problems);
+    // Joined, the other's addresses are VirtualNetwork's: to overlook a no would let in what somebody kept out.
+    if inner.optional("allowVirtualNetworkAccess") == Some(Json::Flag(false)) {
+        let message = "false is not accepted: networks that are joined reach each other here. Send true \
+                       (`--allow-vnet-access`), and keep out with rules what shall not come in.";
+        problems.value(&inner.path_of("allowVirtualNetworkAccess"), message.to_owned());
+    }
+    Some((kept, remote?))
 }
 
 fn without(json: Json, names: &[&str]) -> Json {

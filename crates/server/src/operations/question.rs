@@ -9,7 +9,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     id::{Location, Name},
-    jit_rules::JitRule,
+    jit_rules::{self, JitRule},
     nsg::{effective::effective, id::GroupId, judge::Layer, word::Direction},
     policy::Vm,
     resource::{Kind, Network, ResourceId},
@@ -136,6 +136,10 @@ pub(crate) async fn verify_flow<S: Store>(
     let rule_name = verified.by.and_then(|by| match by {
         LastWord::Rule { group, rule } => may_read_group(caller, group).then(|| qualified(rule)),
         LastWord::Jit(policy) => {
+            let met = jit_rules::met(&state, &flow, server.now());
+            if let Some((group, jit)) = met {
+                return may_read_group(caller, &group).then(|| qualified(&jit.rule));
+            }
             let scope =
                 Scope { subscription: policy.subscription, group: Some(policy.group.clone()) };
             let readable = may(caller, Action::PolicyRead, &scope);

@@ -59,7 +59,9 @@ pub(crate) enum Network {
 pub(crate) enum Vnet {
     Create(vnet::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Parts of a network
     #[command(subcommand)]
@@ -74,7 +76,9 @@ pub(crate) enum Vnet {
 pub(crate) enum Nsg {
     Create(nsg::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Rules of a group
     #[command(subcommand)]
@@ -86,7 +90,9 @@ pub(crate) enum Nsg {
 pub(crate) enum Asg {
     Create(asg::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -95,7 +101,9 @@ pub(crate) enum Asg {
 pub(crate) enum PublicIp {
     Create(public_ip::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -104,7 +112,9 @@ pub(crate) enum PublicIp {
 pub(crate) enum Nic {
     Create(Box<nic::Create>),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     ListEffectiveNsg(effective::ListEffective),
 }
@@ -114,7 +124,9 @@ pub(crate) enum Nic {
 pub(crate) enum Lb {
     Create(balancer::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Ports that lead to one machine
     #[command(subcommand)]
@@ -126,7 +138,9 @@ pub(crate) enum Lb {
 pub(crate) enum Firewall {
     Create(firewall::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -135,7 +149,9 @@ pub(crate) enum Firewall {
 pub(crate) enum FirewallPolicy {
     Create(firewall::CreatePolicy),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Ports of a firewall's public address that lead to machines
     #[command(subcommand)]

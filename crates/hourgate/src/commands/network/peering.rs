@@ -17,7 +17,9 @@ use crate::{exit::Failure, input::network, output::Table};
 pub(crate) enum Peering {
     Create(Create),
     List(List),
+    /// Show the peering of that name
     Show(One),
+    /// Remove the peering of that name
     Delete(One),
 }
 

@@ -182,7 +182,8 @@ pub struct FlowAnswer {
     /// `Allow` or `Deny`.
     pub access: Access,
     /// Who has the last word, with the list that it stands in: `securityRules/NAME` or
-    /// `defaultSecurityRules/NAME` as Azure writes it, and `jitNetworkAccessPolicies/NAME` where JIT has.
+    /// `defaultSecurityRules/NAME` as Azure writes it; where JIT has, its rule, and before a machine that stands
+    /// in no network `jitNetworkAccessPolicies/NAME`.
     /// Absent where nothing stands before the address, or the caller may not read who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_name: Option<String>,

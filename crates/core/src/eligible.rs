@@ -124,7 +124,11 @@ pub fn reasons(state: &State, settings: &Settings, vm: &Vm) -> BTreeSet<Reason> 
 
 /// What the network around a machine lacks.
 fn of_network(network: &Network, vm: &Vm) -> BTreeSet<Reason> {
-    let firewalls = vm.addresses.iter().filter_map(|address| match front(network, *address) {
+    let fronts: Vec<Front> = vm.addresses.iter().map(|address| front(network, *address)).collect();
+    // Azure's firewalls translate IPv4 alone: a machine of both families is reached over that one.
+    let is_reached = fronts.iter().any(|front| matches!(front, Front::Firewall { .. }));
+    let firewalls = fronts.into_iter().filter_map(|front| match front {
+        Front::Unfit { why: Unfit::NoPublicAddress, .. } if is_reached => None,
         Front::Unfit { firewall, why } => Some(Reason::UnfitFirewall { firewall, why }),
         Front::Nothing | Front::Firewall { .. } => None,
     });

@@ -11,12 +11,14 @@ use crate::{
     id::{PolicyId, RequestId, VmId},
     network::{Lock, Port},
     nsg::{
+        flow::Flow,
         grant_rule::{deny_rule_name, grant_description, grant_rule, grant_rule_name},
         id::GroupId,
         jit_name::JitName,
         lockdown::deny_rule,
         name::Description,
         rule::SecurityRule,
+        word::Side,
     },
     policy::Deny,
     state::State,
@@ -92,6 +94,16 @@ pub fn shown(state: &State, group: &GroupId, now: Now) -> Vec<JitRule> {
         }
     };
     of_group(state, group).into_iter().filter(|jit| runs(&jit.of)).collect()
+}
+
+/// The rule of JIT's that a flow towards a machine meets first where JIT's rules lie, and in which group; of the
+/// VMs that are loaded.
+pub fn met(state: &State, flow: &Flow, now: Now) -> Option<(GroupId, JitRule)> {
+    let (layers, surroundings) = state.network.around(flow.address(Side::Destination))?;
+    let (_, home) = layers.home()?;
+    let mut rules = shown(state, home.id(), now).into_iter();
+    let rule = rules.find(|jit| jit.rule.matches(flow, &surroundings))?;
+    Some((home.id().clone(), rule))
 }
 
 /// Where a rule of JIT's comes from: what it says is only written out where somebody reads it.

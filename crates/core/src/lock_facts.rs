@@ -88,8 +88,9 @@ fn placed(network: &Network, lock: Lock, deny: &Deny) -> Option<LockFacts> {
         reachable: from(&left),
         exposed: from(&left.minus(&listed)),
     };
-    let groups = [layers.subnet, layers.nic].into_iter().flatten();
-    for group in groups.filter(|group| *group.id() == deny.group) {
+    let mut groups = [layers.subnet, layers.nic].into_iter().flatten();
+    // One that is joined to both is the same one, and its rules are told once.
+    if let Some(group) = groups.find(|group| *group.id() == deny.group) {
         let (any, narrow) = allows(group, &surroundings, lock);
         let told = |rule: Numbered, why| {
             let places = group.rule(&rule.rule).map(|rule| rule.places(Side::Source).texts());

@@ -6,7 +6,7 @@ use crate::{
     network::{Family, Lock, Opening, Port},
     nsg::{
         cure::Cure,
-        explain::{Asked, explain},
+        explain::{Asked, Look, explain},
         flow::{Carried, Flow, Transport},
         judge::{Layer, Layers},
         word::{Access, Direction, Side},
@@ -62,14 +62,23 @@ pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a
     let screen = Screen::of(layers, &surroundings, family, band);
     let allowed = screen.allows(Direction::Inbound, flow, granted);
     let explained = explain(layers, Direction::Inbound, flow, &surroundings);
-    let decides = |asked: &Asked<'_>| granted && decides(state, vm, layers, asked);
-    let layers: Vec<Met<'a>> = explained
-        .layers
-        .into_iter()
-        .map(|asked| Met { by_access: decides(&asked), asked })
-        .collect();
+    // Where an access decides no rule is needed; where it could, to ask for one is what helps.
+    let helps = lock.is_some_and(|lock| !lock.standing) && is_tcp(flow);
+    let denies = explained.layers.iter().filter(|asked| asked.decisive.access() == Access::Deny);
+    let helped = denies.map(|asked| helps && decides(state, vm, layers, asked));
+    let cures = explained.cures.into_iter().zip(helped);
+    let cures: Vec<Cure> =
+        cures.filter(|(_, helped)| !allowed && !helped).map(|(cure, _)| cure).collect();
+    let met = |asked: Asked<'a>| {
+        let by_access = granted && decides(state, vm, layers, &asked);
+        // An access is looked up before most rules, and then they look at nothing.
+        let at = grants_at(layers, asked.layer);
+        let looked = |look: &Look<'_>| !by_access || look.rule.priority() < at;
+        let passed_over = asked.passed_over.into_iter().filter(looked).collect();
+        Met { by_access, asked: Asked { passed_over, ..asked } }
+    };
+    let layers: Vec<Met<'a>> = explained.layers.into_iter().map(met).collect();
     let access = if passes_lock && allowed { Access::Allow } else { Access::Deny };
-    let cures = if allowed { Vec::new() } else { explained.cures };
     Reach { access, lock, layers, cures }
 }
 
@@ -91,12 +100,15 @@ fn locked(state: &State, flow: &Flow, now: Now) -> Option<Locked> {
                 && opening.port() == port
                 && opening.source().contains(&source)
         };
-        let is_tcp = matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. });
         let needs = needs(state, &locks, now);
-        let open = until(&needs, now).filter(|(opening, _)| is_tcp && covers(opening));
+        let open = until(&needs, now).filter(|(opening, _)| is_tcp(flow) && covers(opening));
         let standing = standing(state).remove(&Lock { address, port });
         let standing = standing.is_some_and(|all| all.iter().any(|one| one.passes(flow)));
         let open_until = open.map(|(_, until)| until).reduce(|a, b| a.later_of(b, now));
         Locked { open_until, standing }
     })
+}
+
+fn is_tcp(flow: &Flow) -> bool {
+    matches!(flow.carried(), Carried::Ports { transport: Transport::Tcp, .. })
 }

@@ -143,6 +143,10 @@ pub enum NetworkThing {
     SecurityRule,
     /// A group of rules of a firewall's policy.
     RuleCollectionGroup,
+    /// A port of a load balancer that leads to one machine.
+    InboundNatRule,
+    /// What joins a network to another.
+    Peering,
 }
 
 /// What is done to it.
@@ -275,6 +279,18 @@ const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
             "Microsoft.Network/networkSecurityGroups/securityRules/delete",
             // Nothing refers to a rule.
             "Microsoft.Network/networkSecurityGroups/join/action",
+        ],
+        NetworkThing::InboundNatRule => [
+            "Microsoft.Network/loadBalancers/inboundNatRules/read",
+            "Microsoft.Network/loadBalancers/inboundNatRules/write",
+            "Microsoft.Network/loadBalancers/inboundNatRules/delete",
+            "Microsoft.Network/loadBalancers/inboundNatRules/join/action",
+        ],
+        NetworkThing::Peering => [
+            "Microsoft.Network/virtualNetworks/virtualNetworkPeerings/read",
+            "Microsoft.Network/virtualNetworks/virtualNetworkPeerings/write",
+            "Microsoft.Network/virtualNetworks/virtualNetworkPeerings/delete",
+            "Microsoft.Network/virtualNetworks/peer/action",
         ],
     };
     match verb {

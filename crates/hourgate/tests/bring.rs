@@ -174,6 +174,48 @@ fn a_template_is_brought_once_and_then_changes_nothing() {
     });
 }
 
+#[test]
+fn what_leads_to_machines_is_brought_with_its_parts_and_kept() {
+    with_server(|home| {
+        let import = format!("import {} -g app", fixture("gateway.json").display());
+        let shown = value(home, &import);
+        assert_eq!(counts(&shown), [("create".to_owned(), 9)], "{shown:#}");
+        assert_eq!(shown["skipped"], json!([]));
+        let again = value(home, &import);
+        assert_eq!(counts(&again), [("unchanged".to_owned(), 9)], "{again:#}");
+        let balancer = value(home, "network lb show -g app -n app-lb");
+        let rules = balancer["properties"]["inboundNatRules"].as_array().expect("rules").iter();
+        let rules: Vec<&str> = rules.map(|rule| rule["name"].as_str().expect("a name")).collect();
+        assert_eq!(rules, ["ssh", "rdp"]);
+        let list = "network firewall-policy dnat list -g app --policy-name app-pol";
+        assert_eq!(value(home, list)[0]["name"], "nat");
+
+        // Elsewhere everything that was exported can be made, and what is more there is told and goes.
+        let yaml = ends(home, 0, "export").out;
+        for only in ["backendIPConfiguration", "firewalls:", "ruleCollectionGroups:"] {
+            assert!(!yaml.contains(only), "{only} is told of others: {yaml}");
+        }
+        assert!(yaml.contains("firewallPolicies/ruleCollectionGroups"), "{yaml}");
+        fs::write(home.join("site.yaml"), &yaml).expect("written");
+        fs::write(home.join("empty.yaml"), "hourgate: 1\nresources: []\n").expect("written");
+        ends(home, 0, "apply -f empty.yaml --prune --yes");
+        assert_eq!(value(home, "network firewall-policy list"), json!([]));
+        ends(home, 0, "apply -f site.yaml");
+        assert_eq!(yaml, ends(home, 0, "export").out, "made anew");
+        ends(
+            home,
+            0,
+            "network firewall-policy dnat create -g app --policy-name app-pol -n more \
+             --destination-address 198.51.100.22 --destination-port 8443 \
+             --translated-address 10.20.0.4 --translated-port 443",
+        );
+        let ran = ends(home, 5, "apply -f site.yaml --prune --what-if");
+        assert!(ran.err.contains("differs from site.yaml in 1 resource."), "{}", ran.err);
+        ends(home, 0, "apply -f site.yaml --prune --yes");
+        assert_eq!(yaml, ends(home, 0, "export").out, "as it was");
+    });
+}
+
 const MACHINES: &str = "\
 name,addresses,os,group,location
 web-1,10.0.0.4 fd00::4,linux,prod,westeurope
@@ -350,6 +392,11 @@ fn what_cannot_be_brought_changes_nothing_and_says_why() {
             "- name: a\n  addresses: [10.0.0.4]\n  location: 7\n".to_owned(),
             &["`location` is no text"],
         ),
+        (
+            "two machines with one address",
+            "name,addresses\na,10.0.0.4\nb,10.0.0.5 10.0.0.4\n".to_owned(),
+            &["virtualMachines/b` has the address 10.0.0.4, and so has", "virtualMachines/a`"],
+        ),
         ("an unknown field", "- {name: a, adress: x}".to_owned(), &["unknown field `adress`"]),
         ("a csv without names", "name,host\na,b\n".to_owned(), &["`host`", "no field `addresses`"]),
         ("a csv with an odd line", "name,addresses\na,10.0.0.4\nb\n".to_owned(), &["line"]),
@@ -380,21 +427,27 @@ fn what_cannot_be_brought_changes_nothing_and_says_why() {
 #[test]
 fn where_it_stopped_is_said_and_the_same_command_goes_on() {
     with_server(|home| {
-        ends(home, 0, "add web-1 10.0.0.4");
-        // The second address is another machine's, which only the server knows to refuse.
-        let list = "name,addresses\na,10.0.1.4\nb,10.0.0.4\nc,10.0.1.5\n";
+        ends(home, 0, "add b 10.0.0.4 --os linux");
+        ends(home, 0, "protect b --timeout 5s");
+        // A machine that a policy holds keeps its addresses, which only the server knows to refuse.
+        let list = "name,addresses\na,10.0.1.4\nb,10.0.1.9\nc,10.0.1.5\n";
         let ran = run(home, &["import", "-"], list);
         assert_eq!(ran.code, Some(1), "{}", ran.err);
-        for needed in
-            ["Stopped at step 2 of 3", "10.0.0.4", "done: create", "not tried: create", "goes on"]
-        {
+        for needed in [
+            "Stopped at step 2 of 3",
+            "VmHasPolicy",
+            "done: create",
+            "not tried: create",
+            "goes on",
+        ] {
             assert!(ran.err.contains(needed), "{needed}: {}", ran.err);
         }
-        ends(home, 0, "vm unregister web-1");
+        ends(home, 0, "unprotect b");
         let ran = run(home, &["import", "-"], list);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         let shown: Value = serde_json::from_str(&ran.out).expect("JSON");
-        assert_eq!(counts(&shown), [("create".to_owned(), 2), ("unchanged".to_owned(), 1)]);
+        let each = ["change", "create", "unchanged"].map(|word| (word.to_owned(), 1));
+        assert_eq!(counts(&shown), each);
     });
 }
 

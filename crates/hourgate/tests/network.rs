@@ -51,6 +51,7 @@ fn typed(home: &Path) {
     );
     let subnets = done(home, "network vnet subnet list --vnet-name main -o table");
     assert!(subnets.contains("10.0.1.0/24") && subnets.contains("web"), "{subnets}");
+    joined(home);
     done(home, "network public-ip create -n front --ip-address 203.0.113.9");
     done(
         home,
@@ -72,6 +73,27 @@ fn typed(home: &Path) {
     done(home, "network nsg rule delete --nsg-name web -n in");
     done(home, "network nsg delete -n web");
     assert_eq!(done(home, "network nsg list").trim(), "[]");
+}
+
+/// Networks are joined once both say so.
+fn joined(home: &Path) {
+    done(home, "network vnet create -n hub --address-prefixes 10.9.0.0/16");
+    let peering = |verb: &str, of: &str, name: &str| {
+        format!("network vnet peering {verb} --vnet-name {of} -n {name}")
+    };
+    let shown =
+        done(home, &format!("{} --remote-vnet hub -o table", peering("create", "main", "to-hub")));
+    assert!(shown.contains("Initiated"), "{shown}");
+    done(home, &format!("{} --remote-vnet main", peering("create", "hub", "to-main")));
+    let shown = done(home, "network vnet peering list --vnet-name main -o table");
+    let row: Vec<&str> = shown.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!(row, ["to-hub", "hub", "Connected"]);
+    let (code, _, err) =
+        run(home, &format!("{} --remote-vnet none", peering("create", "hub", "x")));
+    assert!(code == Some(1) && err.contains("was not found"), "{code:?} {err}");
+    done(home, &peering("delete", "hub", "to-main"));
+    done(home, &peering("delete", "main", "to-hub"));
+    done(home, "network vnet delete -n hub");
 }
 
 /// What holds for an interface, and whether a flow would pass.
@@ -112,6 +134,7 @@ fn machines(home: &Path) {
     let row = shown.lines().nth(1).expect("a row");
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(cells, ["web-1", "default", "local", "10.0.1.4", "Linux", "web-1", "web"]);
+    locked(home);
     let (code, _, err) = run(home, "network nic delete -n web-1");
     assert!(code == Some(1) && err.contains("is used by existing resource"), "{code:?} {err}");
     let (code, _, err) = run(home, "add web-2 --nic web-1");
@@ -123,6 +146,28 @@ fn machines(home: &Path) {
     assert!(listed.contains("web-2-nic") && listed.contains("web-2-nsg"), "{listed}");
     done(home, "vm unregister web-1 web-2");
     assert!(!done(home, "network nsg list").contains("web-2-nsg"), "what was made is gone");
+}
+
+/// What a lock leaves open is said when it is set, and what an access is for can be typed.
+fn locked(home: &Path) {
+    let protect = "protect web-1 -s 203.0.113.0/24 --timeout 5s";
+    let (code, out, err) = run(home, &format!("{protect} -o table"));
+    let told = out + &err;
+    let standing = "standing exceptions: in (100) from 10.0.0.0/8 192.0.2.0/24 in web; it is reached without \
+                    access from 10.0.0.0/8, 192.0.2.0/24.";
+    assert!(code == Some(0) && told.contains(standing), "{code:?} {told}");
+    done(home, &format!("{protect} --placement nic-and-subnet"));
+    let policy: Value =
+        serde_json::from_str(&done(home, "vm jit-policy show web-1")).expect("JSON");
+    let member = &policy["properties"]["virtualMachines"][0];
+    assert_eq!(member["placement"], "nic-and-subnet");
+    let request = "request web-1 -s 203.0.113.9 --timeout 5s --address";
+    let (code, _, err) = run(home, &format!("{request} 10.0.1.9"));
+    assert!(code == Some(2) && err.contains("it has 10.0.1.4"), "{code:?} {err}");
+    done(home, &format!("{request} 10.0.1.4"));
+    let rules = done(home, "network nic list-effective-nsg web-1 -o table");
+    assert!(rules.contains("JIT_web-1_22_Deny_0a000104"), "{rules}");
+    done(home, "unprotect web-1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,9 @@ pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;
 pub use pricing::pricing;
-pub(crate) use resource::{ATTACHED, CREATE_OPTION, Document, Part};
+pub(crate) use resource::{
+    ATTACHED, CREATE_OPTION, Document, PEERINGS, Part, SKU, peering_name, usual_sku,
+};
 pub use resource::{PartChange, keep_subnets, resource, resource_tags};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.

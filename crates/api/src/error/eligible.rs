@@ -37,7 +37,7 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
         Reason::MissingGroup { interface } => {
             let message = format!(
                 "Missing NSG: neither '{interface}' nor its subnet has a network security group. Give one of \
-                 them a group."
+                 them a group; `hourgate protect NAME --create-nsg` makes one."
             );
             ("MissingNetworkSecurityGroup", message)
         }
@@ -47,7 +47,9 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
                     ("is of the Basic tier", "Use one of the Standard or Premium tier.")
                 }
                 Unfit::NoPolicy => ("has no firewall policy", "Give it one."),
-                Unfit::NoPublicAddress => ("has no public address", "Give it one."),
+                Unfit::NoPublicAddress => {
+                    ("has no public address of the machine's family", "Give it one.")
+                }
             };
             let message = format!("The firewall '{firewall}' before it {lacks}. {cure}");
             ("FirewallNotSupported", message)

@@ -11,6 +11,7 @@ use hourgate_core::{
         flow::Transport,
         id::GroupId,
         lockdown::{LockdownRefusal, Numbered},
+        word::PRIORITY_MAX,
     },
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
@@ -64,7 +65,6 @@ fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
     error
 }
 
-/// Code and sentence of each refusal.
 /// What would get a flow past a rule.
 pub(crate) fn cured(cure: &Cure) -> String {
     match cure {
@@ -75,12 +75,13 @@ pub(crate) fn cured(cure: &Cure) -> String {
             format!("No priority before it is free: change '{rule}' of '{group}' itself.")
         }
         Cure::PlaceInSubnetToo { group, .. } => format!(
-            "Let the policy place exceptions in the subnet's '{group}' too (\"placement\": \"nic-and-subnet\"), \
-             or put a rule that allows it there."
+            "Let the policy place exceptions in the subnet's '{group}' too (`hourgate protect NAME --placement \
+             nic-and-subnet`, \"placement\": \"nic-and-subnet\"), or put a rule that allows it there."
         ),
     }
 }
 
+/// Code and sentence of each refusal.
 fn words(refusal: &Refusal) -> (Code, String) {
     let value = |message: String| (Code::InvalidParameter, message);
     match refusal {
@@ -268,7 +269,8 @@ fn words(refusal: &Refusal) -> (Code, String) {
             ),
         ),
         Refusal::NoAddressInFamily { at, source, families } => value(format!(
-            "The source {source} cannot reach '{}', which has {} addresses only. Name a source of that family.",
+            "The source {source} cannot reach '{}': what is asked for of it are {} addresses only. Name a source \
+             of that family.",
             at.vm,
             listed(families, LISTED_MAX)
         )),
@@ -338,8 +340,8 @@ fn stands(version: Option<u64>) -> String {
     match version {
         Some(version) => {
             format!(
-                "The resource stands at version {version}, and its ETag is not what the request asks for. Read \
-                 it again, and send the change with its new ETag."
+                "The resource is there, at version {version}, which is not what the request asks for. Read it \
+                 again, and send the change with its ETag."
             )
         }
         None => "The resource does not exist, and the request asks that it does.".to_owned(),
@@ -474,10 +476,16 @@ fn lock_would_break(broken: &LockBreak) -> String {
     let (by, helps) = match by {
         Some(LetBy { group: of, rule, priority }) if of == group => (
             format!("The rule '{rule}' (priority {priority}) of '{of}'"),
-            format!(
-                "Give it a priority behind the lock's deny ({deny}), or leave that port or that source out of it; \
-                 whoever needs access asks for it."
-            ),
+            match deny.number() {
+                // Nothing can stand behind the last number.
+                PRIORITY_MAX => "The lock's deny has the last priority (4096), so leave that port, that \
+                                 source or that address out of it; whoever needs access asks for it."
+                    .to_owned(),
+                _ => format!(
+                    "Give it a priority behind the lock's deny ({deny}), or leave that port or that source out \
+                     of it; whoever needs access asks for it."
+                ),
+            },
         ),
         Some(LetBy { group: of, rule, priority }) => (
             format!("The rule '{rule}' (priority {priority}) of '{of}'"),

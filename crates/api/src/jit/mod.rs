@@ -10,12 +10,10 @@ mod send;
 
 pub use etag::{etag, precondition, resource_etag};
 pub use lock::{AllowShown, LockShown, Reference};
-pub(crate) use policy::{
-    OTHERS_ALLOWED, OTHERS_APPROVAL, PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET, PROTOCOL_ANY,
-    PROTOCOL_TCP,
-};
+pub(crate) use policy::{OTHERS_ALLOWED, OTHERS_APPROVAL, PROTOCOL_ANY, PROTOCOL_TCP};
 pub use policy::{
-    PolicyPort, PolicyProperties, PolicyResource, PolicyVm, ProvisioningState, WidestUnapproved,
+    PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET, PolicyPort, PolicyProperties, PolicyResource,
+    PolicyVm, ProvisioningState, WidestUnapproved,
 };
 pub use request::{
     BlockedBy, Connect, Observed, ObservedState, RequestPort, RequestResource, RequestVm,

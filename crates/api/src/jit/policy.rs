@@ -176,9 +176,9 @@ fn vm(id: &VmId, member: &Member, view: &View<'_>) -> PolicyVm {
 }
 
 /// [`Placement::Nic`] on the wire.
-pub(crate) const PLACEMENT_NIC: &str = "nic";
+pub const PLACEMENT_NIC: &str = "nic";
 /// [`Placement::NicAndSubnet`] on the wire.
-pub(crate) const PLACEMENT_NIC_AND_SUBNET: &str = "nic-and-subnet";
+pub const PLACEMENT_NIC_AND_SUBNET: &str = "nic-and-subnet";
 /// [`OtherAddresses::Approval`] on the wire.
 pub(crate) const OTHERS_APPROVAL: &str = "approval";
 /// [`OtherAddresses::Allowed`] on the wire.

@@ -17,7 +17,7 @@ use crate::watcher::WatcherId;
 
 pub use parse::PathError;
 pub use query::{
-    LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
+    GroupQuery, LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
     WAIT_SECONDS_MAX, WHAT_IF, expands, wait_seconds, what_if, with_locks,
 };
 pub(crate) use query::{all, first};
@@ -140,15 +140,21 @@ pub enum Parts {
     DefaultSecurityRules,
     /// A firewall policy's.
     RuleCollectionGroups,
+    /// A load balancer's.
+    InboundNatRules,
+    /// A virtual network's: what joins it to others.
+    VirtualNetworkPeerings,
 }
 
 impl Parts {
     /// Every one.
-    pub const ALL: [Parts; 4] = [
+    pub const ALL: [Parts; 6] = [
         Parts::Subnets,
         Parts::SecurityRules,
         Parts::DefaultSecurityRules,
         Parts::RuleCollectionGroups,
+        Parts::InboundNatRules,
+        Parts::VirtualNetworkPeerings,
     ];
 
     /// As a segment of a path.
@@ -158,15 +164,18 @@ impl Parts {
             Parts::SecurityRules => "securityRules",
             Parts::DefaultSecurityRules => "defaultSecurityRules",
             Parts::RuleCollectionGroups => "ruleCollectionGroups",
+            Parts::InboundNatRules => "inboundNatRules",
+            Parts::VirtualNetworkPeerings => "virtualNetworkPeerings",
         }
     }
 
     /// The kind of resource that has them.
     pub const fn of(self) -> Kind {
         match self {
-            Parts::Subnets => Kind::VirtualNetworks,
+            Parts::Subnets | Parts::VirtualNetworkPeerings => Kind::VirtualNetworks,
             Parts::SecurityRules | Parts::DefaultSecurityRules => Kind::NetworkSecurityGroups,
             Parts::RuleCollectionGroups => Kind::FirewallPolicies,
+            Parts::InboundNatRules => Kind::LoadBalancers,
         }
     }
 }
@@ -184,7 +193,11 @@ impl Route {
             Route::Policy(_)
             | Route::Part(
                 _,
-                Parts::Subnets | Parts::SecurityRules | Parts::RuleCollectionGroups,
+                Parts::Subnets
+                | Parts::SecurityRules
+                | Parts::RuleCollectionGroups
+                | Parts::InboundNatRules
+                | Parts::VirtualNetworkPeerings,
                 _,
             ) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],

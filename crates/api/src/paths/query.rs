@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use hourgate_core::{
-    id::{RequestId, VmId},
+    id::{Name, RequestId, VmId},
     resource::ResourceId,
     time::Timestamp,
 };
@@ -87,16 +87,7 @@ impl RequestQuery {
                 wanted.take(&clause)?;
             }
         }
-        if let Some(top) = first(query, "$top") {
-            wanted.most = match top.parse() {
-                Ok(most @ 1..=PAGE_MAX) => most,
-                Ok(_) | Err(_) => {
-                    let message =
-                        format!("{} is no page size; 1 to {PAGE_MAX} is accepted.", quoted(&top));
-                    return Err(ArmError::new(Code::InvalidParameter, message).at("$top"));
-                }
-            };
-        }
+        wanted.most = top(query)?.unwrap_or(wanted.most);
         if let Some(token) = first(query, "$skipToken") {
             let read = token
                 .split_once('_')
@@ -169,6 +160,80 @@ impl ResourcePage {
     /// Reads `$skipToken`: the path of the last resource of the page before.
     pub fn parse(query: Option<&str>) -> Result<ResourcePage, ArmError> {
         Ok(ResourcePage { after: skip_token(query)? })
+    }
+}
+
+/// Which resource groups a caller wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupQuery {
+    /// Only those that have this tag.
+    pub tag: Option<String>,
+    /// Only those whose tag has this value.
+    pub value: Option<String>,
+    /// How many at most; all where nothing is said.
+    pub most: Option<usize>,
+    /// Only those behind this one: the next page.
+    pub after: Option<Name>,
+}
+
+impl GroupQuery {
+    /// Reads `$filter`, `$top` and `$skipToken`. A filter that is not understood is an error: whoever removes
+    /// what a list holds would remove more than was meant.
+    pub fn parse(query: Option<&str>) -> Result<GroupQuery, ArmError> {
+        let mut wanted =
+            GroupQuery { most: top(query)?, after: skip_token(query)?, ..GroupQuery::default() };
+        let filter = first(query, "$filter").filter(|filter| !filter.trim().is_empty());
+        for clause in filter.iter().flat_map(|filter| clauses(filter)) {
+            match clause {
+                Clause::Equals { name, value } if name.eq_ignore_ascii_case("tagName") => {
+                    wanted.tag = Some(value);
+                }
+                Clause::Equals { name, value } if name.eq_ignore_ascii_case("tagValue") => {
+                    wanted.value = Some(value);
+                }
+                Clause::Equals { name: text, .. } | Clause::NotUnderstood(text) => {
+                    return Err(not_a_group_filter(&text));
+                }
+            }
+        }
+        match (&wanted.tag, &wanted.value) {
+            (None, Some(value)) => Err(not_a_group_filter(value)),
+            (Some(_) | None, _) => Ok(wanted),
+        }
+    }
+
+    /// The same filter and page size, behind a group.
+    pub fn next(&self, after: &Name) -> Vec<(&'static str, String)> {
+        let text = |text: &str| text.replace('\'', "''");
+        let tag = self.tag.as_ref().map(|tag| format!("tagName eq '{}'", text(tag)));
+        let value = self.value.as_ref().map(|value| format!("tagValue eq '{}'", text(value)));
+        let clauses: Vec<String> = tag.into_iter().chain(value).collect();
+        let filter = (!clauses.is_empty()).then(|| ("$filter", clauses.join(" and ")));
+        let top = self.most.map(|most| ("$top", most.to_string()));
+        let token = Some(("$skipToken", after.to_string()));
+        [filter, top, token].into_iter().flatten().collect()
+    }
+}
+
+fn not_a_group_filter(sent: &str) -> ArmError {
+    let message = format!(
+        "The filter is not understood at {}. Accepted are tagName eq 'NAME', and tagValue eq 'VALUE' behind it, \
+         joined by 'and'.",
+        quoted(sent)
+    );
+    ArmError::new(Code::InvalidParameter, message).at("$filter")
+}
+
+/// `$top`: how many things one page has at most.
+fn top(query: Option<&str>) -> Result<Option<usize>, ArmError> {
+    let Some(sent) = first(query, "$top") else { return Ok(None) };
+    match sent.parse() {
+        Ok(most @ 1..=PAGE_MAX) => Ok(Some(most)),
+        Ok(_) | Err(_) => {
+            let message =
+                format!("{} is no page size; 1 to {PAGE_MAX} is accepted.", quoted(&sent));
+            Err(ArmError::new(Code::InvalidParameter, message).at("$top"))
+        }
     }
 }
 

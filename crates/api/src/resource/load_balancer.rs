@@ -54,7 +54,7 @@ fn frontend(resource: &Resource, view: &LoadBalancer, is: &Frontend, document: &
     child(resource, ("frontendIPConfigurations", is.name.as_str()), properties, &part.top)
 }
 
-fn nat_rule(
+pub(super) fn nat_rule(
     network: &Network,
     resource: &Resource,
     is: &InboundNatRule,

@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     body::json::Json,
-    body::{Document, Part},
+    body::{Document, Part, SKU, usual_sku},
     error::ArmError,
     jit::resource_etag,
 };
@@ -101,6 +101,10 @@ pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<S
         fields.push("tags", tags(resource));
     }
     fields.push("properties", properties.object());
+    let is_said = document.top.iter().any(|(name, _)| name.eq_ignore_ascii_case(SKU));
+    if let Some(usual) = usual_sku(resource.id.kind).filter(|_| !is_said) {
+        fields.push(SKU, usual);
+    }
     fields.rest(&document.top);
     Ok(Shown(fields.object()))
 }
@@ -172,6 +176,37 @@ pub fn show_subnet(
 ) -> Result<Option<Shown>, ArmError> {
     let document = Document::read(&resource.document)?;
     Ok(virtual_network::subnet(network, resource, name, &document).map(Shown))
+}
+
+/// What joins a network to others as answers, by their names.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_peerings(
+    network: &Network,
+    resource: &Resource,
+) -> Result<Vec<(String, Shown)>, ArmError> {
+    let document = Document::read(&resource.document)?;
+    let view = resource.virtual_network().into_iter();
+    let shown = view.flat_map(|view| virtual_network::peerings(network, resource, view, &document));
+    Ok(shown.map(|(name, shown)| (name, Shown(shown))).collect())
+}
+
+/// The inbound NAT rules of a load balancer as answers, by their names.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_nat_rules(
+    network: &Network,
+    resource: &Resource,
+) -> Result<Vec<(String, Shown)>, ArmError> {
+    let document = Document::read(&resource.document)?;
+    let rules = resource.load_balancer().into_iter().flat_map(|balancer| &balancer.nat_rules);
+    let shown = rules.map(|rule| {
+        let shown = load_balancer::nat_rule(network, resource, rule, &document);
+        (rule.name.to_string(), Shown(shown))
+    });
+    Ok(shown.collect())
 }
 
 /// The groups of rules of a firewall's policy as answers, by their names.

@@ -6,7 +6,10 @@ use hourgate_core::{
 };
 
 use super::{Document, Fields, Json, SUCCEEDED, reference, texts};
-use crate::jit::resource_etag;
+use crate::{
+    body::{PEERINGS, peering_name},
+    jit::resource_etag,
+};
 
 pub(super) fn fields(
     fields: &mut Fields,
@@ -25,10 +28,41 @@ pub(super) fn fields(
     let subnets =
         view.subnets.keys().filter_map(|name| subnet(network, resource, name, document)).collect();
     fields.push("subnets", Json::List(subnets));
-    // The peerings are given back as sent; what they mean is understood beside.
-    if !document.properties.iter().any(|(name, _)| name == "virtualNetworkPeerings") {
-        fields.push("virtualNetworkPeerings", Json::List(Vec::new()));
-    }
+    let joined = peerings(network, resource, view, document).into_iter().map(|(_, shown)| shown);
+    fields.push(PEERINGS, Json::List(joined.collect()));
+}
+
+/// What joins a network to others, by their names: as it was sent, and whether the other says so too.
+pub(super) fn peerings(
+    network: &Network,
+    resource: &Resource,
+    view: &VirtualNetwork,
+    document: &Document,
+) -> Vec<(String, Json)> {
+    let kept = document.properties.iter().find(|(name, _)| name == PEERINGS);
+    let Some((_, Json::List(kept))) = kept else { return Vec::new() };
+    let shown = kept.iter().zip(&view.peers).map(|(sent, peer)| {
+        let name = peering_name(sent).unwrap_or_default();
+        let Json::Object(sent) = sent else { return (name.to_owned(), sent.clone()) };
+        let remote = network.get(peer).and_then(|peer| peer.virtual_network());
+        let is_joined = remote.is_some_and(|remote| remote.peers.contains(&resource.id));
+        let mut properties = Fields::default();
+        properties.text("provisioningState", SUCCEEDED);
+        properties.text("peeringState", if is_joined { "Connected" } else { "Initiated" });
+        let inner = sent.iter().find(|(key, _)| key.eq_ignore_ascii_case("properties"));
+        if let Some((_, Json::Object(inner))) = inner {
+            properties.rest(inner);
+        }
+        let mut fields = Fields::default();
+        fields.text("name", name);
+        fields.text("id", &format!("{}/{PEERINGS}/{name}", resource.id));
+        fields.text("etag", &resource_etag(resource));
+        fields.text("type", "Microsoft.Network/virtualNetworks/virtualNetworkPeerings");
+        fields.push("properties", properties.object());
+        fields.rest(sent);
+        (name.to_owned(), fields.object())
+    });
+    shown.collect()
 }
 
 pub(super) fn subnet(

@@ -91,6 +91,13 @@ fn what_stands_against_a_rule_of_jits_is_told_with_what_helps() {
             vec!["'x' (priority 200)", "UDP from 203.0.113.9", "behind the lock's deny (4095)"],
         ),
         (
+            Refusal::LockWouldBreak {
+                broken: LockBreak { deny: Priority::MAX, ..broken(Some(by("inner"))) },
+            },
+            Code::JitLockWouldBreak,
+            vec!["has the last priority (4096)", "leave that port"],
+        ),
+        (
             Refusal::LockWouldBreak { broken: broken(Some(by("other"))) },
             Code::JitLockWouldBreak,
             vec!["networkSecurityGroups/other", "stands in", "networkSecurityGroups/inner"],

@@ -47,6 +47,23 @@ pub fn effective<'a>(layers: Layers<'a>, surroundings: &Surroundings) -> Vec<Eff
         .collect()
 }
 
+impl<'a> EffectiveGroup<'a> {
+    /// With rules of JIT's in it, each where its number stands: they are inbound and speak in prefixes.
+    #[must_use]
+    pub fn with(mut self, jit: impl IntoIterator<Item = &'a SecurityRule>) -> EffectiveGroup<'a> {
+        for rule in jit {
+            let before = |other: &EffectiveRule<'_>| {
+                other.rule.direction() == Direction::Inbound
+                    && other.rule.priority() < rule.priority()
+            };
+            let at = self.rules.partition_point(before);
+            let made = EffectiveRule { rule, expanded_sources: None, expanded_destinations: None };
+            self.rules.insert(at, made);
+        }
+        self
+    }
+}
+
 fn rules<'a>(group: &'a SecurityGroup, surroundings: &Surroundings) -> Vec<EffectiveRule<'a>> {
     Direction::ALL
         .into_iter()

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use hourgate_core::{
+    eligible::{Reason, reasons},
     gateway::{
         Carrier, Front, MAPPED_PORTS, Onward, Place, Translation, Unfit, fixed, front, reached_at,
     },
@@ -448,6 +449,42 @@ fn a_firewall_stands_in_front_where_its_network_is_joined_and_nothing_else_is_in
         Firewall { tier: Tier::Standard, configurations: vec![none], policy: Some(policy()) };
     scene.does(&put(firewall(), ViewDraft::Firewall(view)));
     assert_eq!(at(&scene, "10.1.0.4"), unfit(Unfit::NoPublicAddress));
+}
+
+#[test]
+fn a_firewall_of_one_family_is_enough_for_a_machine_of_both() {
+    let mut scene = hub();
+    scene.does(&put(policy(), ruled(100, &[])));
+    let view = walled(Tier::Standard, "AzureFirewallSubnet", Some(policy()));
+    scene.does(&put(firewall(), view));
+    scene.does(&put(nsg("g"), nsg_of(vec![])));
+    scene.does(&delete(nic("m")));
+    let of_both = network(&["10.1.0.0/16", "fd00::/48"], &[("a", "10.1.0.0/24 fd00::/64", None)]);
+    let of_both = VirtualNetworkDraft { peers: vec![vnet("hub")], ..of_both };
+    scene.does(&put(vnet("spoke"), ViewDraft::VirtualNetwork(of_both)));
+    let machines: [(&str, &[&str]); 2] =
+        [("both", &["10.1.0.4", "fd00::4"]), ("six", &["fd00::5"])];
+    for (of, addresses) in machines {
+        let at = |address: &&str| {
+            configuration(
+                &format!("ip-{}", address.len()),
+                Some(subnet("spoke", "a")),
+                at_address(address),
+            )
+        };
+        let security_group = nsg("g").security_group();
+        let configurations = addresses.iter().map(at).collect();
+        let view = NetworkInterfaceDraft { security_group, configurations };
+        scene.does(&put(nic(of), ViewDraft::NetworkInterface(view)));
+        scene = scene.vm(of, addresses);
+    }
+    let told = |of: &str| {
+        let vm = scene.state.vms.values().find(|vm| vm.id.name.as_str() == of).expect("known");
+        reasons(&scene.state, &scene.settings, vm)
+    };
+    assert_eq!(told("both"), [].into(), "it is reached over IPv4");
+    let why = Unfit::NoPublicAddress;
+    assert_eq!(told("six"), [Reason::UnfitFirewall { firewall: firewall(), why }].into());
 }
 
 #[test]

@@ -5,14 +5,14 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use hourgate_api::time::IsoDuration;
-use hourgate_core::resource::Kind;
+use hourgate_core::{nsg::jit_name::JitName, resource::Kind};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::thing::Thing;
 
 /// What only the server says, wherever it stands.
-const OVERLOOKED: [&str; 12] = [
+const OVERLOOKED: [&str; 16] = [
     "etag",
     "provisioningState",
     "resourceGuid",
@@ -25,11 +25,28 @@ const OVERLOOKED: [&str; 12] = [
     "confirmUntilUtc",
     "instanceView",
     "vmId",
+    "peeringState",
+    "peeringSyncLevel",
+    // Interfaces name the rules and pools of load balancers; those only tell who does.
+    "backendIPConfiguration",
+    "networkInterfaceIPConfiguration",
 ];
-/// Who is in a security group, its members say: these stand only in what the server answers of it.
-const MEMBERS_OF_A_GROUP: [&str; 2] = ["networkInterfaces", "subnets"];
+/// What a resource's own answer tells of others that refer to it, or of parts with routes of their own.
+const TOLD_OF_OTHERS: [(Kind, &[&str]); 2] = [
+    (Kind::NetworkSecurityGroups, &["networkInterfaces", "subnets"]),
+    (Kind::FirewallPolicies, &["ruleCollectionGroups", "firewalls", "childPolicies"]),
+];
+/// Lists of a load balancer in which its addresses and pools tell, by ids alone, which rules are for them: the
+/// rules themselves say so. Interfaces that are in a pool say that too.
+const USES_IN_A_BALANCER: [&str; 5] = [
+    "inboundNatRules",
+    "inboundNatPools",
+    "loadBalancingRules",
+    "outboundRules",
+    "backendIPConfigurations",
+];
 /// What the server fills in, or keeps as it was, where nothing is said.
-const FILLED_IN: [&str; 17] = [
+const FILLED_IN: [&str; 18] = [
     "privateIPAddress",
     "privateIPAddressVersion",
     "privateIPAllocationMethod",
@@ -45,6 +62,7 @@ const FILLED_IN: [&str; 17] = [
     "privateAddresses",
     "osType",
     "timeCreated",
+    "sku",
     // Of a machine that is named by its addresses.
     "networkProfile",
     "storageProfile",
@@ -60,8 +78,6 @@ const REFERENCES: [&str; 6] = [
 ];
 /// Texts whose case somebody chose.
 const EXACT: [&str; 2] = ["description", "tags"];
-/// How rules of our own grants are called: they come and go by themselves.
-const RULE_OF_A_GRANT: &str = "JIT_";
 
 /// One property that differs. Nothing stands for what is not there.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,18 +106,21 @@ pub(super) fn meant(thing: &Thing, body: &Value) -> Value {
             // Where a policy is stands in its name.
             object.remove("location");
         }
-        if let Some(Value::Object(properties)) = object.get_mut("properties")
-            && matches!(thing, Thing::Resource(id) if id.kind == Kind::NetworkSecurityGroups)
+        let told = TOLD_OF_OTHERS.into_iter().find(|(kind, _)| is_a(thing, *kind));
+        if let Some((_, told)) = told
+            && let Some(Value::Object(properties)) = object.get_mut("properties")
         {
-            MEMBERS_OF_A_GROUP.into_iter().for_each(|key| {
-                properties.remove(key);
-            });
+            properties.retain(|key, _| !told.iter().any(|name| name.eq_ignore_ascii_case(key)));
             if properties.is_empty() {
                 object.remove("properties");
             }
         }
     }
     out
+}
+
+fn is_a(thing: &Thing, kind: Kind) -> bool {
+    matches!(thing, Thing::Resource(id) if id.kind == kind)
 }
 
 fn within(value: &Value, of: &str) -> Value {
@@ -120,6 +139,7 @@ fn within(value: &Value, of: &str) -> Value {
                     && value.as_str().is_some_and(|kind| kind.starts_with("Microsoft."));
                 // In a subnet, who has an address of it.
                 let is_use = named_subnet(object) && key.eq_ignore_ascii_case("ipConfigurations");
+                let is_use = is_use || tells_uses(key, value);
                 if is_own_id || is_own_type || is_use || is_overlooked(key) {
                     continue;
                 }
@@ -131,7 +151,7 @@ fn within(value: &Value, of: &str) -> Value {
             Value::Object(out)
         }
         Value::Array(items) => {
-            let kept = items.iter().filter(|item| !is_rule_of_a_grant(of, item));
+            let kept = items.iter().filter(|item| !is_rule_of_jit(of, item));
             Value::Array(kept.map(|item| within(item, of)).collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
@@ -142,17 +162,24 @@ fn both((key, value): (&String, &Value)) -> (String, Value) {
     (key.clone(), value.clone())
 }
 
+/// Whether a list only tells, by ids, who uses what it stands in.
+fn tells_uses(key: &str, value: &Value) -> bool {
+    let is_id = |item: &Value| {
+        item.as_object().is_some_and(|item| item.len() == 1 && item.contains_key("id"))
+    };
+    USES_IN_A_BALANCER.iter().any(|name| name.eq_ignore_ascii_case(key))
+        && value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_id))
+}
+
 /// Whether these are the properties of a subnet.
 fn named_subnet(properties: &Map<String, Value>) -> bool {
     properties.contains_key("addressPrefix") || properties.contains_key("addressPrefixes")
 }
 
-fn is_rule_of_a_grant(of: &str, item: &Value) -> bool {
+/// Whether it is one of JIT's own rules, which come and go by themselves.
+fn is_rule_of_jit(of: &str, item: &Value) -> bool {
     of.eq_ignore_ascii_case("securityRules")
-        && item
-            .get("name")
-            .and_then(Value::as_str)
-            .is_some_and(|name| name.starts_with(RULE_OF_A_GRANT))
+        && item.get("name").and_then(Value::as_str).is_some_and(|name| JitName::of(name).is_some())
 }
 
 fn is_nothing(value: &Value) -> bool {

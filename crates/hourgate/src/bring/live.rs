@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use hourgate_api::paths::Route;
-use hourgate_core::{id::Name, resource::Kind};
+use hourgate_core::{
+    id::Name,
+    resource::{Kind, ResourceId},
+};
 use serde_json::Value;
 
-use super::thing::Thing;
+use super::thing::{PartKind, Thing};
 use crate::{commands::Session, exit::Failure, view::not_understood};
 
 /// Everything that can be brought, as the server answers it.
@@ -25,18 +28,21 @@ impl Live {
         lists.push(Route::Policies { subscription, group, location: None });
         let mut all = BTreeMap::new();
         for list in lists {
-            let found = match session.client.list(&list.uri()).await {
-                Ok(found) => found,
-                // A group in which nothing is.
-                Err(failure) if failure.exit == crate::exit::Exit::NotFound => Vec::new(),
-                Err(failure) => return Err(failure),
-            };
-            for body in found {
+            for body in listed(session, &list).await? {
                 let id = body.get("id").and_then(Value::as_str).unwrap_or_default();
                 let Some((thing, None)) = Thing::of_id(id) else {
                     return Err(not_understood("a resource without an id"));
                 };
                 all.insert(thing, body);
+            }
+        }
+        for id in all.keys().filter_map(firewall_policy).cloned().collect::<Vec<_>>() {
+            let groups = Route::Parts(id.clone(), PartKind::RuleGroup.parts());
+            for body in listed(session, &groups).await? {
+                let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
+                let name =
+                    name.parse().map_err(|_| not_understood("a group of rules without a name"))?;
+                all.insert(Thing::Part(id.clone(), PartKind::RuleGroup, name), body);
             }
         }
         Ok(Live(all))
@@ -45,17 +51,35 @@ impl Live {
     /// As it stands; a part, out of what it is part of.
     pub(crate) fn get(&self, thing: &Thing) -> Option<&Value> {
         match thing {
+            // Its policy does not list what is in it, so it was asked for by itself.
+            Thing::Part(_, PartKind::RuleGroup, _) | Thing::Resource(_) | Thing::Policy(_) => {
+                self.0.get(thing)
+            }
             Thing::Part(id, kind, name) => {
                 let whole = self.0.get(&Thing::Resource(id.clone()))?;
                 part(whole, kind.list(), name)
             }
-            Thing::Resource(_) | Thing::Policy(_) => self.0.get(thing),
         }
     }
 
     /// Everything, by its id.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Thing, &Value)> {
         self.0.iter()
+    }
+}
+
+/// What a list holds; nothing where the group is one in which nothing is.
+async fn listed(session: &Session, list: &Route) -> Result<Vec<Value>, Failure> {
+    match session.client.list(&list.uri()).await {
+        Err(failure) if failure.exit == crate::exit::Exit::NotFound => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+fn firewall_policy(thing: &Thing) -> Option<&ResourceId> {
+    match thing {
+        Thing::Resource(id) if id.kind == Kind::FirewallPolicies => Some(id),
+        Thing::Resource(_) | Thing::Part(..) | Thing::Policy(_) => None,
     }
 }
 

@@ -1,8 +1,12 @@
 //! What would be done to make what stands what a file wants, checked whole before anything is written.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use hourgate_api::{body, error::ArmError};
+use hourgate_core::resource::Kind;
 use serde_json::{Value, json};
 
 use super::{
@@ -74,6 +78,7 @@ pub(crate) fn plan(
     }
     let mut problems = unreadable(&wanted);
     problems.extend(missing(&wanted, live));
+    problems.extend(addresses_twice(&wanted, live));
     let order = ordered(&wanted);
     if let Err(cycle) = &order {
         let names: Vec<String> = cycle.iter().map(|thing| format!("`{thing}`")).collect();
@@ -128,7 +133,7 @@ fn unreadable(wanted: &[Wanted]) -> Vec<String> {
 
 /// What is needed and neither in the file nor on the server, each with who needs it.
 fn missing(wanted: &[Wanted], live: &Live) -> Vec<String> {
-    let known: std::collections::BTreeMap<&Thing, &Value> =
+    let known: BTreeMap<&Thing, &Value> =
         wanted.iter().map(|wanted| (&wanted.thing, &wanted.body)).collect();
     let mut problems = Vec::new();
     for wanted in wanted {
@@ -154,6 +159,50 @@ fn missing(wanted: &[Wanted], live: &Live) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Addresses that two interfaces would have, or two machines. The server would refuse the second of them, when
+/// the first stands already.
+fn addresses_twice(wanted: &[Wanted], live: &Live) -> Vec<String> {
+    let named: BTreeSet<&Thing> = wanted.iter().map(|wanted| &wanted.thing).collect();
+    let stands = live.all().filter(|(thing, _)| !named.contains(thing));
+    let mut by: BTreeMap<(&str, IpAddr), &Thing> = BTreeMap::new();
+    for (thing, body) in stands {
+        addresses(thing, body).into_iter().for_each(|at| {
+            by.insert(at, thing);
+        });
+    }
+    let mut problems = Vec::new();
+    for Wanted { thing, body, .. } in wanted {
+        for at in addresses(thing, body) {
+            if let Some(other) = by.insert(at, thing).filter(|other| *other != thing) {
+                problems.push(format!("`{thing}` has the address {}, and so has `{other}`", at.1));
+            }
+        }
+    }
+    problems
+}
+
+/// The addresses that an interface or a machine has, with the kind of what has them.
+fn addresses(thing: &Thing, body: &Value) -> Vec<(&'static str, IpAddr)> {
+    let Thing::Resource(id) = thing else { return Vec::new() };
+    let listed = |at: &str| body.pointer(at).and_then(Value::as_array).into_iter().flatten();
+    let texts: Vec<&Value> = match id.kind {
+        Kind::NetworkInterfaces => listed("/properties/ipConfigurations")
+            .filter_map(|configuration| configuration.pointer("/properties/privateIPAddress"))
+            .collect(),
+        Kind::VirtualMachines => listed("/properties/privateAddresses").collect(),
+        Kind::VirtualNetworks
+        | Kind::NetworkSecurityGroups
+        | Kind::ApplicationSecurityGroups
+        | Kind::PublicIpAddresses
+        | Kind::ResourceGroups
+        | Kind::LoadBalancers
+        | Kind::AzureFirewalls
+        | Kind::FirewallPolicies => Vec::new(),
+    };
+    let read = texts.into_iter().filter_map(|text| text.as_str()?.parse().ok());
+    read.map(|address| (id.kind.as_str(), address)).collect()
 }
 
 fn step(wanted: &Wanted, live: &Live) -> Step {

@@ -112,7 +112,7 @@ fn scope<'a>(
 /// A part of a resource that stands beside it.
 struct Part {
     of: ResourceId,
-    list: &'static str,
+    kind: PartKind,
     name: Name,
     body: Value,
     after: Vec<Thing>,
@@ -193,13 +193,18 @@ impl Reading<'_> {
             Ok(after) => after,
             Err(why) => return self.problems.push(told(why)),
         };
-        let body = match self.body(resource) {
+        let mut body = match self.body(resource) {
             Ok(body) => body,
             Err(why) => return self.problems.push(told(why)),
         };
+        let is_part = matches!(is, Known::Part(..) | Known::Whole(Thing::Part(..)));
+        if let (true, Value::Object(body)) = (is_part, &mut body) {
+            // Exports write it also for what is where its whole is.
+            body.remove("location");
+        }
         match is {
             Known::Whole(thing) => self.brought.wanted.push(Wanted { thing, body, after }),
-            Known::Part(of, list, name) => parts.push(Part { of, list, name, body, after }),
+            Known::Part(of, kind, name) => parts.push(Part { of, kind, name, body, after }),
             Known::No(_) => {}
         }
         for child in resource.get("resources").and_then(Value::as_array).into_iter().flatten() {
@@ -247,18 +252,14 @@ impl Reading<'_> {
     /// Puts each part into the resource it belongs to. Where the file does not hold that, the part is brought
     /// by itself.
     fn put_in_place(&mut self, parts: Vec<Part>) {
-        for Part { of, list, name, body, after } in parts {
+        for Part { of, kind, name, body, after } in parts {
             let whole = Thing::Resource(of.clone());
             if let Some(wanted) = self.brought.wanted.iter_mut().find(|w| w.thing == whole) {
-                set_part(&mut wanted.body, list, &name, body);
+                set_part(&mut wanted.body, kind.list(), &name, body);
                 wanted.after.extend(after.into_iter().filter(|thing| *thing != whole));
-                continue;
-            }
-            let kind = format!("{}/{list}", of.kind.type_name());
-            let shown = format!("{}/{name}", of.name);
-            match Thing::part(of, list, name) {
-                Some(thing) => self.brought.wanted.push(Wanted { thing, body, after }),
-                None => self.skip(&kind, shown, "the file does not hold what it is part of".into()),
+            } else {
+                let thing = Thing::Part(of, kind, name);
+                self.brought.wanted.push(Wanted { thing, body, after });
             }
         }
     }
@@ -286,7 +287,13 @@ impl Reading<'_> {
         }
         let by_itself = |wanted: &mut Wanted| match &wanted.thing {
             Thing::Part(_, PartKind::Rule, name) => is_of_jit(name.as_str()),
-            Thing::Part(_, PartKind::Subnet, _) | Thing::Resource(_) | Thing::Policy(_) => false,
+            Thing::Part(
+                _,
+                PartKind::Subnet | PartKind::Peering | PartKind::NatRule | PartKind::RuleGroup,
+                _,
+            )
+            | Thing::Resource(_)
+            | Thing::Policy(_) => false,
         };
         let left_out: Vec<Wanted> = self.brought.wanted.extract_if(.., by_itself).collect();
         for Wanted { thing, .. } in left_out {
@@ -305,7 +312,6 @@ fn is_of_jit(name: &str) -> bool {
 /// Sets a part in the list of a resource's properties, in the place of one of that name.
 fn set_part(body: &mut Value, list: &str, name: &Name, mut part: Value) {
     if let Value::Object(part) = &mut part {
-        part.remove("location");
         part.insert("name".to_owned(), json!(name));
     }
     let Value::Object(body) = body else { return };

@@ -17,6 +17,8 @@ use serde_json::Value;
 pub(crate) const POLICY_TYPE: &str = "Microsoft.Security/locations/jitNetworkAccessPolicies";
 /// The provider of classic machines.
 const CLASSIC: &str = "Microsoft.ClassicCompute/";
+/// How many segments the id of a resource has that is part of no other.
+const WHOLE_SEGMENTS: usize = 8;
 
 /// Something that can be brought.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,12 @@ pub(crate) enum PartKind {
     Subnet,
     /// A rule of a security group.
     Rule,
+    /// What joins a network to another.
+    Peering,
+    /// A port of a load balancer that leads to one machine.
+    NatRule,
+    /// A group of rules of a firewall's policy: the policy itself does not list what is in it.
+    RuleGroup,
 }
 
 /// Where what a file names without saying so belongs.
@@ -84,8 +92,8 @@ pub(crate) struct Brought {
 pub(crate) enum Known {
     /// A thing by itself.
     Whole(Thing),
-    /// A part of a resource, and the property of the resource that lists it.
-    Part(ResourceId, &'static str, Name),
+    /// A part of a resource that the resource lists itself.
+    Part(ResourceId, PartKind, Name),
     /// Nothing that is kept here, and why.
     No(String),
 }
@@ -134,26 +142,21 @@ pub(crate) fn known(
     let Some(kind) = resource else { return Ok(Known::No(String::new())) };
     let id = ResourceId { subscription, group: group.clone(), kind, name: name(0)? };
     let Some(part) = segments.get(1) else { return Ok(Known::Whole(Thing::Resource(id))) };
-    let listed =
-        PARTS.into_iter().find(|(of, list)| *of == kind && list.eq_ignore_ascii_case(part));
-    Ok(match listed {
-        Some((_, list)) if segments.len() == 2 => Known::Part(id, list, name(1)?),
-        _ if part.eq_ignore_ascii_case("defaultSecurityRules") => {
+    let parts = PartKind::ALL.into_iter();
+    let mut parts = parts.filter(|known| known.parts().of() == kind && segments.len() == 2);
+    Ok(match parts.find(|known| known.list().eq_ignore_ascii_case(part)) {
+        Some(PartKind::RuleGroup) => Known::Whole(Thing::Part(id, PartKind::RuleGroup, name(1)?)),
+        Some(known) => Known::Part(id, known, name(1)?),
+        None if part.eq_ignore_ascii_case("defaultSecurityRules") => {
             Known::No("every security group has the default rules by itself".to_owned())
         }
-        Some(_) | None => Known::No("resources of this type are not kept here".to_owned()),
+        None => Known::No("resources of this type are not kept here".to_owned()),
     })
 }
 
-/// Parts that templates hold beside their resource, and the property of it that lists them.
-const PARTS: [(Kind, &str); 3] = [
-    (Kind::VirtualNetworks, "subnets"),
-    (Kind::VirtualNetworks, "virtualNetworkPeerings"),
-    (Kind::NetworkSecurityGroups, "securityRules"),
-];
-
 impl Thing {
     /// What an id names, and the subnet where it names one; nothing where it is of nothing that is kept here.
+    /// What is part of a resource stands and falls with it, so its id names that.
     pub(crate) fn of_id(text: &str) -> Option<(Thing, Option<Name>)> {
         if let Ok(subnet) = text.parse::<SubnetId>() {
             return Some((Thing::Resource(subnet.network), Some(subnet.name)));
@@ -161,22 +164,15 @@ impl Thing {
         if let Ok(policy) = text.parse::<PolicyId>() {
             return Some((Thing::Policy(policy), None));
         }
-        text.parse().ok().map(|id| (Thing::Resource(id), None))
-    }
-
-    /// A part of a resource, by the property that lists it; none for parts without a route.
-    pub(crate) fn part(id: ResourceId, list: &str, name: Name) -> Option<Thing> {
-        match list {
-            "subnets" => Some(Thing::Part(id, PartKind::Subnet, name)),
-            "securityRules" => Some(Thing::Part(id, PartKind::Rule, name)),
-            _ => None,
-        }
+        let of_whole = || text.match_indices('/').nth(WHOLE_SEGMENTS).map(|(end, _)| &text[..end]);
+        let whole = text.parse().ok().or_else(|| of_whole()?.parse().ok());
+        whole.map(|id| (Thing::Resource(id), None))
     }
 
     /// A subnet of a network, as a part of it.
     pub(crate) fn of_subnet(network: &Thing, name: Name) -> Option<Thing> {
         match network {
-            Thing::Resource(id) => Thing::part(id.clone(), "subnets", name),
+            Thing::Resource(id) => Some(Thing::Part(id.clone(), PartKind::Subnet, name)),
             Thing::Part(..) | Thing::Policy(_) => None,
         }
     }
@@ -225,10 +221,22 @@ impl Thing {
 }
 
 impl PartKind {
-    fn parts(self) -> Parts {
+    const ALL: [PartKind; 5] = [
+        PartKind::Subnet,
+        PartKind::Rule,
+        PartKind::Peering,
+        PartKind::NatRule,
+        PartKind::RuleGroup,
+    ];
+
+    /// As the server calls them.
+    pub(crate) fn parts(self) -> Parts {
         match self {
             PartKind::Subnet => Parts::Subnets,
             PartKind::Rule => Parts::SecurityRules,
+            PartKind::Peering => Parts::VirtualNetworkPeerings,
+            PartKind::NatRule => Parts::InboundNatRules,
+            PartKind::RuleGroup => Parts::RuleCollectionGroups,
         }
     }
 
@@ -242,6 +250,9 @@ impl PartKind {
         match self {
             PartKind::Subnet => PartChange::subnet(body, name.clone()).map(drop),
             PartKind::Rule => PartChange::rule(body, name.clone()).map(drop),
+            PartKind::Peering => PartChange::peering(body, name.clone()).map(drop),
+            PartKind::NatRule => PartChange::nat_rule(body, name.clone()).map(drop),
+            PartKind::RuleGroup => PartChange::rule_group(body, name.clone()).map(drop),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `request` and `close`: the two things an engineer does.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use clap::Args;
 use hourgate_api::{
@@ -53,6 +53,7 @@ Examples:
   hourgate request web-1 web-2 -p 22,443 -d 90m
   hourgate request web-1 --source 203.0.113.9       for another address
   hourgate request web-1 --start 22:00 -d 2h        tonight
+  hourgate request web-1 --address 10.0.0.4         one of its addresses; the others stay closed
   hourgate vm jit-policy request -g prod -n web-1 --port 22 --no-wait -o json")]
 pub(crate) struct Ask {
     #[command(flatten)]
@@ -74,6 +75,18 @@ pub(crate) struct Ask {
     /// From where [default: your own address, as the server sees it]
     #[arg(short, long, value_name = "CIDR", value_parser = network::source)]
     source: Option<Source>,
+    /// Which of its private addresses, for a machine with several [default: all of them]
+    #[arg(
+        long = "address",
+        visible_alias = "private-ip-address",
+        alias = "addresses",
+        alias = "private-ip-addresses",
+        value_name = "ADDRESS",
+        num_args = 1..,
+        value_delimiter = ',',
+        value_parser = network::address
+    )]
+    addresses: Vec<IpAddr>,
     /// When it begins: 22:00, or a full time [default: now]
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
@@ -94,7 +107,8 @@ pub(crate) async fn ask(session: &Session, args: Ask) -> Result<(), Failure> {
     let start = args.start.as_deref().map(|text| start::parse(text, &now));
     let start = start.transpose().map_err(Failure::usage)?;
     let vms = args.vms.find(session).await?;
-    let (policy, vms) = one_policy(&policy::policies(session).await?, vms, &args.ports)?;
+    let (policy, mut vms) = one_policy(&policy::policies(session).await?, vms, &args.ports)?;
+    narrow(&mut vms, &args.addresses)?;
     let body = InitiateBody {
         virtual_machines: asked(&vms, &args),
         justification: args.reason,
@@ -128,6 +142,8 @@ pub(crate) async fn ask(session: &Session, args: Ask) -> Result<(), Failure> {
 struct Wanted {
     vm: Vm,
     ports: Vec<u16>,
+    /// Only these of its addresses; all of them if none is said.
+    addresses: Option<Vec<IpAddr>>,
 }
 
 /// The one policy that holds all these machines, and the ports that are meant of each.
@@ -144,7 +160,7 @@ fn one_policy(
         } else {
             ports.iter().map(|port| port.number()).collect()
         };
-        found.push((policy, Wanted { vm, ports }));
+        found.push((policy, Wanted { vm, ports, addresses: None }));
     }
     let Some(first) = found.first().map(|(policy, _)| policy.id.clone()) else {
         return Err(Failure::usage("No VM is named."));
@@ -159,6 +175,36 @@ fn one_policy(
             .advise("Ask for those of each policy in a request of their own."));
     }
     Ok((first, found.into_iter().map(|(_, wanted)| wanted).collect()))
+}
+
+/// Takes of each machine the addresses of it that are named, where any is. One that nobody has, or a machine of
+/// which none is named, is a mistake: all of it would be opened, or nothing of what was meant.
+fn narrow(vms: &mut [Wanted], named: &[IpAddr]) -> Result<(), Failure> {
+    let listed = |addresses: &[IpAddr]| {
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    if named.is_empty() {
+        return Ok(());
+    }
+    let has = |address: &IpAddr| vms.iter().any(|wanted| wanted.vm.addresses.contains(address));
+    let mut problems: Vec<String> = named
+        .iter()
+        .filter(|address| !has(address))
+        .map(|address| format!("{address} is no address of what is asked for"))
+        .collect();
+    for wanted in vms.iter_mut() {
+        let of = wanted.vm.addresses.iter().filter(|address| named.contains(address));
+        let of: Vec<IpAddr> = of.copied().collect();
+        if of.is_empty() {
+            let (name, has) = (&wanted.vm.id.name, listed(&wanted.vm.addresses));
+            problems.push(format!("of {name} none is named; it has {has}"));
+        }
+        wanted.addresses = Some(of);
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage("These addresses cannot be asked for.").because(problems))
 }
 
 /// The ports that somebody means who names none: those of the machine's system that are kept closed,
@@ -192,7 +238,7 @@ fn asked(vms: &[Wanted], args: &Ask) -> Vec<InitiateVm> {
     };
     vms.iter()
         .map(|wanted| InitiateVm {
-            addresses: None,
+            addresses: wanted.addresses.clone(),
             id: wanted.vm.id.clone(),
             ports: wanted.ports.iter().map(port).collect(),
         })
@@ -202,7 +248,11 @@ fn asked(vms: &[Wanted], args: &Ask) -> Vec<InitiateVm> {
 /// A client over the family of addresses that these machines need, where they need one and the server
 /// is reached over it: the server takes the address that it sees for ours.
 async fn over_family_of(session: &Session, vms: &[Wanted]) -> Result<Option<Client>, Failure> {
-    let all_have = |family| vms.iter().all(|wanted| wanted.vm.has(family));
+    let has = |wanted: &Wanted, family| match &wanted.addresses {
+        Some(only) => only.iter().any(|address| Family::of(*address) == family),
+        None => wanted.vm.has(family),
+    };
+    let all_have = |family| vms.iter().all(|wanted| has(wanted, family));
     let family = match (all_have(Family::V4), all_have(Family::V6)) {
         (true, false) => Family::V4,
         (false, true) => Family::V6,

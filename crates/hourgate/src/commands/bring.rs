@@ -151,7 +151,11 @@ pub(crate) async fn apply(session: &Session, args: Apply) -> Result<(), Failure>
             0 => Ok(()),
             count => Err(Failure::new(
                 Exit::Drift,
-                format!("What stands differs from {} in {count} resources.", source::shown(&file)),
+                format!(
+                    "What stands differs from {} in {}.",
+                    source::shown(&file),
+                    resources(count)
+                ),
             )),
         };
     }
@@ -187,12 +191,13 @@ fn ask(plan: &Plan) -> Result<(), Failure> {
     };
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(refused(format!(
-            "{count} resources would be removed, and nobody is here to be asked. Nothing was changed."
+            "{} would be removed, and nobody is here to be asked. Nothing was changed.",
+            resources(count)
         )));
     }
     say(&plan.table().text(true));
     let mut err = stderr();
-    let _ = write!(err, "Remove {count} resources that the file does not name? [y/N] ");
+    let _ = write!(err, "Remove {} that the file does not name? [y/N] ", resources(count));
     let _ = err.flush();
     let mut answer = String::new();
     let read = stdin().read_line(&mut answer);
@@ -201,6 +206,10 @@ fn ask(plan: &Plan) -> Result<(), Failure> {
         Ok(_) if yes => Ok(()),
         Ok(_) | Err(_) => Err(refused("Nothing was changed.".to_owned())),
     }
+}
+
+fn resources(count: usize) -> String {
+    if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") }
 }
 
 fn show(session: &Session, plan: &Plan, what_if: bool) -> Result<(), Failure> {

@@ -155,10 +155,16 @@ fn answer(value: Value, explained: &Explained, question: &Question, name: &str) 
     )];
     next.extend(explained.cures.iter().cloned());
     if explained.lock.as_ref().is_some_and(|lock| lock.open_until.is_none() && !lock.standing) {
-        next.push(format!(
-            "Ask for access: hourgate request {name} -g {} -p {} --source {}",
-            question.vm.group, question.port, question.from
-        ));
+        next.push(match question.transport {
+            Transport::Tcp => format!(
+                "Ask for access: hourgate request {name} -g {} -p {} --source {}",
+                question.vm.group, question.port, question.from
+            ),
+            Transport::Udp | Transport::Other => {
+                "The lock keeps the port closed over it as well, and an access opens TCP alone."
+                    .to_owned()
+            }
+        });
     }
     Answer::new(value, table).then(next)
 }

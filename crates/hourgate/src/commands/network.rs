@@ -7,6 +7,7 @@ mod firewall;
 mod nic;
 mod nsg;
 mod part;
+mod peering;
 mod public_ip;
 mod resource;
 mod rule;
@@ -58,11 +59,16 @@ pub(crate) enum Network {
 pub(crate) enum Vnet {
     Create(vnet::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Parts of a network
     #[command(subcommand)]
     Subnet(subnet::Subnet),
+    /// What joins a network to others
+    #[command(subcommand)]
+    Peering(peering::Peering),
 }
 
 /// Network security groups and their rules
@@ -70,7 +76,9 @@ pub(crate) enum Vnet {
 pub(crate) enum Nsg {
     Create(nsg::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Rules of a group
     #[command(subcommand)]
@@ -82,7 +90,9 @@ pub(crate) enum Nsg {
 pub(crate) enum Asg {
     Create(asg::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -91,7 +101,9 @@ pub(crate) enum Asg {
 pub(crate) enum PublicIp {
     Create(public_ip::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -100,7 +112,9 @@ pub(crate) enum PublicIp {
 pub(crate) enum Nic {
     Create(Box<nic::Create>),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     ListEffectiveNsg(effective::ListEffective),
 }
@@ -110,7 +124,9 @@ pub(crate) enum Nic {
 pub(crate) enum Lb {
     Create(balancer::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Ports that lead to one machine
     #[command(subcommand)]
@@ -122,7 +138,9 @@ pub(crate) enum Lb {
 pub(crate) enum Firewall {
     Create(firewall::Create),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
 }
 
@@ -131,7 +149,9 @@ pub(crate) enum Firewall {
 pub(crate) enum FirewallPolicy {
     Create(firewall::CreatePolicy),
     List(Listed),
+    /// Show the one of that name
     Show(Named),
+    /// Remove the one of that name, if nothing needs it
     Delete(Named),
     /// Ports of a firewall's public address that lead to machines
     #[command(subcommand)]
@@ -149,6 +169,7 @@ pub(crate) async fn run(session: &Session, args: Network) -> Result<(), Failure>
         Network::Vnet(Vnet::Show(args)) => resource::show(session, vnet, args).await,
         Network::Vnet(Vnet::Delete(args)) => resource::delete(session, vnet, args).await,
         Network::Vnet(Vnet::Subnet(args)) => subnet::run(session, args).await,
+        Network::Vnet(Vnet::Peering(args)) => peering::run(session, args).await,
         Network::Nsg(Nsg::Create(args)) => nsg::create(session, args).await,
         Network::Nsg(Nsg::List(args)) => resource::list(session, nsg, args).await,
         Network::Nsg(Nsg::Show(args)) => nsg::show(session, args).await,

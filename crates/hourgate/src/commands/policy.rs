@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hourgate_api::{
     guards::{GuardResource, GuardState},
     headers,
@@ -53,6 +53,7 @@ Examples:
   hourgate protect web-1 --max-duration 2h --allowed-sources 203.0.113.0/24
   hourgate protect web-1 --what-if                  what it would do, and nothing is changed
   hourgate protect web-1 --remove-standing          narrow allow rules are closed too
+  hourgate protect web-1 --placement nic-and-subnet its subnet's group lets accesses through as well
   hourgate protect gw-1 --confirm-within 5m         goes back unless confirmed")]
 pub(crate) struct Protect {
     #[command(flatten)]
@@ -103,12 +104,24 @@ pub(crate) struct Protect {
         require_equals = true
     )]
     remove_standing: Option<bool>,
+    /// Where the rules of accesses lie, for machines behind a subnet's security group and their own
+    #[arg(long, value_name = "WHERE")]
+    placement: Option<Placement>,
     /// Make a security group for a machine before which none stands; it ends in HourgateAllowAllInBound
     #[arg(long)]
     create_nsg: bool,
     /// Tell where the denies would go, what they close and what stays, and change nothing
     #[arg(long)]
     what_if: bool,
+}
+
+/// Where the rules of accesses lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Placement {
+    /// In the interface's group; in the subnet's where the interface has none
+    Nic,
+    /// In both: for where the subnet's group would drop what is asked for
+    NicAndSubnet,
 }
 
 /// Give a machine's ports back as they were
@@ -189,6 +202,7 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
         sources: args.allowed_sources,
         end_sessions: args.end_sessions,
         remove_standing: args.remove_standing,
+        placement: args.placement,
     };
     wanted.check()?;
     let within = args.confirm_within;
@@ -196,6 +210,7 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     if args.what_if {
         return what_if(session, &wanted, &vms, within, &own).await;
     }
+    let made: Vec<String> = own.iter().map(OwnGroup::done).collect();
     for group in own {
         group.make(session).await?;
     }
@@ -220,7 +235,13 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     let all_observed = shown.iter().all(|(_, is_observed)| *is_observed);
     let values: Vec<Value> = shown.into_iter().map(|(value, _)| value).collect();
     let table = table(&values, Some(&vms))?;
-    let mut next = after_protect(&vms, within, all_observed);
+    let mut next = made;
+    next.extend(after_protect(&vms, within, all_observed));
+    // Nobody shall take for closed what a standing exception leaves open.
+    for value in &values {
+        let is_named = |id: &VmId| vms.iter().any(|vm| vm.id == *id);
+        next.extend(locks::reached_without(&view::policy(value)?, is_named));
+    }
     next.extend(outlook::warnings(session, &vms, &[]).await);
     session.output.show(&Answer::new(one_or_list(values), table).then(next))?;
     if all_observed { Ok(()) } else { Err(not_observed(&vms)) }

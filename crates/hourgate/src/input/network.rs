@@ -37,12 +37,13 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is no address, such as 10.0.0.4 or fd00::4"))
 }
 
-/// Reads a prefix that a guard covers.
+/// Reads a prefix that a guard covers; an address is the prefix of itself alone.
 pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
-    let net: IpNet = text
-        .trim()
-        .parse()
-        .map_err(|_| format!("`{text}` is no prefix, such as 10.0.0.0/8 or fd00::/8"))?;
+    let text = text.trim();
+    let alone = text.parse::<IpAddr>().ok().map(IpNet::from);
+    let net = alone.or_else(|| text.parse().ok()).ok_or_else(|| {
+        format!("`{text}` is no prefix and no address, such as 10.0.0.0/8 or fd00::4")
+    })?;
     if net.trunc() == net {
         Ok(net)
     } else {
@@ -74,6 +75,19 @@ mod tests {
         assert_eq!(port("65535").map(Port::number), Ok(65_535));
         for text in ["0", "65536", "-1", "ssh", "", "22-25", "2 2"] {
             assert!(port(text).expect_err(text).contains("1 to 65535"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_guard_covers_is_a_prefix_or_an_address() {
+        for (text, meant) in
+            [("10.0.0.0/8", "10.0.0.0/8"), ("10.0.0.4", "10.0.0.4/32"), (" fd00::4", "fd00::4/128")]
+        {
+            assert_eq!(prefix(text).map(|net| net.to_string()).as_deref(), Ok(meant));
+        }
+        assert!(prefix("10.0.0.4/24").expect_err("host bits").contains("10.0.0.0/24"));
+        for text in ["", "*", "10.0.0.300", "10.0.0.0/33"] {
+            assert!(prefix(text).expect_err(text).contains("no prefix and no address"), "{text}");
         }
     }
 

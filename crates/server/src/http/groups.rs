@@ -4,6 +4,7 @@ use hourgate_api::{
     body,
     error::{ArmError, Positions, group_not_found},
     list::List,
+    paths::{GroupQuery, Route},
     resource::{Shown, show},
     subscription::ResourceGroup,
 };
@@ -26,12 +27,34 @@ enum GroupSeen {
     Implied(ResourceGroup),
 }
 
-/// All groups.
+/// All groups, or those that have a tag.
 pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
+    let query = GroupQuery::parse(asked.query.as_deref())?;
     let groups = operations::groups(&asked.caller, asked.server, &asked.call(), None).await;
-    let groups = groups.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
-    let seen: Result<Vec<GroupSeen>, ArmError> = groups.iter().map(|of| seen(asked, of)).collect();
-    Ok(asked.exchange.json(StatusCode::OK, &List::whole(seen?)))
+    let mut groups = groups.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    groups.retain(|group| is_wanted(group, &query));
+    let most = query.most.unwrap_or(usize::MAX);
+    let last = groups.get(most.saturating_sub(1)).filter(|_| groups.len() > most);
+    let next_link = last.map(|last| {
+        let next = query.next(last.name());
+        let next: Vec<(&str, &str)> =
+            next.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let route = Route::Groups(asked.server.installation.subscription);
+        format!("{}{}", asked.server.base, route.with_query(&next))
+    });
+    let value: Result<Vec<GroupSeen>, ArmError> =
+        groups.iter().take(most).map(|of| seen(asked, of)).collect();
+    Ok(asked.exchange.json(StatusCode::OK, &List { value: value?, next_link }))
+}
+
+fn is_wanted(group: &Group, query: &GroupQuery) -> bool {
+    let behind = query.after.as_ref().is_none_or(|after| after < group.name());
+    let tagged = query.tag.as_ref().is_none_or(|tag| {
+        let mut tags = group.tags().into_iter().flatten();
+        let known = tags.find(|(name, _)| name.eq_ignore_ascii_case(tag));
+        known.is_some_and(|(_, value)| query.value.as_ref().is_none_or(|wanted| wanted == value))
+    });
+    behind && tagged
 }
 
 /// One group: shown, asked for, made, tagged or removed.

@@ -11,8 +11,8 @@ use hourgate_api::{
     operation::Operation,
     paths::{Parts, ResourcePage, Route, expands},
     resource::{
-        Shown, show, show_default_rules, show_instance_view, show_rule_groups, show_rules,
-        show_subnet, show_subnets, show_with_instance_view,
+        Shown, show, show_default_rules, show_instance_view, show_nat_rules, show_peerings,
+        show_rule_groups, show_rules, show_subnet, show_subnets, show_with_instance_view,
     },
 };
 use hourgate_core::{
@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::{
     asked::Asked,
     exchange::{Answer, with},
-    jit::condition,
+    jit::{condition, under},
 };
 use crate::{
     mint,
@@ -91,7 +91,7 @@ pub(super) async fn resource<S: Store>(
             let (resource, network, new) =
                 operations::put_resource(caller, server, &call, draft, only_if)
                     .await
-                    .map_err(|problem| asked.problem(&problem, &positions))?;
+                    .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
             put(asked, &resource, &show(&network, &resource, &jit(asked, id).await?)?, new)
         }
         Method::PATCH => {
@@ -156,6 +156,8 @@ pub(super) async fn parts<S: Store>(
         Parts::SecurityRules => named(show_rules(&resource, &jit(asked, id).await?)?),
         Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
         Parts::RuleCollectionGroups => named(show_rule_groups(&resource)?),
+        Parts::InboundNatRules => named(show_nat_rules(&network, &resource)?),
+        Parts::VirtualNetworkPeerings => named(show_peerings(&network, &resource)?),
     };
     Ok(asked.exchange.json(StatusCode::OK, &List::whole(value)))
 }
@@ -176,6 +178,8 @@ pub(super) async fn part<S: Store>(
                     Parts::Subnets => PartChange::subnet(sent, of),
                     Parts::SecurityRules => PartChange::rule(sent, of),
                     Parts::RuleCollectionGroups => PartChange::rule_group(sent, of),
+                    Parts::InboundNatRules => PartChange::nat_rule(sent, of),
+                    Parts::VirtualNetworkPeerings => PartChange::peering(sent, of),
                     // No method of theirs sets anything.
                     Parts::DefaultSecurityRules => Err(internal_error()),
                 })
@@ -184,7 +188,7 @@ pub(super) async fn part<S: Store>(
             let PartSeen { resource, network, new } =
                 operations::put_part(caller, server, &call, what, (&change, only_if))
                     .await
-                    .map_err(problem)?;
+                    .map_err(|of| under(only_if, problem(of)))?;
             let jit = jit_of(asked, what).await?;
             // A rule of JIT's that was sent back as it was read may have gone with its access since.
             let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
@@ -241,6 +245,8 @@ fn one(
         Parts::SecurityRules => show_rules(resource, jit)?,
         Parts::DefaultSecurityRules => show_default_rules(resource),
         Parts::RuleCollectionGroups => show_rule_groups(resource)?,
+        Parts::InboundNatRules => show_nat_rules(network, resource)?,
+        Parts::VirtualNetworkPeerings => show_peerings(network, resource)?,
     };
     let found = rules.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_str()));
     Ok(found.map(|(_, shown)| shown))

@@ -26,6 +26,24 @@ pub(crate) enum Group {
     },
 }
 
+impl Group {
+    /// Its name.
+    pub(crate) fn name(&self) -> &Name {
+        match self {
+            Group::Made(resource) => &resource.id.name,
+            Group::Implied { name, .. } => name,
+        }
+    }
+
+    /// Its tags: only who makes one gives it some.
+    pub(crate) fn tags(&self) -> Option<&Tags> {
+        match self {
+            Group::Made(resource) => Some(&resource.tags),
+            Group::Implied { .. } => None,
+        }
+    }
+}
+
 /// The resource groups, by their names; or one alone.
 pub(crate) async fn groups<S: Store>(
     caller: &Caller,

@@ -1,6 +1,6 @@
 //! What is asked of the rules that hold: those of an interface, and whether a flow of a machine would pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hourgate_api::{
     effective::{EffectiveGroupSeen, qualified},
@@ -9,7 +9,8 @@ use hourgate_api::{
 };
 use hourgate_core::{
     id::{Location, Name},
-    nsg::{effective::effective, id::GroupId, judge::Layer},
+    jit_rules::{self, JitRule},
+    nsg::{effective::effective, id::GroupId, judge::Layer, word::Direction},
     policy::Vm,
     resource::{Kind, Network, ResourceId},
     role::{Action, Caller, NetworkThing, Scope, Verb, may},
@@ -21,7 +22,7 @@ use super::{
     Call, Problem,
     machine::machine,
     permit,
-    resource::{is_group, may_read_group, network, not_found},
+    resource::{is_group, jit_rules, may_read_group, network, not_found},
 };
 use crate::server::Server;
 
@@ -39,12 +40,15 @@ pub(crate) async fn effective_groups<S: Store>(
     };
     let configurations = nic.network_interface().map(|view| view.configurations.as_slice());
     let may_read = |group: &GroupId| may_read_group(caller, group);
+    let jit = jit_rules_before(server, &network, id).await?;
     let (mut of_subnets, mut of_nic) = (Vec::new(), Vec::new());
     let mut subnets = BTreeSet::new();
     for configuration in configurations.unwrap_or_default() {
         let Some((layers, around)) = network.layers(id, &configuration.name) else { continue };
         let subnet = configuration.subnet.as_ref();
         for group in effective(layers, &around) {
+            let rules = jit.get(group.group).into_iter().flatten();
+            let group = group.with(rules.map(|jit| &jit.rule));
             let seen = || EffectiveGroupSeen::of(&group, &nic.id, subnet, may_read);
             match group.layer {
                 Layer::Subnet if subnets.insert(subnet) => of_subnets.push(seen()),
@@ -56,6 +60,27 @@ pub(crate) async fn effective_groups<S: Store>(
     }
     of_subnets.extend(of_nic);
     Ok(of_subnets)
+}
+
+/// The rules that JIT has in the groups before an interface.
+async fn jit_rules_before<S: Store>(
+    server: &Server<S>,
+    network: &Network,
+    nic: &ResourceId,
+) -> Result<BTreeMap<GroupId, Vec<JitRule>>, Problem> {
+    let view = network.get(nic).and_then(|nic| nic.network_interface());
+    let configurations = view.into_iter().flat_map(|view| &view.configurations);
+    let mut found = BTreeMap::new();
+    for configuration in configurations {
+        let Some((layers, _)) = network.layers(nic, &configuration.name) else { continue };
+        for (_, group) in layers.in_order(Direction::Inbound) {
+            let group = group.id();
+            if !found.contains_key(group) {
+                found.insert(group.clone(), jit_rules(server, &ResourceId::from(group)).await?);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The network watchers: one for each location in which there is anything.
@@ -111,6 +136,10 @@ pub(crate) async fn verify_flow<S: Store>(
     let rule_name = verified.by.and_then(|by| match by {
         LastWord::Rule { group, rule } => may_read_group(caller, group).then(|| qualified(rule)),
         LastWord::Jit(policy) => {
+            let met = jit_rules::met(&state, &flow, server.now());
+            if let Some((group, jit)) = met {
+                return may_read_group(caller, &group).then(|| qualified(&jit.rule));
+            }
             let scope =
                 Scope { subscription: policy.subscription, group: Some(policy.group.clone()) };
             let readable = may(caller, Action::PolicyRead, &scope);

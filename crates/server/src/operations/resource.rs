@@ -157,7 +157,9 @@ pub(crate) async fn jit_rule<S: Store>(
         Parts::SecurityRules
         | Parts::DefaultSecurityRules
         | Parts::Subnets
-        | Parts::RuleCollectionGroups => Ok(None),
+        | Parts::RuleCollectionGroups
+        | Parts::InboundNatRules
+        | Parts::VirtualNetworkPeerings => Ok(None),
     }
 }
 
@@ -216,7 +218,7 @@ pub(crate) async fn delete_part<S: Store>(
         let command = Command::DeleteJitRule { group: id.clone(), name: name.clone() };
         return server.commit(origin(caller, call, action), command).await.map(|_| false);
     }
-    let part = PartChange::gone(name.clone());
+    let part = PartChange::gone(parts, name.clone());
     let take = |resource: &Resource| {
         let (draft, known) = part.of(resource).map_err(Problem::Unreadable)?;
         check_part(only_if, resource, known)?;
@@ -237,6 +239,8 @@ pub(crate) fn thing(parts: Parts) -> NetworkThing {
         Parts::Subnets => NetworkThing::Subnet,
         Parts::SecurityRules | Parts::DefaultSecurityRules => NetworkThing::SecurityRule,
         Parts::RuleCollectionGroups => NetworkThing::RuleCollectionGroup,
+        Parts::InboundNatRules => NetworkThing::InboundNatRule,
+        Parts::VirtualNetworkPeerings => NetworkThing::Peering,
     }
 }
 
@@ -307,8 +311,7 @@ async fn permit_joins<S: Store>(
         let (id, thing) = match &target {
             Target::Resource(id) => (id, NetworkThing::Of(id.kind)),
             Target::Subnet(subnet) => (&subnet.network, NetworkThing::Subnet),
-            // Azure's action on it is on the load balancer's kind.
-            Target::InboundNatRule(rule) => (&rule.balancer, NetworkThing::Of(rule.balancer.kind)),
+            Target::InboundNatRule(rule) => (&rule.balancer, NetworkThing::InboundNatRule),
         };
         let linked = Action::Network(thing, Verb::Join);
         let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };

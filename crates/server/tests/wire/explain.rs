@@ -47,9 +47,6 @@ async fn every_rule_that_looked_is_told_and_what_would_help() {
     let (status, told) = explain(&server, "port=22&from=203.0.113.7").await;
     assert_eq!(status, 200, "{told}");
     let group = at(&server, "networkSecurityGroups/outer");
-    let cure = format!(
-        "Put a rule that allows it before: priority 199, or another below 200, in '{group}'."
-    );
     assert_eq!(
         told,
         json!({
@@ -64,13 +61,27 @@ async fn every_rule_that_looked_is_told_and_what_would_help() {
                 "decidedBy": {"name": "no-ssh", "priority": 200, "access": "Deny", "misfits": []},
                 "passedOver": [],
             }],
-            "cures": [cure],
+            // JIT's rules lie in this group: an access is all that it needs.
+            "cures": [],
         })
     );
     let (_, told) = explain(&server, "port=80&from=203.0.113.7").await;
     assert_eq!(told["lock"], Value::Null);
     assert_eq!(told["layers"][0]["passedOver"][0]["misfits"], json!(["destinationPort"]));
     assert_eq!(told["layers"][0]["decidedBy"]["name"], "DenyAllInBound");
+    let cure = format!(
+        "Put a rule that allows it before: priority 4096, or another below 4097, in '{group}'."
+    );
+    assert_eq!(told["cures"], json!([cure]));
+    // An access opens TCP alone.
+    let (_, told) = explain(&server, "port=22&from=203.0.113.7&protocol=UDP").await;
+    assert_eq!(told["cures"].as_array().map(Vec::len), Some(1), "{told}");
+    // Where it decides, the rules behind it have looked at nothing.
+    server.ask().await;
+    let (_, told) = explain(&server, "port=22&from=192.0.2.7").await;
+    assert_eq!((&told["access"], &told["cures"]), (&json!("Allow"), &json!([])), "{told}");
+    let layer = &told["layers"][0];
+    assert_eq!((&layer["byAccess"], &layer["passedOver"]), (&json!(true), &json!([])));
 }
 
 #[tokio::test]

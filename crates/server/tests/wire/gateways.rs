@@ -150,6 +150,7 @@ async fn a_load_balancer_shows_who_is_behind_it_and_gives_the_rest_back_as_sent(
     .await;
     let shown = get(&server, "loadBalancers/LB").await;
     assert_eq!(shown["type"], "Microsoft.Network/loadBalancers");
+    assert_eq!(shown["sku"], json!({"name": "Basic", "tier": "Regional"}), "az reads it");
     let properties = &shown["properties"];
     assert_eq!(properties["backendAddressPools"], sent["backendAddressPools"]);
     let ssh = &properties["inboundNatRules"][0];
@@ -173,6 +174,38 @@ async fn a_load_balancer_shows_who_is_behind_it_and_gives_the_rest_back_as_sent(
     let path = format!("{}{V}", at(&server, "loadBalancers/lb"));
     let (status, answer) = server.json(Method::DELETE, &path, None).await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("InboundNatRuleInUse")));
+}
+
+#[tokio::test]
+async fn inbound_nat_rules_are_set_one_by_one() {
+    let server = start().await;
+    hub(&server).await;
+    puts(&server, "loadBalancers/lb", balancer(&server)).await;
+    let own = at(&server, "loadBalancers/lb");
+    let rule = |port: u16| {
+        json!({"properties": {
+            "frontendIPConfiguration": {"id": format!("{own}/frontendIPConfigurations/f")},
+            "protocol": "Tcp", "frontendPort": port, "backendPort": 22, "idleTimeoutInMinutes": 4,
+        }})
+    };
+    let path = "loadBalancers/lb/inboundNatRules/more";
+    let (status, made) = put(&server, path, &rule(2223)).await;
+    assert_eq!((status, &made["id"]), (201, &json!(at(&server, path))), "{made}");
+    assert_eq!(made["properties"]["idleTimeoutInMinutes"], 4);
+    assert_eq!(put(&server, path, &made).await, (200, made.clone()), "as it was read");
+    assert_eq!(get(&server, path).await, made);
+    let listed = get(&server, "loadBalancers/lb/inboundNatRules").await;
+    assert_eq!(listed["value"].as_array().map(Vec::len), Some(2));
+    // A port leads to one machine.
+    let (status, told) = put(&server, path, &rule(2222)).await;
+    assert_eq!((status, &told["error"]["details"]), (400, &Value::Null), "{told}");
+    let used = json!({"loadBalancerInboundNatRules": [id(&server, path)]});
+    puts(&server, "networkInterfaces/m", nic(&server, used)).await;
+    let path = format!("{}{V}", at(&server, path));
+    let (status, told) = server.json(Method::DELETE, &path, None).await;
+    assert_eq!((status, &told["error"]["code"]), (400, &json!("InboundNatRuleInUse")), "{told}");
+    puts(&server, "networkInterfaces/m", nic(&server, json!({}))).await;
+    assert_eq!(server.call(Method::DELETE, &path, None).await.status(), 202);
 }
 
 #[tokio::test]

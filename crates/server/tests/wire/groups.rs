@@ -56,6 +56,53 @@ async fn a_group_is_made_tagged_shown_and_removed() {
 }
 
 #[tokio::test]
+async fn a_list_holds_no_group_that_was_not_asked_for() {
+    let server = start().await;
+    for (name, tags) in [
+        ("a", json!({"Env": "prod"})),
+        ("b", json!({"env": "test"})),
+        ("c", json!({"env": "prod"})),
+    ] {
+        let body = json!({"location": "local", "tags": tags});
+        assert_eq!(group(&server, Method::PUT, name, Some(&body)).await.0, 201);
+    }
+    let list = async |query: &str| {
+        let path = format!("{}/resourcegroups?api-version=2024-11-01{query}", server.s());
+        let (status, told) = server.json(Method::GET, &path, None).await;
+        let groups = told["value"].as_array().into_iter().flatten();
+        let names: Vec<String> =
+            groups.map(|group| group["name"].as_str().unwrap().to_owned()).collect();
+        (status, names.concat(), told)
+    };
+    for (query, names) in [
+        ("", "abc"),
+        ("&$filter=", "abc"),
+        ("&$filter=tagname%20eq%20%27env%27", "abc"),
+        // What `az group list --tag env=prod` sends.
+        ("&$filter=tagname%20eq%20%27env%27%20and%20tagvalue%20eq%20%27prod%27", "ac"),
+        ("&$filter=tagName%20eq%20%27other%27", ""),
+        ("&$top=1", "a"),
+        ("&$top=3", "abc"),
+    ] {
+        let (status, found, told) = list(query).await;
+        assert_eq!((status, found.as_str()), (200, names), "{query}: {told}");
+        assert_eq!(told["nextLink"].is_string(), query == "&$top=1", "{query}: {told}");
+    }
+    let (_, _, told) =
+        list("&$top=1&$filter=tagName%20eq%20%27env%27%20and%20tagValue%20eq%20%27prod%27").await;
+    let next = told["nextLink"].as_str().expect("more");
+    let (_, query) = next.split_once('&').expect("behind the version");
+    let (_, found, told) = list(&format!("&{query}")).await;
+    assert_eq!((found.as_str(), &told["nextLink"]), ("c", &Value::Null), "{next}");
+    for query in
+        ["&$filter=location%20eq%20%27local%27", "&$filter=tagValue%20eq%20%27prod%27", "&$top=0"]
+    {
+        let (status, _, told) = list(query).await;
+        assert_eq!((status, &told["error"]["code"]), (400, &json!("InvalidParameter")), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_is_asked_for_with_head() {
     let server = start().await;
     let asked = server.call(Method::HEAD, &path(&server, "rg1"), None).await;

@@ -342,6 +342,72 @@ async fn versions_guard_against_somebody_elses_change() {
 }
 
 #[tokio::test]
+async fn a_condition_that_fails_is_told_at_its_header() {
+    let server = start().await;
+    let path = format!("{}{V}", at(&server, "networkSecurityGroups/g"));
+    let body = json!({"location": "local"}).to_string();
+    assert_eq!(server.call(Method::PUT, &path, Some(&body)).await.status(), 201);
+    for (header, value, target) in
+        [("if-match", "W/\"9\"", "If-Match"), ("if-none-match", "*", "If-None-Match")]
+    {
+        let answer = server.call_with(Method::PUT, &path, Some(&body), &[(header, value)]).await;
+        let told: Value = answer.json().await.expect("JSON");
+        assert_eq!(told["error"]["target"], target, "{told}");
+        let message = told["error"]["message"].as_str().expect("a message");
+        assert!(message.contains("is there, at version 1"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn networks_are_joined_one_peering_at_a_time() {
+    let server = start().await;
+    for (name, space) in [("v", "10.0.0.0/16"), ("w", "10.1.0.0/16")] {
+        let mut body = network();
+        body["properties"]["addressSpace"]["addressPrefixes"] = json!([space]);
+        body["properties"]["subnets"] = json!([]);
+        assert_eq!(put(&server, &format!("virtualNetworks/{name}"), &body).await.0, 201);
+    }
+    let peering = |remote: &str| {
+        let remote = json!({"id": at(&server, &format!("virtualNetworks/{remote}"))});
+        json!({"properties": {"remoteVirtualNetwork": remote, "allowForwardedTraffic": true}})
+    };
+    let of_v = "virtualNetworks/v/virtualNetworkPeerings/to-w";
+    let (status, one) = put(&server, of_v, &peering("w")).await;
+    assert_eq!((status, &one["name"]), (201, &json!("to-w")), "{one}");
+    assert_eq!(one["id"], at(&server, of_v));
+    assert_eq!(one["properties"]["peeringState"], "Initiated");
+    assert_eq!(one["properties"]["allowForwardedTraffic"], true);
+    let (status, _) =
+        put(&server, "virtualNetworks/w/virtualNetworkPeerings/to-v", &peering("v")).await;
+    assert_eq!(status, 201);
+    let one = get(&server, of_v).await;
+    assert_eq!(one["properties"]["peeringState"], "Connected");
+    let network = get(&server, "virtualNetworks/v").await;
+    assert_eq!(network["properties"]["virtualNetworkPeerings"], json!([one]));
+    // What was read is written back without a change: the peering, and the network with it.
+    assert_eq!(put(&server, of_v, &one).await, (200, one.clone()));
+    assert_eq!(put(&server, "virtualNetworks/v", &network).await.1["etag"], network["etag"]);
+    let mut apart = peering("w");
+    apart["properties"]["allowVirtualNetworkAccess"] = json!(false);
+    let (status, told) = put(&server, of_v, &apart).await;
+    let target = "properties.allowVirtualNetworkAccess";
+    assert_eq!((status, &told["error"]["target"]), (400, &json!(target)), "{told}");
+    let (status, told) = put(&server, of_v, &peering("none")).await;
+    assert_eq!(
+        (status, &told["error"]["code"]),
+        (400, &json!("InvalidResourceReference")),
+        "{told}"
+    );
+    assert_eq!(get(&server, of_v).await, one);
+    let listed = get(&server, "virtualNetworks/v/virtualNetworkPeerings").await;
+    assert_eq!(listed["value"], json!([one]));
+    assert_eq!(delete(&server, of_v).await.status(), 202);
+    assert_eq!(delete(&server, of_v).await.status(), 204);
+    let other = get(&server, "virtualNetworks/w/virtualNetworkPeerings/to-v").await;
+    assert_eq!(other["properties"]["peeringState"], "Initiated");
+}
+
+#[tokio::test]
 async fn the_etag_of_an_earlier_making_is_not_that_of_the_next() {
     let server = start().await;
     let path = format!("{}{V}", at(&server, "networkSecurityGroups/g"));

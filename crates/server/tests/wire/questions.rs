@@ -150,7 +150,17 @@ async fn effective_rules_are_told_in_azures_shape() {
     assert_eq!(vnet["name"], "defaultSecurityRules/AllowVnetInBound");
     assert_eq!(vnet["sourceAddressPrefix"], "VirtualNetwork");
     assert_eq!(vnet["expandedSourceAddressPrefix"], json!(["10.9.0.0/16"]));
-    let role = &inner["effectiveSecurityRules"][0];
+    // JIT's own rules stand among the others, where their numbers are.
+    server.ask().await;
+    let (_, told) = post(&server, &path, &json!({})).await;
+    let rules = told["value"][1]["effectiveSecurityRules"].as_array().expect("rules");
+    let [access, role, deny, ..] = rules.as_slice() else { panic!("three rules: {told}") };
+    let name = |rule: &Value| rule["name"].as_str().unwrap_or_default().to_owned();
+    assert!(name(access).starts_with("securityRules/JIT_web-1_22_2"), "{access}");
+    assert_eq!((&access["access"], &access["priority"]), (&json!("Allow"), &json!(100)));
+    assert_eq!(access["destinationAddressPrefix"], "10.9.0.4/32");
+    assert_eq!(name(deny), "securityRules/JIT_web-1_22_Deny_0a090004");
+    assert_eq!((&deny["access"], &deny["priority"]), (&json!("Deny"), &json!(4096)));
     assert_eq!(role["destinationAddressPrefixes"], json!([]));
     assert_eq!(role["expandedDestinationAddressPrefix"], json!(["10.9.0.4/32"]));
     assert_eq!(role["destinationAddressPrefix"], Value::Null);
@@ -189,6 +199,7 @@ async fn a_watcher_is_there_for_each_location_and_nowhere_else() {
 async fn a_flow_is_told_with_who_has_the_last_word() {
     let server = walled().await;
     let (inbound, outbound) = ("Inbound", "Outbound");
+    let deny = "securityRules/JIT_web-1_22_Deny_0a090004";
     // Direction, protocol, local port, remote address, remote port; access, by whom.
     let rows = [
         (inbound, "TCP", "80", "203.0.113.7", "*", "Allow", "securityRules/role"),
@@ -196,7 +207,8 @@ async fn a_flow_is_told_with_who_has_the_last_word() {
         (inbound, "TCP", "80", "203.0.113.8", "*", "Deny", "defaultSecurityRules/DenyAllInBound"),
         (inbound, "UDP", "80", "203.0.113.7", "*", "Deny", "defaultSecurityRules/DenyAllInBound"),
         (inbound, "TCP", "70", "203.0.113.7", "*", "Deny", "defaultSecurityRules/DenyAllInBound"),
-        (inbound, "TCP", "22", "192.0.2.7", "50000", "Deny", "jitNetworkAccessPolicies/default"),
+        (inbound, "TCP", "22", "192.0.2.7", "50000", "Deny", deny),
+        (inbound, "UDP", "22", "192.0.2.7", "50000", "Deny", deny),
         (
             outbound,
             "TCP",
@@ -228,8 +240,9 @@ async fn a_flow_is_told_with_who_has_the_last_word() {
     }
     server.ask().await;
     let (_, told) = ask((inbound, "TCP", "22", "192.0.2.7", "*")).await;
-    let right = json!({"access": "Allow", "ruleName": "jitNetworkAccessPolicies/default"});
-    assert_eq!(told, right, "an access lets it through before the rules");
+    let by = told["ruleName"].as_str().unwrap_or_default();
+    assert_eq!(told["access"], "Allow");
+    assert!(by.starts_with("securityRules/JIT_web-1_22_2"), "an access lets it through: {told}");
     let (_, told) = ask((inbound, "TCP", "22", "192.0.2.8", "*")).await;
     assert_eq!(told["access"], "Deny", "another source");
     let mut body = flow(&server);

@@ -49,7 +49,7 @@ pub(super) fn read(
     let (path, sent) = listed(properties, "inboundNatRules");
     let nat_rules = parts(sent, (&path, needed), problems, |name, object, problems| {
         let (rule, part) = nat_rule(name, object, problems)?;
-        document.set_part(&format!("nat/{}", rule.name), part);
+        document.set_part(&kept_of(&rule.name), part);
         Some(rule)
     });
     Some(LoadBalancer { frontends: frontends?, nat_rules: nat_rules? })
@@ -57,6 +57,20 @@ pub(super) fn read(
 
 fn listed(properties: &mut Object, of: &'static str) -> (String, Option<Json>) {
     (properties.path_of(of), properties.optional(of))
+}
+
+/// One inbound NAT rule whose name stands in the path.
+pub(super) fn one(
+    json: Json,
+    name: Name,
+    problems: &mut Problems,
+) -> Option<(InboundNatRule, Part)> {
+    nat_rule(Some(name), Object::of(json, "", problems)?, problems)
+}
+
+/// Under which name the rest of an inbound NAT rule is kept.
+pub(super) fn kept_of(rule: &Name) -> String {
+    format!("nat/{rule}")
 }
 
 fn frontend(object: Object, problems: &mut Problems) -> Option<(FrontendAddress, Part)> {

@@ -18,12 +18,14 @@ use hourgate_core::{
     resource::{
         Kind, Resource, ResourceDraft, ResourceId, Tags, ViewDraft,
         firewall_policy::{FirewallPolicyDraft, RuleCollectionGroup},
+        load_balancer::InboundNatRule,
         virtual_network::Subnet,
     },
 };
 
 pub(crate) use document::{Document, Part};
 pub(crate) use virtual_machine::{ATTACHED, CREATE_OPTION};
+pub(crate) use virtual_network::{PEERINGS, peering_name};
 
 use super::{
     json::{self, Json},
@@ -31,11 +33,36 @@ use super::{
 };
 use crate::{
     error::{ArmError, internal_error},
+    paths::Parts,
     text::{is_plain, quoted},
 };
 
 /// What only the server says of any resource.
 const OVERLOOKED: [&str; 5] = ["id", "name", "type", "etag", "systemData"];
+
+/// The property that says what is sold.
+pub(crate) const SKU: &str = "sku";
+
+/// What is sold where nobody said so, as in Azure: az reads it of load balancers and public addresses, and does
+/// not work where it is missing. Sent, it is as if nobody had said so.
+pub(crate) fn usual_sku(kind: Kind) -> Option<Json> {
+    match kind {
+        Kind::LoadBalancers | Kind::PublicIpAddresses => {
+            let pairs = [("name", "Basic"), ("tier", "Regional")];
+            let text =
+                |(name, value): (&str, &str)| (name.to_owned(), Json::Text(value.to_owned()));
+            Some(Json::Object(pairs.map(text).to_vec()))
+        }
+        Kind::VirtualNetworks
+        | Kind::NetworkSecurityGroups
+        | Kind::ApplicationSecurityGroups
+        | Kind::NetworkInterfaces
+        | Kind::VirtualMachines
+        | Kind::ResourceGroups
+        | Kind::AzureFirewalls
+        | Kind::FirewallPolicies => None,
+    }
+}
 
 /// Reads a resource.
 pub fn resource(body: &[u8], id: &ResourceId) -> Result<ResourceDraft, ArmError> {
@@ -56,6 +83,9 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
     object.overlook(&OVERLOOKED);
     let mut document = Document::default();
     document.top = object.rest();
+    if let Some(usual) = usual_sku(id.kind) {
+        document.top.retain(|(name, sent)| name != SKU || *sent != usual);
+    }
     properties.overlook(&["provisioningState", "resourceGuid"]);
     let view = match id.kind {
         Kind::VirtualNetworks => virtual_network::read(&mut properties, &mut document, problems)
@@ -174,7 +204,9 @@ enum Change {
     Subnet(Subnet, Part),
     Rule(RuleDraft, Part),
     Group(RuleCollectionGroup),
-    Gone,
+    NatRule(InboundNatRule, Part),
+    Peering(Json, ResourceId),
+    Gone(Parts),
 }
 
 impl PartChange {
@@ -204,9 +236,28 @@ impl PartChange {
         Ok(PartChange { name, change: Change::Group(problems.or(read)?) })
     }
 
+    /// Reads an inbound NAT rule of a load balancer.
+    pub fn nat_rule(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = load_balancer::one(json, name.clone(), &mut problems);
+        let (rule, part) = problems.or(read)?;
+        Ok(PartChange { name, change: Change::NatRule(rule, part) })
+    }
+
+    /// Reads what joins a network to another.
+    pub fn peering(body: &[u8], name: Name) -> Result<PartChange, ArmError> {
+        let json = json::read(body)?;
+        let mut problems = Problems::default();
+        let read = virtual_network::peering(json, "", &mut problems);
+        let (peering, peer) = problems.or(read)?;
+        let peering = virtual_network::named(peering, &name);
+        Ok(PartChange { name, change: Change::Peering(peering, peer) })
+    }
+
     /// The part of that name is taken away.
-    pub fn gone(name: Name) -> PartChange {
-        PartChange { name, change: Change::Gone }
+    pub fn gone(parts: Parts, name: Name) -> PartChange {
+        PartChange { name, change: Change::Gone(parts) }
     }
 
     /// The resource as it shall be; and whether it had such a part.
@@ -245,14 +296,66 @@ impl PartChange {
                     }
                 }
             }
-            (ViewDraft::VirtualNetwork(network), Change::Gone) => {
+            (ViewDraft::VirtualNetwork(network), Change::Peering(peering, peer)) => {
+                let mut kept = virtual_network::peerings(&document);
+                let known = virtual_network::position(&kept, &self.name);
+                match known {
+                    Some(at) => {
+                        kept[at] = peering.clone();
+                        if let Some(old) = network.peers.get_mut(at) {
+                            *old = peer.clone();
+                        }
+                    }
+                    None => {
+                        kept.push(peering.clone());
+                        network.peers.push(peer.clone());
+                    }
+                }
+                virtual_network::set_peerings(&mut document, kept);
+                known.is_some()
+            }
+            (ViewDraft::VirtualNetwork(network), Change::Gone(Parts::VirtualNetworkPeerings)) => {
+                let mut kept = virtual_network::peerings(&document);
+                let known = virtual_network::position(&kept, &self.name);
+                if let Some(at) = known {
+                    kept.remove(at);
+                    if at < network.peers.len() {
+                        network.peers.remove(at);
+                    }
+                    virtual_network::set_peerings(&mut document, kept);
+                }
+                known.is_some()
+            }
+            (ViewDraft::LoadBalancer(balancer), Change::NatRule(rule, part)) => {
+                document.set_part(&load_balancer::kept_of(&self.name), part.clone());
+                let rules = &mut balancer.nat_rules;
+                match rules.iter_mut().find(|old| old.name == self.name) {
+                    Some(old) => {
+                        // As it was first written.
+                        let name = old.name.clone();
+                        *old = InboundNatRule { name, ..rule.clone() };
+                        true
+                    }
+                    None => {
+                        rules.push(rule.clone());
+                        false
+                    }
+                }
+            }
+            (ViewDraft::LoadBalancer(balancer), Change::Gone(Parts::InboundNatRules)) => {
+                document.take_part(&load_balancer::kept_of(&self.name));
+                let before = balancer.nat_rules.len();
+                balancer.nat_rules.retain(|rule| rule.name != self.name);
+                balancer.nat_rules.len() < before
+            }
+            (ViewDraft::VirtualNetwork(network), Change::Gone(Parts::Subnets)) => {
                 document.take_part(self.name.as_str());
                 let subnets = network.subnets.get_or_insert_default();
                 let before = subnets.len();
                 subnets.retain(|(name, _)| *name != self.name);
                 subnets.len() < before
             }
-            (ViewDraft::SecurityGroup(rules), Change::Gone) => {
+            (ViewDraft::SecurityGroup(rules), Change::Gone(Parts::SecurityRules)) => {
                 document.take_part(self.name.as_str());
                 let before = rules.len();
                 rules.retain(|rule| !self.is(&rule.name));
@@ -271,7 +374,10 @@ impl PartChange {
                     false
                 }
             },
-            (ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)), Change::Gone) => {
+            (
+                ViewDraft::FirewallPolicy(FirewallPolicyDraft::Groups(groups)),
+                Change::Gone(Parts::RuleCollectionGroups),
+            ) => {
                 let before = groups.len();
                 groups.retain(|(name, _)| *name != self.name);
                 groups.len() < before
@@ -288,7 +394,12 @@ impl PartChange {
                 | ViewDraft::LoadBalancer(_)
                 | ViewDraft::Firewall(_)
                 | ViewDraft::FirewallPolicy(_),
-                Change::Subnet(..) | Change::Rule(..) | Change::Group(_) | Change::Gone,
+                Change::Subnet(..)
+                | Change::Rule(..)
+                | Change::Group(_)
+                | Change::NatRule(..)
+                | Change::Peering(..)
+                | Change::Gone(_),
             ) => return Err(internal_error()),
         };
         draft.document = document.text().ok_or_else(internal_error)?;

@@ -57,9 +57,10 @@ fn what_only_the_server_says_or_fills_in_is_no_difference() {
                 "privateIPAddress": "10.0.0.4", "privateIPAllocationMethod": "Dynamic"}}]}}),
         ),
         (
-            "rules of grants",
+            "rules of JIT's own",
             json!({"properties": {"securityRules": [{"name": "a"}]}}),
-            json!({"properties": {"securityRules": [{"name": "a"}, {"name": "JIT_web_22_x"}]}}),
+            json!({"properties": {"securityRules": [{"name": "a"}, 
+                {"name": "JIT_web_22_20261128T002047Z_w4s6po"}, {"name": "JIT_web_22_Deny_0a000004"}]}}),
         ),
         (
             "what stands beside an id",
@@ -135,4 +136,34 @@ fn who_uses_a_subnet_is_no_difference_of_its_network_and_a_subnet_more_is_one() 
     let more = json!({"name": "b", "properties": {"addressPrefix": "10.0.1.0/24"}});
     let found = differences(&network(), &of(&[&subnet]), &of(&[&used, &more]));
     assert_eq!(found[0].path, "properties.subnets[b]");
+}
+
+#[test]
+fn a_rule_that_is_called_almost_like_one_of_jits_is_somebodys() {
+    let live = json!({"properties": {"securityRules": [{"name": "JIT_mine"}]}});
+    assert_eq!(paths(&json!({}), &live), ["properties"]);
+}
+
+#[test]
+fn who_uses_a_load_balancer_is_no_difference_and_keeps_nothing_from_being_made() {
+    let of = |kind: &str| {
+        let id = group().to_string().replace("networkSecurityGroups", kind);
+        Thing::of_id(&id).expect("ours").0
+    };
+    let wanted = json!({"properties": {
+        "frontendIPConfigurations": [{"name": "f", "properties": {"publicIPAddress": {"id": "/p"}}}],
+        "inboundNatRules": [{"name": "r", "properties": {"frontendPort": 1}}],
+    }});
+    let live = json!({"properties": {
+        "frontendIPConfigurations": [{"name": "f", "properties": {
+            "publicIPAddress": {"id": "/p"}, "inboundNatRules": [{"id": "/r"}]}}],
+        "inboundNatRules": [{"name": "r", "id": "/r", "properties": {
+            "frontendPort": 1, "backendIPConfiguration": {"id": "/n"}}}],
+    }});
+    assert_eq!(differences(&of("loadBalancers"), &wanted, &live), []);
+    assert_eq!(meant(&of("loadBalancers"), &live), wanted);
+    let told = json!({"properties": {
+        "ruleCollectionGroups": [{"id": "/g"}], "firewalls": [{"id": "/f"}], "childPolicies": [],
+    }});
+    assert_eq!(differences(&of("firewallPolicies"), &json!({}), &told), []);
 }

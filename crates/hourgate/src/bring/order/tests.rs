@@ -32,6 +32,15 @@ fn each_stands_behind_what_it_needs_and_otherwise_as_it_came() {
 }
 
 #[test]
+fn an_id_of_a_part_is_a_reference_to_the_whole() {
+    let all = [
+        wanted("networkInterfaces/n", &["loadBalancers/l/inboundNatRules/r"], &[]),
+        wanted("loadBalancers/l", &["loadBalancers/l/frontendIPConfigurations/f"], &[]),
+    ];
+    assert_eq!(ordered(&all), Ok(vec![1, 0]));
+}
+
+#[test]
 fn networks_that_are_joined_are_no_cycle_and_others_are_named() {
     let joined = [
         wanted("virtualNetworks/a", &["virtualNetworks/b"], &[]),

@@ -52,3 +52,35 @@ fn an_address_that_a_file_names_is_sent_as_one_that_stays() {
     let method = |at: usize| &body["properties"]["ipConfigurations"][at]["properties"]["privateIPAllocationMethod"];
     assert_eq!((method(0), method(1)), (&json!("Static"), &json!("Dynamic")));
 }
+
+#[test]
+fn an_address_is_one_interfaces_and_one_machines() {
+    let machine = |path: &str, address: &str| Wanted {
+        thing: Thing::of_id(&format!("{GROUP}/{path}").replace("Network", "Compute"))
+            .expect("ours")
+            .0,
+        body: json!({ "location": "local", "properties": { "privateAddresses": [address] } }),
+        after: Vec::new(),
+    };
+    let stands = [("virtualMachines/a", "10.0.0.4")].map(|(path, address)| {
+        let Wanted { thing, body, .. } = machine(path, address);
+        (thing, body)
+    });
+    let live: Live = stands.into_iter().collect();
+    let told = |wanted: Vec<Wanted>| {
+        let brought = Brought { wanted, skipped: Vec::new() };
+        plan("file", brought, &live, false).err().map(|failure| failure.text())
+    };
+    let told_of = |wanted| told(wanted).unwrap_or_default();
+    let twice = told_of(vec![
+        machine("virtualMachines/b", "10.0.0.5"),
+        machine("virtualMachines/c", "10.0.0.5"),
+    ]);
+    assert!(twice.contains("has the address 10.0.0.5, and so has"), "{twice}");
+    let taken = told_of(vec![machine("virtualMachines/b", "10.0.0.4")]);
+    assert!(taken.contains("virtualMachines/a`"), "{taken}");
+    // What the file moves away is free.
+    let moved =
+        vec![machine("virtualMachines/a", "10.0.0.9"), machine("virtualMachines/b", "10.0.0.4")];
+    assert_eq!(told(moved), None);
+}

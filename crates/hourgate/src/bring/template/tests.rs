@@ -54,14 +54,44 @@ fn resources_within_others_are_theirs_wherever_they_stand() {
             { "name": "b", "properties": { "priority": 3 } },
         ])
     );
-    // Without its group a rule is brought by itself, and a peering is not.
+    // Without what they are part of, parts are brought by themselves.
     let apart = json!({ "resources": [
         { "type": "Microsoft.Network/networkSecurityGroups/securityRules", "name": "g/a", "properties": {} },
         { "type": "Microsoft.Network/virtualNetworks/virtualNetworkPeerings", "name": "v/p", "properties": {} },
+        { "type": "Microsoft.Network/loadBalancers/inboundNatRules", "name": "l/r", "properties": {} },
     ] });
     let brought = read(&apart, None, &place()).expect("read");
-    assert_eq!(brought.wanted[0].thing.name(), "g/a");
-    assert_eq!(brought.skipped[0].why, "the file does not hold what it is part of");
+    let names: Vec<String> = brought.wanted.iter().map(|wanted| wanted.thing.name()).collect();
+    assert_eq!(names, ["g/a", "v/p", "l/r"]);
+    assert!(brought.skipped.is_empty());
+}
+
+#[test]
+fn a_load_balancer_lists_its_rules_and_a_firewall_policy_does_not() {
+    let template = json!({ "resources": [
+        { "type": "Microsoft.Network/firewallPolicies/ruleCollectionGroups", "name": "p/nat",
+          "dependsOn": ["[resourceId('Microsoft.Network/firewallPolicies', 'p')]"], "properties": { "priority": 100 } },
+        { "type": "Microsoft.Network/firewallPolicies", "name": "p", "location": "x", "properties": {} },
+        { "type": "Microsoft.Network/loadBalancers", "name": "l", "location": "x", "properties": {} },
+        { "type": "Microsoft.Network/loadBalancers/inboundNatRules", "name": "l/r",
+          "properties": { "frontendPort": 50001 } },
+    ] });
+    let brought = read(&template, None, &place()).expect("read");
+    assert!(brought.skipped.is_empty(), "{:?}", brought.skipped);
+    let told: Vec<(String, String)> =
+        brought.wanted.iter().map(|w| (w.thing.type_name(), w.thing.name())).collect();
+    let told: Vec<(&str, &str)> = told.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("Microsoft.Network/firewallPolicies/ruleCollectionGroups", "p/nat"),
+            ("Microsoft.Network/firewallPolicies", "p"),
+            ("Microsoft.Network/loadBalancers", "l"),
+        ]
+    );
+    assert_eq!(brought.wanted[0].after.len(), 1);
+    let rules = json!([{ "name": "r", "properties": { "frontendPort": 50001 } }]);
+    assert_eq!(brought.wanted[2].body["properties"]["inboundNatRules"], rules);
 }
 
 #[test]

@@ -73,6 +73,29 @@ fn one_request_is_of_one_policy() {
 }
 
 #[test]
+fn addresses_that_are_named_are_those_of_each_machine() {
+    let at = |address: &str| address.parse::<IpAddr>().expect("an address");
+    let wanted = |name: &str, addresses: &[&str]| Wanted {
+        vm: Vm { addresses: addresses.iter().map(|a| at(a)).collect(), ..vm(name, Os::Linux) },
+        ports: vec![22],
+        addresses: None,
+    };
+    let both = || [wanted("web-1", &["10.0.0.4", "fd00::4"]), wanted("web-2", &["10.0.0.5"])];
+    let mut all = both();
+    narrow(&mut all, &[]).expect("all");
+    assert!(all.iter().all(|one| one.addresses.is_none()));
+    let mut some = both();
+    narrow(&mut some, &[at("10.0.0.5"), at("fd00::4")]).expect("one of each");
+    assert_eq!(some[0].addresses, Some(vec![at("fd00::4")]));
+    assert_eq!(some[1].addresses, Some(vec![at("10.0.0.5")]));
+    let failure = narrow(&mut both(), &[at("10.0.0.4"), at("10.0.0.9")]).expect_err("two mistakes");
+    assert_eq!(failure.exit, Exit::Usage);
+    for needed in ["10.0.0.9 is no address", "of web-2 none is named; it has 10.0.0.5"] {
+        assert!(failure.text().contains(needed), "{}", failure.text());
+    }
+}
+
+#[test]
 fn only_what_was_seen_open_ends_with_0() {
     let rows = [
         ("Initiated", "UserRequested", "open", None),

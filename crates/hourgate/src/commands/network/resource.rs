@@ -47,7 +47,7 @@ pub(crate) struct Named {
 /// Where a resource is.
 #[derive(Debug, Args)]
 pub(super) struct Group {
-    /// Its resource group, made if it is new [default: default]
+    /// Its resource group; made with what is made in it, where it is new [default: default]
     #[arg(short = 'g', long = "resource-group", value_name = "GROUP", value_parser = network::name)]
     group: Option<Name>,
 }

@@ -17,7 +17,9 @@ use crate::{exit::Failure, input::network, output::Table};
 pub(crate) enum Rule {
     Create(Box<Create>),
     List(List),
+    /// Show the rule of that name
     Show(One),
+    /// Remove the rule of that name
     Delete(One),
 }
 

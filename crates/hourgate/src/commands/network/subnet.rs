@@ -17,7 +17,9 @@ use crate::{exit::Failure, input::network, output::Table};
 pub(crate) enum Subnet {
     Create(Create),
     List(List),
+    /// Show the subnet of that name
     Show(One),
+    /// Remove the subnet of that name
     Delete(One),
 }
 

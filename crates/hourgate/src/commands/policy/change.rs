@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_api::{
     headers,
+    jit::{PLACEMENT_NIC, PLACEMENT_NIC_AND_SUBNET},
     paths::{Route, WHAT_IF},
     time::IsoDuration,
 };
@@ -16,7 +17,7 @@ use hourgate_core::{
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Session, confirm_header};
+use super::{Placement, Session, confirm_header};
 use crate::{
     client::Call,
     exit::{Exit, Failure},
@@ -39,6 +40,8 @@ pub(super) struct Wanted {
     pub(super) end_sessions: Option<bool>,
     /// Whether locks close standing exceptions too.
     pub(super) remove_standing: Option<bool>,
+    /// Where the rules of accesses lie.
+    pub(super) placement: Option<Placement>,
 }
 
 /// What becomes of a policy.
@@ -187,6 +190,13 @@ impl Wanted {
         let mut member = stored.and_then(Value::as_object).cloned().unwrap_or_default();
         member.insert("id".to_owned(), json!(vm.id));
         member.insert("ports".to_owned(), Value::Array(ports));
+        if let Some(placement) = self.placement {
+            let placement = match placement {
+                Placement::Nic => PLACEMENT_NIC,
+                Placement::NicAndSubnet => PLACEMENT_NIC_AND_SUBNET,
+            };
+            member.insert("placement".to_owned(), json!(placement));
+        }
         Ok(Value::Object(member))
     }
 
@@ -321,8 +331,10 @@ mod tests {
             sources: vec![Source::Any, "10.0.0.4".parse().expect("a source")],
             end_sessions: Some(false),
             remove_standing: Some(true),
+            placement: Some(Placement::NicAndSubnet),
         };
         let body = wanted.merged(Some(&stored()), &[vm("web-1", Os::Linux)]).expect("merged");
+        assert_eq!(member(&body, 0)["placement"], "nic-and-subnet");
         let rules = member(&body, 0)["ports"].as_array().expect("ports");
         assert_eq!(rules.len(), 2);
         assert_eq!(rules[0]["later"], 1, "what we do not know is kept");

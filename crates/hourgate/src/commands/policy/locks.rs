@@ -70,12 +70,14 @@ pub(crate) fn reached_without(
         for lock in &rule.locks {
             let (name, port, address) = (&vm.name, rule.number, lock.address);
             if !lock.standing.is_empty() {
+                let then = match lock.reachable.is_empty() {
+                    true => "other rules drop what they let through".to_owned(),
+                    false => format!("it is reached without access from {}", nets(&lock.reachable)),
+                };
                 said.push(format!(
-                    "Port {port} of {name} ({address}) has standing exceptions: {} in {}; it is reached without \
-                     access from {}.",
+                    "Port {port} of {name} ({address}) has standing exceptions: {} in {}; {then}.",
                     listed(&lock.standing),
-                    last(&lock.network_security_group.id),
-                    reached(lock)
+                    last(&lock.network_security_group.id)
                 ));
             }
             if !lock.exposed.is_empty() {

@@ -60,6 +60,15 @@ impl OwnGroup {
         )
     }
 
+    /// What was done.
+    pub(super) fn done(&self) -> String {
+        format!(
+            "No security group stood before {}: {} was made, ending in {ALLOW_ALL_IN}, and joined to the \
+             interface {}.",
+            self.vm.id.name, self.group.name, self.nic_id.name
+        )
+    }
+
     /// Makes the group and joins it. Its last rules let everything through, so that nothing but what JIT does
     /// to its ports changes.
     pub(super) async fn make(self, session: &Session) -> Result<(), Failure> {

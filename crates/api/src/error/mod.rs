@@ -109,6 +109,8 @@ pub enum Code {
     DuplicateResourceName,
     /// 409: a group stays where it is.
     InvalidResourceGroupLocation,
+    /// 409: a resource stays where it is.
+    InvalidResourceLocation,
     /// 400: what it refers to does not exist.
     InvalidResourceReference,
     /// 400: a prefix with host bits, or of a length that cannot be.

@@ -217,11 +217,19 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
                 "Network interface {interface} is a second primary one of {id}; a virtual machine has one."
             ),
         ),
-        ResourceFault::GroupElsewhere { sent, location } => (
+        ResourceFault::Elsewhere { sent, location } if id.kind == Kind::ResourceGroups => (
             Code::InvalidResourceGroupLocation,
             format!(
                 "Invalid resource group location '{sent}'. The Resource group already exists in location \
                  '{location}'."
+            ),
+        ),
+        ResourceFault::Elsewhere { sent, location } => (
+            Code::InvalidResourceLocation,
+            format!(
+                "The resource '{}' already exists in location '{location}' in resource group '{}'. A resource \
+                 with the same name cannot be created in location '{sent}'. Please select a new resource name.",
+                id.name, id.group
             ),
         ),
         ResourceFault::AddressesDisagree { sent, interfaces } => (

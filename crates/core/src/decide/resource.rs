@@ -50,7 +50,7 @@ pub(super) fn put(
             view.filter(|view| security_group::beside_ours(state, view, &mut faults))
         }
         ViewDraft::ApplicationSecurityGroup => Some(View::ApplicationSecurityGroup),
-        ViewDraft::ResourceGroup => resource_group::view(&setting, &draft.location, &mut faults),
+        ViewDraft::ResourceGroup => Some(View::ResourceGroup),
         ViewDraft::PublicIpAddress(sent) => public_ip::view(&setting, sent, &mut faults),
         ViewDraft::NetworkInterface(sent) => network_interface::view(&setting, sent, &mut faults),
         ViewDraft::VirtualMachine(sent) => {
@@ -204,6 +204,11 @@ fn common(setting: &Setting<'_>, draft: &ResourceDraft) -> Vec<ResourceFault> {
     let mut faults = Vec::new();
     if setting.before.is_none() && setting.network.len() >= RESOURCES_MAX {
         faults.push(ResourceFault::TooManyResources { most: RESOURCES_MAX });
+    }
+    // A group that only its resources make is where it is said to be.
+    if let Some(before) = setting.before.filter(|before| before.location != draft.location) {
+        let (sent, location) = (draft.location.clone(), before.location.clone());
+        faults.push(ResourceFault::Elsewhere { sent, location });
     }
     if draft.tags.len() > TAGS_MAX {
         faults.push(ResourceFault::TooManyTags { most: TAGS_MAX });

@@ -267,8 +267,8 @@ pub enum ResourceFault {
         /// What the interfaces have.
         interfaces: Vec<IpAddr>,
     },
-    /// A resource group is somewhere else already, and stays there.
-    GroupElsewhere {
+    /// It is somewhere else already, and stays there.
+    Elsewhere {
         /// Where it was sent to be.
         sent: Location,
         /// Where it is.

@@ -58,17 +58,22 @@ fn an_id_of_a_group_is_read_as_it_is_written_and_stands_behind_no_provider() {
 }
 
 #[test]
-fn a_group_stays_where_it_is() {
-    let mut scene = scene();
-    scene.does(&made("g"));
-    assert!(scene.does(&made("g")).is_empty(), "the same again changes nothing");
-    let mut moved = made("g");
-    if let Command::PutResource { draft, .. } = &mut moved {
-        draft.location = "elsewhere".parse().expect("a location");
+fn a_group_and_what_is_in_it_stay_where_they_are() {
+    let role = asg("x");
+    for (id, made) in
+        [(group("g"), made("g")), (role.clone(), put(role, ViewDraft::ApplicationSecurityGroup))]
+    {
+        let mut scene = scene();
+        scene.does(&made);
+        assert!(scene.does(&made).is_empty(), "the same again changes nothing");
+        let mut moved = made;
+        if let Command::PutResource { draft, .. } = &mut moved {
+            draft.location = "elsewhere".parse().expect("a location");
+        }
+        let (sent, location) = ("elsewhere".parse().unwrap(), "local".parse().unwrap());
+        let wrong = ResourceFault::Elsewhere { sent, location };
+        assert_eq!(scene.refuses(&moved), [fault(id, wrong)]);
     }
-    let (sent, location) = ("elsewhere".parse().unwrap(), "local".parse().unwrap());
-    let wrong = ResourceFault::GroupElsewhere { sent, location };
-    assert_eq!(scene.refuses(&moved), [fault(group("g"), wrong)]);
 }
 
 #[test]

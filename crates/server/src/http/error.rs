@@ -89,6 +89,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::PortInOtherPolicy
         | Code::VmHasPolicy
         | Code::InvalidResourceGroupLocation
+        | Code::InvalidResourceLocation
         | Code::AddressInUse
         | Code::ConfirmationPending
         | Code::NothingToConfirm

@@ -2,30 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Setting, happens, refusals, virtual_network};
+use super::{happens, refusals, virtual_network};
 use crate::{
     event::Event,
-    id::Location,
     policy::Settings,
     refusal::{Refusal, Refusals},
     resource::{Kind, Network, Resource, ResourceFault, ResourceId, Target, View},
     state::State,
 };
-
-/// A group stays where it was made (Azure's rule); one that only its resources make is where it is said to be.
-pub(super) fn view(
-    setting: &Setting<'_>,
-    location: &Location,
-    faults: &mut Vec<ResourceFault>,
-) -> Option<View> {
-    let elsewhere = setting.before.filter(|before| before.location != *location);
-    let fault = |before: &Resource| {
-        let (sent, location) = (location.clone(), before.location.clone());
-        ResourceFault::GroupElsewhere { sent, location }
-    };
-    faults.extend(elsewhere.map(fault));
-    Some(View::ResourceGroup)
-}
 
 /// Removes a group with all that is in it, if no policy holds a machine of it and nothing elsewhere refers to
 /// what is in it.

@@ -61,7 +61,7 @@ pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a
     let family = Family::of(flow.address(Side::Destination));
     let screen = Screen::of(layers, &surroundings, family, band);
     let allowed = screen.allows(Direction::Inbound, flow, granted);
-    let explained = explain(layers, Direction::Inbound, flow, &surroundings);
+    let explained = explain(layers, Direction::Inbound, flow, &surroundings, &state.numbers);
     let decides = |asked: &Asked<'_>| granted && decides(state, vm, layers, asked);
     let layers: Vec<Met<'a>> = explained
         .layers

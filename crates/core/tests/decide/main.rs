@@ -19,6 +19,7 @@ mod jit_rules;
 mod led;
 mod locks;
 mod machines;
+mod makings;
 #[path = "../nsg/naive.rs"]
 #[allow(
     dead_code,

@@ -236,3 +236,76 @@ fn a_machine_of_which_no_interface_is_known_can_have_no_policy() {
     let expected = Refusal::Unsupported { vm: vm("web"), reason: Reason::NoInterface };
     assert_eq!(refused, [expected]);
 }
+
+/// Who follows the advice is not refused for it.
+#[test]
+fn what_would_help_is_a_number_that_jit_has_not() {
+    use hourgate_core::{
+        nsg::{
+            cure::Cure,
+            flow::{Carried, Flow, Transport},
+        },
+        reach::reach,
+    };
+    let mut scene = locked(None, Some(vec![]));
+    assert_eq!(places(&scene), [at_place(22, "inner", 4_096)]);
+    let carried = Carried::Ports { transport: Transport::Tcp, source: 50_000, destination: 80 };
+    let flow = Flow::new(ip("203.0.113.7"), ip("10.0.0.4"), carried).expect("a flow");
+    let id = vm("web");
+    let free = {
+        let reach = reach(&scene.state, &id, &flow, scene.now);
+        let [Cure::AllowBefore { free, .. }] = &reach.cures[..] else { panic!("{reach:?}") };
+        free.number()
+    };
+    assert_eq!(free, 4_095);
+    let http = RuleDraft {
+        destination_ports: vec!["80".to_owned()],
+        ..allow("http", i64::from(free), "203.0.113.0/24")
+    };
+    scene.does(&put(nsg("inner"), nsg_of(vec![http])));
+    assert!(reach(&scene.state, &id, &flow, scene.now).cures.is_empty(), "and it helps");
+}
+
+/// Where an access decides in the subnet's group and a rule in the interface's, the rule has the last word.
+#[test]
+fn the_last_word_is_that_of_the_rule_behind_the_access() {
+    use hourgate_core::{
+        nsg::{
+            flow::{Carried, Flow, Transport},
+            word::{Access, Direction},
+        },
+        verify::{LastWord, verify},
+    };
+    let mut scene = before_locks(Some(vec![]), Some(vec![]));
+    let mut placed = member("web", vec![ssh()]);
+    placed.placement = Sent::Value(Placement::NicAndSubnet);
+    scene.does(&set("p", vec![placed]));
+    scene.settings.band = band(200, 300);
+    scene.gets(ask("web", 22).from("203.0.113.0/24"));
+    scene.does(&put(nsg("inner"), nsg_of(vec![deny("first", 100, "203.0.113.9/32")])));
+    let carried = Carried::Ports { transport: Transport::Tcp, source: 50_000, destination: 22 };
+    let flow = Flow::new(ip("203.0.113.9"), ip("10.0.0.4"), carried).expect("a flow");
+    let id = vm("web");
+    let verified = verify(&scene.state, &id, Direction::Inbound, &flow, scene.now);
+    let Some(LastWord::Rule { group, rule }) = verified.by else { panic!("{verified:?}") };
+    assert_eq!(verified.access, Access::Deny);
+    assert_eq!((group.name().as_str(), rule.name().as_str()), ("inner", "first"));
+}
+
+#[test]
+fn of_a_lock_before_which_no_group_stands_nothing_is_said_to_be_reachable() {
+    let mut scene = locked(None, Some(vec![allow("jump", 300, "198.51.100.7/32")]));
+    scene.settings.allow_lock_breaks = true;
+    let facts = |scene: &Scene| {
+        let policy = &scene.state.policies[&policy("p")];
+        let (vm, member) = (&scene.state.vms[&vm("web")], &policy.members[&vm("web")]);
+        let of = hourgate_core::lock_facts::of_port;
+        let mut all = of(&scene.state.network, vm, member, &member.ports[0]);
+        let facts = all.pop().expect("one address");
+        (facts.deny.is_some(), facts.reachable.len(), facts.exposed.len())
+    };
+    assert_eq!(facts(&scene), (true, 1, 0));
+    let address = configuration("ip", Some(subnet("v", "a")), at_address("10.0.0.4"));
+    scene.does(&put(nic("web-nic"), nic_of(vec![address])));
+    assert_eq!(facts(&scene), (false, 0, 0), "all of it is closed");
+}

@@ -5,6 +5,7 @@
 mod harness;
 mod raw;
 
+mod adopting;
 mod audience;
 mod bad_input;
 mod closing;

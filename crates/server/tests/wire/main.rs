@@ -6,6 +6,7 @@ mod harness;
 mod raw;
 
 mod adopting;
+mod alarms;
 mod audience;
 mod bad_input;
 mod closing;

@@ -179,3 +179,23 @@ fn no_exception_without_its_lock_and_no_chain_of_another_family() {
         assert_eq!(guard.observe(), before, "{why}");
     }
 }
+
+#[test]
+fn an_exception_for_other_transports_is_none_for_tcp_and_udp() {
+    use hourgate_core::{
+        nsg::flow::Transport,
+        screen::chain::{Hosts, PortSet},
+    };
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let _ssh = listen(&net.vm, VM, 22);
+    let guard = Guarded::start(&net, &dir);
+    let other =
+        Standing { transport: Transport::Other, sources: Hosts::All, source_ports: PortSet::All };
+    let standing = [(lock(VM, 22), vec![other])].into();
+    let locks = [(lock(VM, 22), Sessions::GoOn)];
+    guard.converge(Desired { standing, ..desired(&locks, [].into()) }).unwrap();
+    assert_eq!(probe(&net.client, VM, 22), Answer::Silent, "TCP");
+    assert!(!udp(&net.client, &net.vm, VM, 22), "UDP");
+    let sctp = || raw_transport(&net.client, VM, 132, 22);
+    assert_eq!(server_sees(&net.vm, Domain::IPV4, 132, 22, sctp), 1, "SCTP");
+}

@@ -8,7 +8,7 @@ use hourgate_core::{
     policy::Settings,
     resource::{
         Kind, Resource, ResourceId, ViewDraft,
-        network_interface::{IpConfigurationDraft, Wanted as Address},
+        network_interface::{IpConfigurationDraft, NetworkInterfaceDraft, Wanted as Address},
     },
     state::State,
 };
@@ -74,8 +74,8 @@ async fn joined(dir: &TempDir, name: &str, addresses: &[&str]) {
     let front = interface(&state, "db-front").expect("an interface").clone();
     let mut draft = front.draft();
     draft.id.name = name.parse().expect("a name");
-    let ViewDraft::NetworkInterface(nic) = &mut draft.view else { panic!("no interface") };
-    let subnet = nic.configurations.first().and_then(|first| first.subnet.clone());
+    let its = front.network_interface().expect("an interface").configurations.first();
+    let subnet = its.and_then(|first| first.subnet.clone());
     let configuration = |(n, address): (usize, &&str)| IpConfigurationDraft {
         name: format!("ipconfig{}", n + 1).parse().expect("a name"),
         wanted: Address::Static(address.parse().expect("an address")),
@@ -85,7 +85,9 @@ async fn joined(dir: &TempDir, name: &str, addresses: &[&str]) {
         nat_rules: Vec::new(),
         primary: n == 0,
     };
-    nic.configurations = addresses.iter().enumerate().map(configuration).collect();
+    let configurations = addresses.iter().enumerate().map(configuration).collect();
+    let view = NetworkInterfaceDraft { security_group: None, configurations };
+    draft.view = ViewDraft::NetworkInterface(view);
     let origin = Origin {
         person: None,
         address: None,

@@ -47,10 +47,9 @@ async fn granted(config: &str) -> Running {
 
 fn alarms(server: &Running) -> Vec<String> {
     let notes = server.notes.lock().expect("no panic");
-    let alarms = notes.iter().filter_map(|note| match note {
-        Note::Alarm { what } => Some(what.clone()),
-        _ => None,
-    });
+    let alarms = notes
+        .iter()
+        .filter_map(|note| if let Note::Alarm { what } = note { Some(what.clone()) } else { None });
     alarms.collect()
 }
 

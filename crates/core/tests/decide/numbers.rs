@@ -309,3 +309,25 @@ fn of_a_lock_before_which_no_group_stands_nothing_is_said_to_be_reachable() {
     scene.does(&put(nic("web-nic"), nic_of(vec![address])));
     assert_eq!(facts(&scene), (false, 0, 0), "all of it is closed");
 }
+
+#[test]
+fn a_standing_exception_is_for_the_transport_of_its_rule() {
+    use hourgate_core::{
+        nsg::{
+            flow::{Carried, Flow, Transport},
+            word::Access,
+        },
+        reach::reach,
+    };
+    let scene = locked(None, Some(vec![allow("jump", 300, "198.51.100.7/32")]));
+    let id = vm("web");
+    let told = |transport| {
+        let carried = Carried::Ports { transport, source: 50_000, destination: 22 };
+        let flow = Flow::new(ip("198.51.100.7"), ip("10.0.0.4"), carried).expect("a flow");
+        let reach = reach(&scene.state, &id, &flow, scene.now);
+        (reach.access, reach.lock.expect("locked").standing)
+    };
+    assert_eq!(told(Transport::Tcp), (Access::Allow, true));
+    assert_eq!(told(Transport::Udp), (Access::Deny, false));
+    assert_eq!(told(Transport::Other), (Access::Deny, false));
+}

@@ -61,7 +61,7 @@ pub fn reach<'a>(state: &'a State, vm: &VmId, flow: &Flow, now: Now) -> Reach<'a
     let family = Family::of(flow.address(Side::Destination));
     let screen = Screen::of(layers, &surroundings, family, band);
     let allowed = screen.allows(Direction::Inbound, flow, granted);
-    let explained = explain(layers, Direction::Inbound, flow, &surroundings);
+    let explained = explain(layers, Direction::Inbound, flow, &surroundings, &state.numbers);
     // Where an access decides no rule is needed; where it could, to ask for one is what helps.
     let helps = lock.is_some_and(|lock| !lock.standing) && is_tcp(flow);
     let denies = explained.layers.iter().filter(|asked| asked.decisive.access() == Access::Deny);

@@ -178,6 +178,9 @@ proptest! {
         for opening in desired.openings.keys() {
             prop_assert!(after.openings.contains_key(opening));
         }
+        for (opening, until) in observed.openings.iter().filter(|(o, _)| !covered(&o.lock())) {
+            prop_assert_eq!(after.openings.get(opening), Some(until), "nor is it closed");
+        }
         for lock in desired.locks.keys().chain(observed.locks.keys()) {
             let released = desired.released.contains(lock);
             let right = match desired.locks.get(lock) {
@@ -244,6 +247,8 @@ proptest! {
         for (translation, onward) in &plan.translate {
             let Some(is) = observed.translations.each.get(translation) else { continue };
             prop_assert_eq!(is.to, onward.to, "what leads elsewhere does so first");
+            let gets_an_end = is.until.is_none() && onward.until.is_some();
+            prop_assert!(!gets_an_end, "what shall end ends first");
             if let (Some(is), Some(until)) = (&is.until, &onward.until) {
                 prop_assert!(!may_end_later(is, until), "a later end alone waits for the opens");
             }

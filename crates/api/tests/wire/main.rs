@@ -13,4 +13,5 @@ mod locks;
 mod paths;
 mod random;
 mod refusals;
+mod unread;
 mod world;

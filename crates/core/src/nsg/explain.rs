@@ -1,5 +1,7 @@
 //! Why is this flow allowed or not? Every rule that looked at it, what did not fit, and what would help.
 
+use std::collections::BTreeMap;
+
 use super::{
     cure::Cure,
     flow::Flow,
@@ -49,12 +51,17 @@ pub struct Look<'a> {
 }
 
 /// Explains what [`super::judge::judge`] says.
+///
+/// `ours` are the numbers that JIT's rules have in each group: they stand beside it, and what would help is none
+/// of them.
 pub fn explain<'a>(
     layers: Layers<'a>,
     direction: Direction,
     flow: &Flow,
     surroundings: &Surroundings,
+    ours: &BTreeMap<GroupId, Numbers>,
 ) -> Explanation<'a> {
+    let none = Numbers::default();
     let mut explained =
         Explanation { access: Access::Allow, layers: Vec::new(), cures: Vec::new() };
     for (layer, group) in layers.in_order(direction) {
@@ -62,7 +69,11 @@ pub fn explain<'a>(
         let reached = explained.access == Access::Allow;
         if asked.decisive.access() == Access::Deny {
             explained.access = Access::Deny;
-            explained.cures.push(Cure::past(group, asked.decisive, &Numbers::default()));
+            explained.cures.push(Cure::past(
+                group,
+                asked.decisive,
+                ours.get(group.id()).unwrap_or(&none),
+            ));
         }
         explained.layers.push(Asked { reached, ..asked });
     }

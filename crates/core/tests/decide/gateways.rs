@@ -72,7 +72,7 @@ pub(crate) fn walled(tier: Tier, subnet_name: &str, policy: Option<ResourceId>) 
     ViewDraft::Firewall(Firewall { tier, configurations: vec![configuration], policy })
 }
 
-fn dnat(sources: &[&str], at: (&str, u16), to: (&str, u16)) -> DnatRule {
+pub(crate) fn dnat(sources: &[&str], at: (&str, u16), to: (&str, u16)) -> DnatRule {
     DnatRule {
         name: "dnat".to_owned(),
         carriers: vec![Carrier::Tcp],
@@ -510,7 +510,7 @@ fn somebody_connects_to_the_public_address_else_the_load_balancer_else_the_machi
 }
 
 /// The hub with a firewall that accesses can be mapped through, and machines with a policy at these addresses.
-fn behind(machines: &[(&str, &str)]) -> Scene {
+pub(crate) fn behind(machines: &[(&str, &str)]) -> Scene {
     let mut scene = hub();
     scene.does(&put(crate::gateways::policy(), ruled(100, &[])));
     let view = walled(Tier::Standard, "AzureFirewallSubnet", Some(crate::gateways::policy()));
@@ -528,7 +528,7 @@ fn behind(machines: &[(&str, &str)]) -> Scene {
     scene.policy("p", members.collect())
 }
 
-fn ports(scene: &Scene, request: hourgate_core::id::RequestId) -> Vec<(String, String)> {
+pub(crate) fn ports(scene: &Scene, request: hourgate_core::id::RequestId) -> Vec<(String, String)> {
     let request = scene.state.requests.get(&request).expect("known");
     let mapped = request.accesses.iter().flat_map(|access| access.mapped());
     mapped.map(|mapped| (mapped.at.to_string(), mapped.to.to_string())).collect()

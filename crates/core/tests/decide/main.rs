@@ -16,8 +16,10 @@ mod gateways;
 mod groups;
 mod holds;
 mod jit_rules;
+mod led;
 mod locks;
 mod machines;
+mod makings;
 #[path = "../nsg/naive.rs"]
 #[allow(
     dead_code,
@@ -25,7 +27,10 @@ mod machines;
     reason = "the oracle of security groups, of which a part is asked here"
 )]
 mod naive;
+mod names;
+mod neighbours;
 mod network;
+mod numbers;
 mod plans;
 mod policies;
 mod reach;
@@ -35,4 +40,5 @@ mod resources;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod sources;
+mod two_families;
 mod virtual_machines;

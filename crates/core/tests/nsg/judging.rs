@@ -1,5 +1,7 @@
 //! One flow: judge and explain say what the naive oracle says, for every kind of flow.
 
+use std::collections::BTreeMap;
+
 use hourgate_core::nsg::{
     cure::Cure,
     effective::effective,
@@ -112,7 +114,7 @@ fn explained(
     flow: &Flow,
 ) -> Result<(), TestCaseError> {
     let (world, around) = (world(), surroundings());
-    let told = explain(layers, direction, flow, &around);
+    let told = explain(layers, direction, flow, &around, &BTreeMap::new());
     let allow = groups.pass_in(&world, direction, flow);
     prop_assert_eq!(told.access == Access::Allow, allow);
     prop_assert_eq!(told.cures.is_empty(), allow);
@@ -174,7 +176,8 @@ fn each_part_that_does_not_fit_is_told() {
         ),
     ];
     for (why, flow, misfits) in rows {
-        let told = explain(layers(None, Some(&nic)), Direction::Inbound, &flow, &surroundings());
+        let (none, around) = (BTreeMap::new(), surroundings());
+        let told = explain(layers(None, Some(&nic)), Direction::Inbound, &flow, &around, &none);
         let [asked] = told.layers.as_slice() else { panic!("{why}: one layer") };
         match asked.passed_over.first() {
             Some(look) => assert_eq!(look.misfits, misfits, "{why}"),
@@ -188,8 +191,8 @@ fn both_layers_are_cured_at_once() {
     let subnet = group("subnet", &["no 100 Deny * * > *"]);
     let nic = group("nic", &["a 4096 Allow Udp * > *"]);
     let flow = tcp("203.0.113.7", "10.0.0.4", 22);
-    let told =
-        explain(layers(Some(&subnet), Some(&nic)), Direction::Inbound, &flow, &surroundings());
+    let both = layers(Some(&subnet), Some(&nic));
+    let told = explain(both, Direction::Inbound, &flow, &surroundings(), &BTreeMap::new());
     let change =
         Cure::ChangeRule { group: group_id("subnet"), rule: named("no"), priority: number(100) };
     let allow = Cure::AllowBefore { group: group_id("nic"), below: 4_097, free: number(4_095) };

@@ -318,3 +318,46 @@ async fn a_changed_firewall_reaches_its_guard_at_once_and_nothing_else_is_looked
     }
     assert_eq!((looks(), hub.world.guard.statements()), before);
 }
+
+/// How soon a change is on a guard that nothing holds up.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+#[tokio::test(start_paused = true)]
+async fn neither_guard_waits_for_a_look_at_everything() {
+    let hub = hub().await;
+    let id = hub.world.request(1, BEHIND, source(1), 600);
+    let took = until("leads", || hub.leads(1).is_some()).await;
+    assert!(took <= AT_ONCE, "led after {took:?}");
+    until("recorded", || hub.world.is_recorded_open(id)).await;
+    hub.world.end(id);
+    let took = until("both are gone", || hub.leads(1).is_none() && !hub.opens()).await;
+    assert!(took <= AT_ONCE, "gone after {took:?}");
+    // What cannot be recorded closes as soon.
+    hub.opened(2).await;
+    hub.world.memory.go_down(true);
+    assert!(hub.world.reconciler.hold(RequestId::mint(2), None));
+    let took = until("both are gone", || hub.leads(1).is_none() && !hub.opens()).await;
+    assert!(took <= AT_ONCE, "gone after {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_that_stands_goes_on_while_the_guard_inside_is_away() {
+    let hub = hub().await;
+    hub.opened(1).await;
+    hub.world.guard.fail((0..1000).map(|_| GuardError::Unreached("told to".to_owned())));
+    hub.world.reconciler.wake_all();
+    for _ in 0..30 {
+        sleep(Duration::from_secs(1)).await;
+        assert!(hub.leads(1).is_some(), "nobody ended it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_is_not_told_of_what_is_anothers() {
+    let hub = hub().await;
+    let before = hub.outside.statements();
+    hub.world.request(1, 1, source(1), 60);
+    until("open", || hub.world.guard.accepts(source(1), address(1), port())).await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(hub.outside.statements(), before);
+}

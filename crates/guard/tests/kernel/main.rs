@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod agrees;
+mod always;
 mod doctor;
 mod evasion;
 mod gate;
@@ -16,6 +17,7 @@ mod screens;
 mod sessions;
 mod speed;
 mod support;
+mod taken_up;
 
 /// The program of the guard, when this program is started as one.
 #[test]

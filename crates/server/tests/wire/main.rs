@@ -5,6 +5,8 @@
 mod harness;
 mod raw;
 
+mod adopting;
+mod alarms;
 mod audience;
 mod bad_input;
 mod closing;

@@ -164,3 +164,19 @@ fn rules_of_azures_own_access_are_left_out_however_they_are_written() {
         ]
     );
 }
+
+#[test]
+fn one_that_stands_for_many_is_left_out_with_the_reason() {
+    let mut many = asg("[concat('a', copyIndex())]");
+    many["copy"] = json!({ "name": "each", "count": 3 });
+    let mut named = asg("many");
+    named["copy"] = json!({ "name": "each", "count": 3 });
+    let brought = read(&json!({ "resources": [named, asg("one")] }), None, &place()).expect("read");
+    assert_eq!(brought.wanted.len(), 1);
+    let [skipped] = &brought.skipped[..] else { panic!("{:?}", brought.skipped) };
+    assert_eq!(skipped.name, "many");
+    assert!(skipped.why.contains("`copy`"), "{skipped:?}");
+    // Its name is worked out by a deployment alone: it is told, not guessed.
+    let problems = read(&json!({ "resources": [many] }), None, &place()).expect_err("no name");
+    assert!(problems[0].contains("copyIndex"), "{problems:?}");
+}

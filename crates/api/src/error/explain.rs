@@ -69,7 +69,7 @@ fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
 pub(crate) fn cured(cure: &Cure) -> String {
     match cure {
         Cure::AllowBefore { group, below, free } => format!(
-            "Put a rule that allows it before: priority {free}, or another below {below}, in '{group}'."
+            "Put a rule that allows it before: priority {free}, or another free one below {below}, in '{group}'."
         ),
         Cure::ChangeRule { group, rule, .. } => {
             format!("No priority before it is free: change '{rule}' of '{group}' itself.")

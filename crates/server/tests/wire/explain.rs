@@ -69,8 +69,9 @@ async fn every_rule_that_looked_is_told_and_what_would_help() {
     assert_eq!(told["lock"], Value::Null);
     assert_eq!(told["layers"][0]["passedOver"][0]["misfits"], json!(["destinationPort"]));
     assert_eq!(told["layers"][0]["decidedBy"]["name"], "DenyAllInBound");
+    // 4096 is the number of the deny that keeps port 22 closed.
     let cure = format!(
-        "Put a rule that allows it before: priority 4096, or another below 4097, in '{group}'."
+        "Put a rule that allows it before: priority 4095, or another free one below 4097, in '{group}'."
     );
     assert_eq!(told["cures"], json!([cure]));
     // An access opens TCP alone.

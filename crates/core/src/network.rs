@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct Port(NonZeroU16);
 
 impl Port {
+    /// The one of the least number.
+    pub const FIRST: Port = Port(NonZeroU16::MIN);
+
     /// The port of that number; none for 0.
     pub const fn new(number: u16) -> Option<Port> {
         match NonZeroU16::new(number) {

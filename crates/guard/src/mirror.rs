@@ -16,12 +16,6 @@ use uuid::Uuid;
 
 use crate::{screened::Screened, translated::Translated};
 
-/// The lowest port: where the openings and locks of an address begin.
-pub(crate) const FIRST_PORT: Port = match Port::new(1) {
-    Some(port) => port,
-    None => unreachable!(),
-};
-
 /// The openings of one family whose source has one prefix length: one set of the kernel.
 pub(crate) type Slot = (Family, u8);
 
@@ -179,12 +173,12 @@ impl Mirror {
             }
             Coverage::Only(addresses) => {
                 for address in addresses {
-                    let first = Lock { address: *address, port: FIRST_PORT };
+                    let first = Lock { address: *address, port: Port::FIRST };
                     let locks = self.locks.range(first..);
                     let locks = locks.take_while(|(lock, _)| lock.address == *address);
                     observed.locks.extend(locks.map(|(lock, sessions)| (*lock, *sessions)));
                     let live = self
-                        .of_address(*address, FIRST_PORT)
+                        .of_address(*address, Port::FIRST)
                         .filter(|(_, held)| !Self::left(held, now).is_zero());
                     observed.openings.extend(live.map(|(o, h)| (*o, h.until)));
                 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use hourgate_core::{
-    network::{Family, Lock},
+    network::{Family, Lock, Port},
     nsg::{flow::Transport, judge::Layer, word::Direction},
     plan::{Coverage, Plan},
     screen::{Place, Screen, chain::Chain, standing::Standing},
@@ -193,7 +193,7 @@ impl Screened {
             Coverage::Only(addresses) => {
                 let screens = addresses.iter().filter_map(|a| self.screens.get_key_value(a));
                 let of = |address: &IpAddr| {
-                    let first = Lock { address: *address, port: crate::mirror::FIRST_PORT };
+                    let first = Lock { address: *address, port: Port::FIRST };
                     let address = *address;
                     self.standing.range(first..).take_while(move |(l, _)| l.address == address)
                 };

@@ -25,7 +25,6 @@ use crate::{
         group::SecurityGroup,
         hold::{breaks, standing},
         judge::Layers,
-        passing::is_to,
         region::Region,
         rule::SecurityRule,
         surroundings::Surroundings,
@@ -237,7 +236,7 @@ fn speaking<'a>(
         let has_deny = *group.id() == deny.group;
         let rules = group.in_order(Direction::Inbound);
         let before = rules.take_while(move |rule| !has_deny || rule.priority() < deny.priority);
-        before.filter(|rule| is_to(rule, surroundings, lock)).map(move |rule| (group, rule))
+        before.filter(|rule| rule.is_to(lock, surroundings)).map(move |rule| (group, rule))
     };
     layers.in_order(Direction::Inbound).flat_map(|(_, group)| of(group)).collect()
 }

@@ -9,7 +9,7 @@ use super::{
     surroundings::Surroundings,
     word::{Part, Protocol, Side},
 };
-use crate::network::Family;
+use crate::network::{Family, Lock};
 
 /// A protocol that has ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -163,6 +163,12 @@ impl SecurityRule {
     /// Whether a flow fits all five parts.
     pub fn matches(&self, flow: &Flow, surroundings: &Surroundings) -> bool {
         Part::ALL.into_iter().all(|part| self.fits(part, flow, surroundings))
+    }
+
+    /// Whether it says anything about flows to a port.
+    pub(crate) fn is_to(&self, to: Lock, surroundings: &Surroundings) -> bool {
+        self.ports(Side::Destination).contains(to.port.number())
+            && surroundings.places_contain(self.places(Side::Destination), to.address)
     }
 
     /// Whether a flow fits one part.

@@ -60,19 +60,13 @@ pub(crate) fn denies(
         .filter(|rule| {
             rule.access() == Access::Deny && rule.protocol().covers_transport(Transport::Tcp)
         })
-        .filter(move |rule| is_to(rule, surroundings, to))
+        .filter(move |rule| rule.is_to(to, surroundings))
         .map(|rule| (rule.priority(), surroundings.addresses(rule.places(Side::Source))))
-}
-
-/// Whether a rule says anything about flows to a port.
-pub(crate) fn is_to(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> bool {
-    rule.ports(Side::Destination).contains(to.port.number())
-        && surroundings.places_contain(rule.places(Side::Destination), to.address)
 }
 
 /// The flows to a port that a rule matches; none where it says nothing about that port.
 fn matched(rule: &SecurityRule, surroundings: &Surroundings, to: Lock) -> Option<Region> {
-    if !is_to(rule, surroundings, to) {
+    if !rule.is_to(to, surroundings) {
         return None;
     }
     let addresses = surroundings.addresses(rule.places(Side::Source));

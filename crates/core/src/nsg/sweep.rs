@@ -12,7 +12,6 @@ use std::{
 use super::{
     addresses::Addresses,
     flow::Transport,
-    passing::is_to,
     port::PortRange,
     region::Region,
     rule::SecurityRule,
@@ -36,7 +35,7 @@ pub(super) fn let_through<'a>(
 ) -> Region {
     let family = Family::of(to.address);
     let said = rules
-        .filter(|rule| is_to(rule, surroundings, to))
+        .filter(|rule| rule.is_to(to, surroundings))
         .map(|rule| Said { rule, sources: surroundings.addresses(rule.places(Side::Source)) });
     let said: Vec<Said<'_>> = said.filter(|said| !said.sources.spans(family).is_empty()).collect();
     // Many spans of ports are about the same rules, and so are most transports.

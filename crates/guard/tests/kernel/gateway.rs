@@ -265,8 +265,9 @@ fn a_new_guard_takes_translations_up_and_what_others_do_to_them_is_undone() {
         taken.each.keys().collect::<Vec<_>>(),
         said.translations.each.keys().collect::<Vec<_>>()
     );
-    let left = taken.each[&mapped].until.unwrap().remaining(guard.clock.now());
-    assert!(left <= end.remaining(guard.clock.now()), "a restart lengthened it");
+    let now = guard.clock.now();
+    let left = taken.each[&mapped].until.unwrap().remaining(now);
+    assert!(left <= end.remaining(now), "a restart lengthened it");
     assert_eq!(probe(&net.client, PUBLIC, 50_022), Answer::Open);
     guard.converge(said.clone()).unwrap();
     let shape = || {

@@ -16,7 +16,7 @@ pub use pricing::pricing;
 pub(crate) use resource::{
     ATTACHED, CREATE_OPTION, Document, PEERINGS, Part, SKU, peering_name, usual_sku,
 };
-pub use resource::{PartChange, keep_subnets, resource, resource_tags};
+pub use resource::{PartChange, keep_unsaid, resource, resource_tags};
 
 /// The largest body that is read, in bytes: a policy of 5,000 VMs fits.
 pub const BODY_BYTES_MAX: usize = 4 << 20;

@@ -86,8 +86,8 @@ impl Near<'_> {
     /// A resource that is new: nobody refers to it yet but a network that already says it is joined to it.
     fn made(&mut self, draft: Option<&ResourceDraft>) {
         let Some(sent) = draft.map(|draft| &draft.view) else { return };
-        let joined = sent.virtual_network().into_iter().flat_map(|network| &network.peers);
-        joined.for_each(|peer| self.behind.all_of(peer));
+        let peers = sent.virtual_network().and_then(|network| network.peers.as_ref());
+        peers.into_iter().flatten().for_each(|peer| self.behind.all_of(peer));
         let joins = sent.network_interface().map(asgs_of).unwrap_or_default();
         joins.keys().for_each(|asg| self.behind.asg(asg));
     }
@@ -117,12 +117,13 @@ impl Near<'_> {
         let nothing = VirtualNetworkDraft {
             address_space: Vec::new(),
             subnets: Some(Vec::new()),
-            peers: Vec::new(),
+            peers: Some(Vec::new()),
         };
         let sent = draft.and_then(|draft| draft.view.virtual_network()).unwrap_or(&nothing);
-        if is.address_space != sent.address_space || is.peers != sent.peers {
+        let peers = sent.peers.as_ref().unwrap_or(&is.peers);
+        if is.address_space != sent.address_space || is.peers != *peers {
             self.behind.all_of(id);
-            is.peers.iter().chain(&sent.peers).for_each(|peer| self.behind.all_of(peer));
+            is.peers.iter().chain(peers).for_each(|peer| self.behind.all_of(peer));
             return;
         }
         // Of which nothing is said, that stays.

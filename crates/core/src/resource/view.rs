@@ -173,7 +173,10 @@ impl ViewDraft {
                 let subnets = network.subnets.iter().flatten();
                 let groups = subnets.filter_map(|(_, subnet)| subnet.security_group.as_ref());
                 let groups = groups.map(ResourceId::from);
-                groups.chain(network.peers.iter().cloned()).map(Target::Resource).collect()
+                groups
+                    .chain(network.peers.iter().flatten().cloned())
+                    .map(Target::Resource)
+                    .collect()
             }
             ViewDraft::SecurityGroup(rules) => rules
                 .iter()
@@ -224,7 +227,7 @@ impl Resource {
             View::VirtualNetwork(network) => ViewDraft::VirtualNetwork(VirtualNetworkDraft {
                 address_space: network.address_space.clone(),
                 subnets: Some(network.subnets.clone().into_iter().collect()),
-                peers: network.peers.clone(),
+                peers: Some(network.peers.clone()),
             }),
             View::SecurityGroup(group) => {
                 ViewDraft::SecurityGroup(group.rules().iter().map(SecurityRule::draft).collect())

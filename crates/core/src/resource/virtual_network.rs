@@ -51,8 +51,8 @@ pub struct VirtualNetworkDraft {
     pub address_space: Vec<IpNet>,
     /// Its subnets; none where nothing was said of them: then those that are stored stay, as in Azure.
     pub subnets: Option<Vec<(Name, Subnet)>>,
-    /// The networks it shall be joined to.
-    pub peers: Vec<ResourceId>,
+    /// The networks it shall be joined to; none where nothing was said of them: then it stays joined as it is.
+    pub peers: Option<Vec<ResourceId>>,
 }
 
 impl Subnet {

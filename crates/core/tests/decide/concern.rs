@@ -48,7 +48,8 @@ pub(crate) fn command(random: &mut Random) -> Command {
             let space = [one.as_str(), other.as_str(), more.as_str()];
             let mut sent = network(&space[..2 + random.below(2)], &subnets);
             let others = NETWORKS.iter().filter(|name| **name != NETWORKS[at]);
-            sent.peers = others.filter(|_| random.below(2) == 0).map(|name| vnet(name)).collect();
+            sent.peers =
+                Some(others.filter(|_| random.below(2) == 0).map(|name| vnet(name)).collect());
             put(vnet(NETWORKS[at]), ViewDraft::VirtualNetwork(sent))
         }
         8 | 9 => put(nsg(random.of(&GROUPS)), nsg_of(rules(random))),
@@ -181,7 +182,7 @@ fn a_change_concerns_those_behind_it_and_nobody_else() {
             "a peer that does not say so too adds nothing",
             put(vnet("w"), {
                 let mut sent = network(&["10.7.0.0/16"], &[]);
-                sent.peers.push(vnet("v"));
+                sent.peers.get_or_insert_default().push(vnet("v"));
                 ViewDraft::VirtualNetwork(sent)
             }),
             "",
@@ -191,7 +192,7 @@ fn a_change_concerns_those_behind_it_and_nobody_else() {
             put(vnet("v"), {
                 let subnets = [("a", "10.0.0.0/24", None), ("b", "10.0.1.0/24", Some("s"))];
                 let mut sent = network(&["10.0.0.0/16", "10.9.0.0/16"], &subnets);
-                sent.peers.push(vnet("w"));
+                sent.peers.get_or_insert_default().push(vnet("w"));
                 ViewDraft::VirtualNetwork(sent)
             }),
             "10.0.0.5 10.0.1.4",
@@ -200,7 +201,7 @@ fn a_change_concerns_those_behind_it_and_nobody_else() {
             "a peer's space is its peer's too",
             put(vnet("w"), {
                 let mut sent = network(&["10.8.0.0/16"], &[]);
-                sent.peers.push(vnet("v"));
+                sent.peers.get_or_insert_default().push(vnet("v"));
                 ViewDraft::VirtualNetwork(sent)
             }),
             "10.0.0.5 10.0.1.4",

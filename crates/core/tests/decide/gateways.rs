@@ -95,7 +95,7 @@ pub(crate) fn ruled(priority: u32, collections: &[(u32, &[DnatRule])]) -> ViewDr
 }
 
 fn joined(space: &str, subnets: &[(&str, &str, Option<&str>)], peers: &[&str]) -> ViewDraft {
-    let peers = peers.iter().map(|peer| vnet(peer)).collect();
+    let peers = Some(peers.iter().map(|peer| vnet(peer)).collect());
     ViewDraft::VirtualNetwork(VirtualNetworkDraft { peers, ..network(&[space], subnets) })
 }
 
@@ -460,7 +460,7 @@ fn a_firewall_of_one_family_is_enough_for_a_machine_of_both() {
     scene.does(&put(nsg("g"), nsg_of(vec![])));
     scene.does(&delete(nic("m")));
     let of_both = network(&["10.1.0.0/16", "fd00::/48"], &[("a", "10.1.0.0/24 fd00::/64", None)]);
-    let of_both = VirtualNetworkDraft { peers: vec![vnet("hub")], ..of_both };
+    let of_both = VirtualNetworkDraft { peers: Some(vec![vnet("hub")]), ..of_both };
     scene.does(&put(vnet("spoke"), ViewDraft::VirtualNetwork(of_both)));
     let machines: [(&str, &[&str]); 2] =
         [("both", &["10.1.0.4", "fd00::4"]), ("six", &["fd00::5"])];

@@ -33,10 +33,10 @@ fn furnished() -> Scene {
     let subnets = [("a", "10.0.0.0/24", Some("s"))];
     scene.does(&put(vnet("v"), vnet_of(&["10.0.0.0/16"], &subnets)));
     let mut joined = network(&["10.1.0.0/16"], &[]);
-    joined.peers.push(vnet("v"));
+    joined.peers.get_or_insert_default().push(vnet("v"));
     scene.does(&put(vnet("w"), ViewDraft::VirtualNetwork(joined)));
     let mut joined = network(&["10.0.0.0/16"], &subnets);
-    joined.peers.push(vnet("w"));
+    joined.peers.get_or_insert_default().push(vnet("w"));
     scene.does(&put(vnet("v"), ViewDraft::VirtualNetwork(joined)));
     scene.does(&put(nic("k"), one(at_address("10.0.0.5"))));
     scene.vm("web", &["10.9.0.4"])

@@ -67,7 +67,7 @@ fn a_machine_behind_its_subnets_group_alone_is_not_taken_for_one_with_a_group_of
 /// A network that is joined to others.
 fn joined(space: &str, group: &str, peers: &[&str]) -> ViewDraft {
     let subnet = format!("{}/24", space.split('/').next().unwrap_or_default());
-    let peers = peers.iter().map(|peer| vnet(peer)).collect();
+    let peers = Some(peers.iter().map(|peer| vnet(peer)).collect());
     let of = network(&[space], &[("a", &subnet, Some(group))]);
     ViewDraft::VirtualNetwork(VirtualNetworkDraft { peers, ..of })
 }

@@ -78,7 +78,7 @@ pub(crate) fn network(
     VirtualNetworkDraft {
         address_space: space.iter().map(|text| net(text)).collect(),
         subnets: Some(subnets.iter().map(subnet).collect()),
-        peers: Vec::new(),
+        peers: Some(Vec::new()),
     }
 }
 

@@ -51,7 +51,7 @@ fn command(random: &mut Random, step: u64) -> Command {
             let subnets = [("a", a, (random.below(2) == 0).then_some(group)), ("b", b, None)];
             let mut sent = network(&[space], &subnets[..=random.below(2)]);
             if random.below(4) == 0 {
-                sent.peers.push(vnet(random.of(&["v", "w"])));
+                sent.peers.get_or_insert_default().push(vnet(random.of(&["v", "w"])));
             }
             put(vnet(net), ViewDraft::VirtualNetwork(sent))
         }

@@ -137,7 +137,7 @@ fn networks_that_are_joined() {
     let mut scene = networked();
     let joined = |space: &str, to: &str| {
         let mut network = network(&[space], &[]);
-        network.peers.push(vnet(to));
+        network.peers.get_or_insert_default().push(vnet(to));
         ViewDraft::VirtualNetwork(network)
     };
     let refused = |of: &str, f| [fault(vnet(of), f)];

@@ -59,7 +59,7 @@ fn network(name: &str, space: &str, subnet: (&str, &str), peer: Option<&str>) ->
     let view = VirtualNetworkDraft {
         address_space: vec![space.parse().unwrap()],
         subnets: Some(vec![(subnet.0.parse().unwrap(), within)]),
-        peers: peer.map(|peer| id(Kind::VirtualNetworks, peer)).into_iter().collect(),
+        peers: Some(peer.map(|peer| id(Kind::VirtualNetworks, peer)).into_iter().collect()),
     };
     put(id(Kind::VirtualNetworks, name), ViewDraft::VirtualNetwork(view))
 }

@@ -18,6 +18,8 @@ use super::{
 };
 use crate::{exit::Failure, output::Table, view::plain};
 
+/// Where a network's body says what it is joined to.
+const PEERS: &str = "/properties/virtualNetworkPeerings";
 /// How many properties of one resource a table tells.
 const TOLD_MAX: usize = 20;
 
@@ -240,13 +242,26 @@ fn pruned(wanted: &[Wanted], live: &Live) -> Vec<Step> {
 
 /// The body of a network without those it is joined to; none where it is joined to none.
 pub(super) fn without_peers(thing: &Thing, body: &Value) -> Option<Value> {
-    let peers = body.pointer("/properties/virtualNetworkPeerings").and_then(Value::as_array);
+    let peers = body.pointer(PEERS).and_then(Value::as_array);
     if !thing.is_network() || peers.is_none_or(Vec::is_empty) {
         return None;
     }
     let mut alone = body.clone();
-    alone.get_mut("properties")?.as_object_mut()?.remove("virtualNetworkPeerings");
+    *alone.pointer_mut(PEERS)? = Value::Array(Vec::new());
     Some(alone)
+}
+
+/// The body of what stands already: a network of which a file says nothing is joined to none, and the server
+/// would leave it as it is.
+pub(super) fn all_said(thing: &Thing, body: &Value) -> Value {
+    let mut body = body.clone();
+    if thing.is_network()
+        && body.pointer(PEERS).is_none()
+        && let Some(Value::Object(properties)) = body.get_mut("properties")
+    {
+        properties.insert("virtualNetworkPeerings".to_owned(), Value::Array(Vec::new()));
+    }
+    body
 }
 
 impl Act {

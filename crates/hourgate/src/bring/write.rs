@@ -4,7 +4,7 @@ use reqwest::{Method, header};
 use serde_json::Value;
 
 use super::{
-    plan::{Act, Plan, Step, without_peers},
+    plan::{Act, Plan, Step, all_said, without_peers},
     thing::Thing,
 };
 use crate::{
@@ -51,7 +51,7 @@ fn writes(plan: &Plan) -> Vec<Write<'_>> {
                 }
                 None => set.push(write(Some(body.clone()), true)),
             },
-            Act::Change { body, .. } => set.push(write(Some(body.clone()), true)),
+            Act::Change { body, .. } => set.push(write(Some(all_said(thing, body)), true)),
             Act::Remove { alone } => {
                 leave.extend(alone.clone().map(|alone| write(Some(alone), false)));
                 remove.push(write(None, true));

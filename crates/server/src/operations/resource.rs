@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use hourgate_api::{
-    body::{PartChange, keep_subnets},
+    body::{PartChange, keep_unsaid},
     paths::Parts,
 };
 use hourgate_core::{
@@ -54,7 +54,7 @@ pub(crate) async fn put_resource<S: Store>(
     let action = Action::Network(NetworkThing::Of(draft.id.kind), Verb::Write);
     permit(caller, server, call, action, Some(&draft.id.group)).await?;
     if let Some(stored) = network(server).await?.get(&draft.id) {
-        keep_subnets(&mut draft, stored).map_err(Problem::Unreadable)?;
+        keep_unsaid(&mut draft, stored).map_err(Problem::Unreadable)?;
     }
     permit_joins(caller, server, call, action, &draft).await?;
     permit_making(caller, server, call, action, &draft).await?;

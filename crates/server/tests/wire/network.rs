@@ -401,6 +401,19 @@ async fn networks_are_joined_one_peering_at_a_time() {
     assert_eq!(get(&server, of_v).await, one);
     let listed = get(&server, "virtualNetworks/v/virtualNetworkPeerings").await;
     assert_eq!(listed["value"], json!([one]));
+    // Of which nothing is said, that stays; who says that there is none means it.
+    let mut silent = network.clone();
+    silent["properties"].as_object_mut().expect("properties").remove("virtualNetworkPeerings");
+    silent["tags"] = json!({"a": "b"});
+    let (status, kept) = put(&server, "virtualNetworks/v", &silent).await;
+    assert_eq!((status, &kept["tags"]), (200, &silent["tags"]), "{kept}");
+    assert_eq!(kept["properties"]["virtualNetworkPeerings"][0]["name"], "to-w", "{kept}");
+    assert_eq!(get(&server, of_v).await["properties"], one["properties"]);
+    silent["properties"]["virtualNetworkPeerings"] = json!([]);
+    let (status, apart) = put(&server, "virtualNetworks/v", &silent).await;
+    assert_eq!(status, 200, "{apart}");
+    assert_eq!(apart["properties"]["virtualNetworkPeerings"], json!([]), "{apart}");
+    assert_eq!(put(&server, of_v, &peering("w")).await.0, 201);
     assert_eq!(delete(&server, of_v).await.status(), 202);
     assert_eq!(delete(&server, of_v).await.status(), 204);
     let other = get(&server, "virtualNetworks/w/virtualNetworkPeerings/to-v").await;

@@ -268,7 +268,7 @@ pub(crate) fn put_network(store: &impl Store, name: &str, prefix: &str) -> Comma
     let view = VirtualNetworkDraft {
         address_space: vec!["10.0.0.0/16".parse().unwrap()],
         subnets: Some(vec![("a".parse().unwrap(), subnet)]),
-        peers: Vec::new(),
+        peers: Some(Vec::new()),
     };
     let id = resource_id(store, Kind::VirtualNetworks, name);
     put_resource(id, ViewDraft::VirtualNetwork(view))

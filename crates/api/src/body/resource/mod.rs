@@ -121,27 +121,23 @@ fn draft(json: Json, id: &ResourceId, problems: &mut Problems) -> Option<Resourc
     Some(ResourceDraft { id: id.clone(), location, tags, view, document })
 }
 
-/// Has a draft that says nothing of a network's subnets keep what is kept of those that are stored: the rules
-/// keep the subnets themselves.
+/// Has a draft that says nothing of a network's subnets or of what it is joined to keep what is kept of those
+/// that are stored: the rules keep subnets and peers themselves.
 ///
 /// # Errors
 /// What was kept cannot be read: a mistake of ours, or a damaged store.
-pub fn keep_subnets(draft: &mut ResourceDraft, stored: &Resource) -> Result<(), ArmError> {
-    let omitted = match &draft.view {
-        ViewDraft::VirtualNetwork(network) => network.subnets.is_none(),
-        ViewDraft::SecurityGroup(_)
-        | ViewDraft::ApplicationSecurityGroup
-        | ViewDraft::PublicIpAddress(_)
-        | ViewDraft::NetworkInterface(_)
-        | ViewDraft::VirtualMachine(_)
-        | ViewDraft::ResourceGroup
-        | ViewDraft::LoadBalancer(_)
-        | ViewDraft::Firewall(_)
-        | ViewDraft::FirewallPolicy(_) => false,
-    };
-    if omitted {
+pub fn keep_unsaid(draft: &mut ResourceDraft, stored: &Resource) -> Result<(), ArmError> {
+    let Some(network) = draft.view.virtual_network() else { return Ok(()) };
+    let (subnets, peers) = (network.subnets.is_none(), network.peers.is_none());
+    if subnets || peers {
         let mut document = Document::read(&draft.document)?;
-        document.keep_parts(Document::read(&stored.document)?);
+        let kept = Document::read(&stored.document)?;
+        if peers {
+            virtual_network::set_peerings(&mut document, virtual_network::peerings(&kept));
+        }
+        if subnets {
+            document.keep_parts(kept);
+        }
         draft.document = document.text().ok_or_else(internal_error)?;
     }
     Ok(())
@@ -299,16 +295,17 @@ impl PartChange {
             (ViewDraft::VirtualNetwork(network), Change::Peering(peering, peer)) => {
                 let mut kept = virtual_network::peerings(&document);
                 let known = virtual_network::position(&kept, &self.name);
+                let peers = network.peers.get_or_insert_default();
                 match known {
                     Some(at) => {
                         kept[at] = peering.clone();
-                        if let Some(old) = network.peers.get_mut(at) {
+                        if let Some(old) = peers.get_mut(at) {
                             *old = peer.clone();
                         }
                     }
                     None => {
                         kept.push(peering.clone());
-                        network.peers.push(peer.clone());
+                        peers.push(peer.clone());
                     }
                 }
                 virtual_network::set_peerings(&mut document, kept);
@@ -319,8 +316,9 @@ impl PartChange {
                 let known = virtual_network::position(&kept, &self.name);
                 if let Some(at) = known {
                     kept.remove(at);
-                    if at < network.peers.len() {
-                        network.peers.remove(at);
+                    let peers = network.peers.get_or_insert_default();
+                    if at < peers.len() {
+                        peers.remove(at);
                     }
                     virtual_network::set_peerings(&mut document, kept);
                 }

@@ -75,13 +75,18 @@ pub(super) fn read(
     Some(VirtualNetworkDraft { address_space: space?, subnets: subnets?, peers: peers? })
 }
 
-/// The networks it is joined to. The peerings themselves, with their switches, are given back as sent.
+/// The networks it is joined to; the inner none where nothing is said of them. The peerings themselves, with their
+/// switches, are given back as sent.
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn peers(
     properties: &mut Object,
     document: &mut Document,
     problems: &mut Problems,
-) -> Option<Vec<ResourceId>> {
-    let Some(sent) = properties.optional(PEERINGS) else { return Some(Vec::new()) };
+) -> Option<Option<Vec<ResourceId>>> {
+    let Some(sent) = properties.optional(PEERINGS) else { return Some(None) };
     let path = properties.path_of(PEERINGS);
     let items = list(sent, &path, "a list of peerings", problems)?;
     let count = items.len();
@@ -90,7 +95,7 @@ fn peers(
     let whole = read.len() == count;
     let (sent, peers): (Vec<Json>, Vec<ResourceId>) = read.into_iter().unzip();
     set_peerings(document, sent);
-    whole.then_some(peers)
+    whole.then_some(Some(peers))
 }
 
 /// One peering: as it was sent, without what only the server says, and the network that it joins.

@@ -25,9 +25,11 @@ pub(super) fn view(
     faults: &mut Vec<ResourceFault>,
 ) -> Option<View> {
     let stored = || setting.before.and_then(|before| before.virtual_network());
-    let stored = || stored().map(|network| network.subnets.clone().into_iter().collect());
-    let sent_subnets = sent.subnets.clone().or_else(stored).unwrap_or_default();
-    counts(sent, &sent_subnets, faults);
+    let stored_subnets = || stored().map(|network| network.subnets.clone().into_iter().collect());
+    let sent_subnets = sent.subnets.clone().or_else(stored_subnets).unwrap_or_default();
+    let stored_peers = || stored().map(|network| network.peers.clone());
+    let peers = sent.peers.clone().or_else(stored_peers).unwrap_or_default();
+    counts(sent, (&sent_subnets, &peers), faults);
     if !faults.is_empty() {
         // What follows compares everything with everything.
         return None;
@@ -38,8 +40,7 @@ pub(super) fn view(
             faults.push(ResourceFault::NameTwice { name });
         }
     }
-    let VirtualNetworkDraft { address_space, peers, .. } = sent.clone();
-    let network = VirtualNetwork { address_space, subnets, peers };
+    let network = VirtualNetwork { address_space: sent.address_space.clone(), subnets, peers };
     space(&network, faults);
     subnets_inside(&network, faults);
     faults.extend(network.peers.iter().filter_map(|p| setting.of_kind(p, Kind::VirtualNetworks)));
@@ -51,7 +52,11 @@ pub(super) fn view(
     Some(view)
 }
 
-fn counts(sent: &VirtualNetworkDraft, subnets: &[(Name, Subnet)], faults: &mut Vec<ResourceFault>) {
+fn counts(
+    sent: &VirtualNetworkDraft,
+    (subnets, peers): (&[(Name, Subnet)], &[ResourceId]),
+    faults: &mut Vec<ResourceFault>,
+) {
     let mut at_most = |part, count, most| {
         if count > most {
             faults.push(ResourceFault::TooManyParts { part, most });
@@ -59,7 +64,7 @@ fn counts(sent: &VirtualNetworkDraft, subnets: &[(Name, Subnet)], faults: &mut V
     };
     at_most(Part::Prefixes, sent.address_space.len(), PREFIXES_MAX);
     at_most(Part::Subnets, subnets.len(), SUBNETS_MAX);
-    at_most(Part::Peers, sent.peers.len(), PEERS_MAX);
+    at_most(Part::Peers, peers.len(), PEERS_MAX);
     let widest = subnets.iter().map(|(_, subnet)| subnet.prefixes.len()).max().unwrap_or(0);
     at_most(Part::Prefixes, widest, PREFIXES_MAX);
     let bare = subnets.iter().any(|(_, subnet)| subnet.prefixes.is_empty());

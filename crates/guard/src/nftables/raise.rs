@@ -1,7 +1,7 @@
 //! Builds the whole table anew in one transaction, so that at no instant there is none: at the start, over
 //! whatever an older version or a stranger left, and whenever somebody laid hands on it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use hourgate_core::{
     gateway::Onward,
@@ -20,6 +20,9 @@ use crate::{
     translated::NatMap,
 };
 
+/// How much more the kernel may tell of what an element has left than is true: it counts in ticks of its clock, of
+/// which there are a hundred a second at least.
+const TICK_MAX: Duration = Duration::from_millis(10);
 /// How often somebody else may get between before we give up.
 const ATTEMPTS_MAX: u32 = 20;
 
@@ -34,15 +37,16 @@ impl State {
     ) -> Result<u32, WireError> {
         for _ in 0..ATTEMPTS_MAX {
             let before = self.wire.generation().await?;
+            // A survey of a hundred thousand openings takes a while, and no restart may lengthen one.
+            let read_at = clock.now();
             let survey = self.wire.survey().await?;
-            let now = clock.now();
-            self.mirror = adopted(&floor, survey.as_ref(), now);
+            self.mirror = adopted(&floor, survey.as_ref(), read_at);
             if let Some(remembered) = &remembered {
                 let locks = &self.mirror.locks;
                 let stands = survey.as_ref().map(|survey| survey.points.clone());
                 self.mirror.screened = remembered.adopted(&stands.unwrap_or_default(), locks);
             }
-            match self.raise(survey.as_ref(), now).await {
+            match self.raise(survey.as_ref(), clock.now()).await {
                 // Each transaction makes one; with anybody else's beside ours there are more.
                 Ok(()) => return Ok(before.wrapping_add(1)),
                 Err(WireError::Raced) => {}
@@ -140,7 +144,8 @@ pub(super) fn lock_element(lock: &Lock, sessions: hourgate_core::network::Sessio
     Element::lock(lock, SetOf::Locks(Family::of(lock.address), sessions))
 }
 
-/// The mirror of what a start finds. A lock that either the kernel or the floor has is locked.
+/// The mirror of what a start finds, read not before `now`. A lock that either the kernel or the floor has is
+/// locked.
 fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
     let mut mirror = Mirror::default();
     SINGLES.into_iter().for_each(|slot| mirror.make_slot(slot));
@@ -151,18 +156,19 @@ fn adopted(floor: &Floor, survey: Option<&Survey>, now: Now) -> Mirror {
     let Some(survey) = survey else { return mirror };
     mirror.installation = survey.installation.or(floor.installation);
     mirror.locks.extend(survey.locks.iter().map(|(lock, sessions)| (*lock, *sessions)));
+    // No access lasts longer, so no element that does is from an honest guard.
+    let ends = |left: Duration| now.after(left.saturating_sub(TICK_MAX).min(ACCESS_MAX));
     for (opening, left) in &survey.openings {
         if is_ours(&mirror, opening) {
             mirror.make_slot(slot(opening));
-            // No access lasts longer, so no element that does is from an honest guard.
-            mirror.hold(*opening, now.after((*left).min(ACCESS_MAX)), now);
+            mirror.hold(*opening, ends(*left), now);
         }
     }
     let translated = &mut mirror.translated;
     translated.silent.extend(&survey.silent);
     for (translation, (to, left)) in &survey.translations {
         translated.maps.insert(NatMap::of(translation, left.is_some()));
-        let until = left.map(|left| now.after(left.min(ACCESS_MAX)));
+        let until = left.map(ends);
         translated.hold(*translation, Onward { to: *to, until }, now);
     }
     translated.raised = !translated.silent.is_empty() || !translated.maps.is_empty();

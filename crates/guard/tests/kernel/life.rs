@@ -162,6 +162,24 @@ fn a_new_guard_takes_up_what_stands_with_what_it_has_left() {
 }
 
 #[test]
+fn a_restart_among_many_openings_lengthens_none() {
+    let (net, dir) = (Net::new(), tempfile::tempdir().unwrap());
+    let guard = Guarded::start(&net, &dir);
+    let end = guard.after(Duration::from_secs(100));
+    let source = |n: u16| format!("10.200.{}.{}", n / 250, n % 250);
+    let open = (0..5_000).map(|n| (opening(&source(n), VM, 22), end));
+    guard.converge(desired(&[(lock(VM, 22), Sessions::GoOn)], open.collect())).unwrap();
+    guard.stop();
+    let guard = Guarded::start(&net, &dir);
+    let after = guard.observe();
+    let now = guard.clock.now();
+    assert_eq!(after.openings.len(), 5_000);
+    let latest = after.openings.values().map(|until| until.remaining(now)).max().unwrap();
+    // To read them all takes a while.
+    assert!(latest <= end.remaining(now), "{latest:?} {:?}", end.remaining(now));
+}
+
+#[test]
 fn prolonging_leaves_no_gap_and_shortening_holds_on_old_kernels_too() {
     for features in [
         Features::of_kernel(),

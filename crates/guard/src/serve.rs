@@ -203,15 +203,21 @@ async fn converse<G: Served>(stream: UnixStream, guard: &G, latest: &Latest) -> 
         kind: guard.kind().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    say(&mut write, &hello).await?;
     let first = tokio::time::timeout(HELLO_WAIT_MAX, frames::read(&mut read)).await??;
     match first {
         Some(ToGuard::Hello { protocol, installation }) => {
             if protocol != PROTOCOL {
+                // It says which is spoken here.
+                say(&mut write, &hello).await?;
                 return Err(Ended::Protocol(protocol));
             }
+            // Whoever is turned away hears that first: a hello before it would look like a guard that was lost.
             if let Err(error) = guard.claim(installation).await {
-                let refused = FromGuard::Refused { id: 0, reason: error.to_string() };
+                let reason = match &error {
+                    GuardError::Refused(why) => why.clone(),
+                    GuardError::Failed(_) | GuardError::Unreached(_) => error.to_string(),
+                };
+                let refused = FromGuard::Refused { id: 0, reason };
                 say(&mut write, &refused).await?;
                 return Err(Ended::Refused(error));
             }
@@ -221,6 +227,7 @@ async fn converse<G: Served>(stream: UnixStream, guard: &G, latest: &Latest) -> 
         }
         None => return Ok(()),
     }
+    say(&mut write, &hello).await?;
     let own = latest.begin().await;
     answer(read, write, guard, (latest, own)).await
 }

@@ -247,7 +247,8 @@ impl Inner {
             Some(owner) if owner == installation => return Ok(()),
             Some(owner) => {
                 return Err(GuardError::Refused(format!(
-                    "this guard belongs to installation {owner}, not to {installation}"
+                    "this guard keeps the rules of installation {owner}, not of {installation}; \
+                     `hourgate guard remove` takes them away, and opens what they keep closed"
                 )));
             }
             None => {}

@@ -82,15 +82,19 @@ fn the_same_statement_again_changes_nothing() {
     assert_eq!(first.openings[&opening(CLIENT, VM, 22)], end);
 }
 
-async fn hello(path: &std::path::Path, installation: u128) -> UnixStream {
+/// Says hello, and what is answered first.
+async fn greeted(path: &std::path::Path, installation: u128) -> (UnixStream, Option<FromGuard>) {
     let mut stream = UnixStream::connect(path).await.unwrap();
     let installation = Uuid::from_u128(installation);
     let hello = ToGuard::Hello { protocol: PROTOCOL, installation };
     frames::write(&mut stream, &hello).await.unwrap();
-    assert!(matches!(
-        frames::read(&mut stream).await.unwrap(),
-        Some(FromGuard::Hello { protocol: PROTOCOL, .. })
-    ));
+    let first = frames::read(&mut stream).await.unwrap();
+    (stream, first)
+}
+
+async fn hello(path: &std::path::Path, installation: u128) -> UnixStream {
+    let (stream, first) = greeted(path, installation).await;
+    assert!(matches!(first, Some(FromGuard::Hello { protocol: PROTOCOL, .. })), "{first:?}");
     stream
 }
 
@@ -115,14 +119,14 @@ fn a_guard_obeys_one_installation_and_hangs_up_on_garbage() {
             br#"{"observe":{}}"#.to_vec(),
         ] {
             let mut stream = UnixStream::connect(&path).await.unwrap();
-            let _: Option<FromGuard> = frames::read(&mut stream).await.unwrap();
             stream.write_all(&garbage).await.unwrap();
             stream.shutdown().await.unwrap();
             assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0, "not hung up on");
         }
-        let mut other = hello(&path, 2).await;
-        let refused = frames::read(&mut other).await.unwrap();
-        assert!(matches!(refused, Some(FromGuard::Refused { .. })), "{refused:?}");
+        // The reason comes first: a hello before it would look like a guard that was lost.
+        let (mut other, refused) = greeted(&path, 2).await;
+        let Some(FromGuard::Refused { reason, .. }) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("keeps the rules of installation"), "{reason}");
         assert!(frames::read::<FromGuard, _>(&mut other).await.unwrap().is_none());
         frames::write(&mut ours, &ToGuard::Observe { id: 9 }).await.unwrap();
         let answer = frames::read(&mut ours).await.unwrap();

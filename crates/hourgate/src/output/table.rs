@@ -14,6 +14,9 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
 }
 
+/// The narrowest terminal that rows are fitted to, in columns.
+const WIDTH_MIN: u16 = 20;
+
 impl Table {
     /// A table with that head and no rows.
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Table {
@@ -66,7 +69,9 @@ impl Table {
         }
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
-        table.set_content_arrangement(if terminal {
+        // A terminal that does not know its width says 0, and nothing can be read a letter a line.
+        let fits = table.width().is_none_or(|width| width >= WIDTH_MIN);
+        table.set_content_arrangement(if terminal && fits {
             ContentArrangement::Dynamic
         } else {
             ContentArrangement::Disabled

@@ -23,7 +23,7 @@ use tokio::{
     net::UnixStream,
     sync::{Notify, mpsc, oneshot, watch},
     task::{AbortHandle, spawn_blocking},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -240,10 +240,14 @@ impl Wire {
         loop {
             let link = match connect(&self.socket).await {
                 Ok(stream) => {
+                    let begun = Instant::now();
                     let error = self.session(stream).await;
                     if *self.link.borrow() == Link::Up {
                         tracing::warn!(socket = %self.socket.display(), %error, "guard lost");
-                        pause = PAUSE_MIN;
+                        // One that hangs up on us each time is not called a hundred times a second.
+                        if begun.elapsed() > PAUSE_MAX {
+                            pause = PAUSE_MIN;
+                        }
                         told = None;
                     }
                     Link::Broken(error.to_string())

@@ -209,6 +209,9 @@ fn a_request_is_made_seen_and_closed() {
     for needed in ["web-1", "22", "203.0.113.9", "59 min", "opening", &id] {
         assert!(table.out.contains(needed), "{needed}: {}", table.out);
     }
+    // Nobody started its guard, and why nothing opens is told without being asked.
+    let told = format!("{}{}", table.out, table.err);
+    assert!(told.contains("The guard `local` is not reached ("), "{told}");
 
     let closed = server.run(&["close", "web-1"]).with(0).json();
     assert_eq!(closed[0]["virtualMachines"][0]["ports"][0]["status"], "Revoked");

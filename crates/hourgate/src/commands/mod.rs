@@ -21,6 +21,7 @@ pub(crate) mod status;
 
 pub(crate) mod explain;
 mod outlook;
+mod reach;
 
 pub(crate) mod vm;
 

@@ -17,7 +17,7 @@ use hourgate_core::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Session, outlook, vm::one_or_list};
+use super::{Session, outlook, reach, vm::one_or_list};
 use crate::{
     client::Call,
     clock,
@@ -244,7 +244,7 @@ pub(crate) async fn protect(session: &Session, args: Protect) -> Result<(), Fail
     }
     next.extend(outlook::warnings(session, &vms, &[]).await);
     session.output.show(&Answer::new(one_or_list(values), table).then(next))?;
-    if all_observed { Ok(()) } else { Err(not_observed(&vms)) }
+    if all_observed { Ok(()) } else { Err(not_observed(session, &vms).await) }
 }
 
 /// Tells what setting the rules would do, with the refusals that it would get.
@@ -303,13 +303,15 @@ fn after_protect(vms: &[Vm], within: Option<Duration>, is_observed: bool) -> Vec
     next
 }
 
-fn not_observed(vms: &[Vm]) -> Failure {
+async fn not_observed(session: &Session, vms: &[Vm]) -> Failure {
+    // Where even that cannot be asked, the sentence stands without it.
+    let why = reach::unreached(session).await.unwrap_or_default();
     let sentence = format!(
         "The policy is stored, but no guard has reported every lock of {} within the time to wait: \
          do not take the ports for closed.",
         names(vms)
     );
-    Failure::new(Exit::NotObserved, sentence).advise(
+    Failure::new(Exit::NotObserved, sentence).because(why).advise(
         "Is the guard running, and does it cover these addresses? It closes them as soon as it is \
          reached; `hourgate vm jit-policy show` tells (Succeeded).",
     )
@@ -327,7 +329,7 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
     }
     // A policy says when its locks are there, not when others are gone; whether anybody can take them
     // away is known.
-    let guards = guards(session).await?;
+    let guards = reach::guards(session).await?;
     let unreached = |vm: &&Vm| {
         let of = |guard: &&GuardResource| {
             vm.addresses.iter().all(|address| guard.covers.iter().any(|net| net.contains(address)))
@@ -352,11 +354,6 @@ pub(crate) async fn unprotect(session: &Session, args: Unprotect) -> Result<(), 
     let sentence =
         format!("No policy holds {} any more, but the guard is not reached.", names(&closed));
     Err(Failure::new(Exit::NotObserved, sentence).advise("The ports stay closed until it is."))
-}
-
-async fn guards(session: &Session) -> Result<Vec<GuardResource>, Failure> {
-    let route = Route::Guards(session.client.profile().subscription_id);
-    session.client.list(&route.uri()).await?.iter().map(view::guard).collect()
 }
 
 /// Confirms the policies that hold these machines, or all that wait.

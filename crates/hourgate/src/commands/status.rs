@@ -9,7 +9,7 @@ use hourgate_core::time::distance;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Session, policy};
+use super::{Session, policy, reach};
 use crate::{
     clock,
     exit::Failure,
@@ -50,6 +50,7 @@ pub(crate) async fn run(session: &Session, args: &Status) -> Result<(), Failure>
         true => vec!["Nobody has access right now.".to_owned()],
         false => Vec::new(),
     };
+    next.extend(reach::unreached(session).await?);
     for policy in policy::with_locks(session).await? {
         next.extend(policy::reached_without(&policy, |_| true));
     }

@@ -34,6 +34,13 @@ pub struct JitRule {
     pub of: JitRuleOf,
 }
 
+impl JitRule {
+    /// Whether it has that name, compared without case.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.rule.name().as_str().eq_ignore_ascii_case(name)
+    }
+}
+
 /// Whose a rule of JIT's is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "camelCase")]
@@ -76,8 +83,7 @@ pub fn count(state: &State, group: &GroupId) -> usize {
 /// give one such a name.
 pub fn named(state: &State, group: &GroupId, name: &str) -> Option<JitRule> {
     JitName::of(name)?;
-    let rules = of_group(state, group);
-    rules.into_iter().find(|jit| jit.rule.name().as_str().eq_ignore_ascii_case(name))
+    of_group(state, group).into_iter().find(|jit| jit.is_called(name))
 }
 
 /// The same as they are shown: a grant's until its end and no longer, also where nobody has noticed yet that it

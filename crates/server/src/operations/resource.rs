@@ -10,8 +10,7 @@ use hourgate_core::{
     command::{Command, Near, Needs, Precondition},
     id::Name,
     jit_rules::{self, JitRule},
-    nsg::id::GroupId,
-    nsg::jit_name::JitName,
+    nsg::{id::GroupId, jit_name::JitName},
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
@@ -150,9 +149,7 @@ pub(crate) async fn jit_rule<S: Store>(
     match parts {
         Parts::SecurityRules if JitName::of(name.as_str()).is_some() => {
             let rules = jit_rules(server, id).await?;
-            let is_it =
-                |jit: &JitRule| jit.rule.name().as_str().eq_ignore_ascii_case(name.as_str());
-            Ok(rules.into_iter().find(is_it))
+            Ok(rules.into_iter().find(|jit| jit.is_called(name.as_str())))
         }
         Parts::SecurityRules
         | Parts::DefaultSecurityRules

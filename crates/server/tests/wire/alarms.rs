@@ -8,18 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Running, SOON, Wanted, fresh_dir, start_in},
-    network::{V, at, nic, put},
+    network::{V, at, nic, put, rule_to_22 as rule},
 };
 
 const GROUP: &str = "networkSecurityGroups/web";
-
-fn rule(name: &str, priority: u16, access: &str, from: &str) -> Value {
-    json!({"name": name, "properties": {
-        "protocol": "*", "access": access, "direction": "Inbound", "priority": priority,
-        "sourceAddressPrefix": from, "sourcePortRange": "*",
-        "destinationAddressPrefix": "*", "destinationPortRange": "22",
-    }})
-}
 
 async fn set_group(server: &Running, rules: &[Value]) {
     let group = json!({"location": "local", "properties": {"securityRules": rules}});

@@ -49,6 +49,15 @@ pub(crate) fn network() -> Value {
     }})
 }
 
+/// A rule of somebody's to port 22.
+pub(crate) fn rule_to_22(name: &str, priority: u16, access: &str, from: &str) -> Value {
+    json!({"name": name, "properties": {
+        "protocol": "*", "access": access, "direction": "Inbound", "priority": priority,
+        "sourceAddressPrefix": from, "sourcePortRange": "*",
+        "destinationAddressPrefix": "*", "destinationPortRange": "22",
+    }})
+}
+
 pub(crate) fn nic(server: &Running, address: Option<&str>) -> Value {
     let mut ip = json!({"subnet": {"id": at(server, "virtualNetworks/v/subnets/a")}});
     if let Some(address) = address {

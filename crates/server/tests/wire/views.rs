@@ -6,19 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Running, Wanted, fresh_dir, start, start_in},
-    network::{V, at, nic, put},
+    network::{V, at, nic, put, rule_to_22 as rule},
 };
 
 const GROUP: &str = "networkSecurityGroups/web";
-
-/// A rule of somebody's to port 22.
-fn rule(name: &str, priority: u16, access: &str, from: &str) -> Value {
-    json!({"name": name, "properties": {
-        "protocol": "*", "access": access, "direction": "Inbound", "priority": priority,
-        "sourceAddressPrefix": from, "sourcePortRange": "*",
-        "destinationAddressPrefix": "*", "destinationPortRange": "22",
-    }})
-}
 
 fn group(rules: &[Value]) -> Value {
     json!({"location": "local", "properties": {"securityRules": rules}})

@@ -45,17 +45,9 @@ pub struct RoleAt {
 impl Whoami {
     /// A caller, at an installation.
     pub fn new(caller: &Caller, tenant: Uuid, subscription: SubscriptionId) -> Whoami {
-        let roles = caller.assignments.iter().map(|assignment| {
-            let scope = &assignment.scope;
-            let group = scope.group.as_ref().map(|group| format!("/resourceGroups/{group}"));
-            RoleAt {
-                role: assignment.role.name().to_owned(),
-                scope: format!(
-                    "/subscriptions/{}{}",
-                    scope.subscription,
-                    group.unwrap_or_default()
-                ),
-            }
+        let roles = caller.rights.all().iter().map(|right| RoleAt {
+            role: right.role.said().name.clone(),
+            scope: right.assignment.scope.to_string(),
         });
         Whoami {
             id: caller.person.id.0.clone(),

@@ -17,7 +17,10 @@ use crate::{
         network_interface::Wanted,
         virtual_machine::{Joined, VirtualMachineDraft},
     },
-    role::{OwnAddress, Person},
+    role::{
+        Directory, OwnAddress, Person, change::DirectoryCommand, principal::PrincipalId,
+        scope::Place,
+    },
     time::Timestamp,
 };
 
@@ -115,6 +118,8 @@ pub enum Command {
         /// The tier it shall have.
         tier: Tier,
     },
+    /// Change who there is, which roles there are, or who is given which.
+    Directory(DirectoryCommand),
     /// Do what time alone demands.
     Tick,
 }
@@ -264,8 +269,11 @@ pub struct Needs {
     pub at: BTreeSet<IpAddr>,
     /// Every VM that has an address which a change of this resource may concern.
     pub near: Option<Near>,
+    /// Every request of these people with an access that is not settled, with the VMs it names.
+    pub people: BTreeSet<PrincipalId>,
     /// Every VM and policy with something that time has ended, begun or rolled back, the VMs that a
-    /// roll-back brings back, and every VM with an access whose end stands on another boot's clock.
+    /// roll-back brings back, every VM with an access whose end stands on another boot's clock, and every request
+    /// of people who have a role whose time is over.
     pub due: bool,
 }
 
@@ -279,8 +287,8 @@ pub struct Near {
 }
 
 impl Command {
-    /// What must be loaded to decide it, where this is the network.
-    pub fn needs(&self, network: &Network) -> Needs {
+    /// What must be loaded to decide it, where this is the network, and these are the people.
+    pub fn needs(&self, network: &Network, directory: &Directory) -> Needs {
         let mut needs = Needs::default();
         match self {
             Command::RegisterVm { id, addresses, .. } => {
@@ -331,6 +339,14 @@ impl Command {
                 needs.near = Some(Near { id: group.clone(), draft: None });
             }
             Command::AcceptClock | Command::SetPricing { .. } => {}
+            Command::Directory(command) => {
+                needs.people = directory.concerned_by(command);
+                if let DirectoryCommand::Assign(draft) = command
+                    && let Place::Policy(id) = draft.scope.place()
+                {
+                    needs.heads.insert(id);
+                }
+            }
             Command::Tick => needs.due = true,
         }
         needs

@@ -16,6 +16,7 @@ use crate::{
     pricing::Tier,
     refusal::Refusals,
     resource::{Resource, ResourceId},
+    role::{Scope, change::DirectoryChange},
     time::{Deadline, Timestamp},
 };
 
@@ -164,6 +165,11 @@ pub enum Event {
         /// The latest time that had been committed.
         before: Timestamp,
     },
+    /// Something changed of who there is, which roles there are, or who was given which.
+    Directory {
+        /// What.
+        change: DirectoryChange,
+    },
     /// The plan of a subscription was turned on or off.
     PricingSet {
         /// Whose.
@@ -197,6 +203,33 @@ impl Event {
             | Event::AccessBlocked { .. }
             | Event::AccessUnblocked { .. }
             | Event::PricingSet { .. }
+            | Event::Directory { .. }
+            | Event::ClockAccepted { .. } => None,
+        }
+    }
+
+    /// What is gone since, with all that was in it.
+    pub fn gone(&self) -> Option<Scope> {
+        match self {
+            Event::ResourceDeleted { id, .. } => Some(id.into()),
+            Event::PolicyRemoved { id, .. } => Some(id.into()),
+            Event::ResourcePut { .. }
+            | Event::VmRegistered { .. }
+            | Event::VmUnregistered { .. }
+            | Event::PolicySet { .. }
+            | Event::PolicyConfirmed { .. }
+            | Event::Requested { .. }
+            | Event::Started { .. }
+            | Event::EndMoved { .. }
+            | Event::Ended { .. }
+            | Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::Unlocked { .. }
+            | Event::LockBroken { .. }
+            | Event::AccessBlocked { .. }
+            | Event::AccessUnblocked { .. }
+            | Event::PricingSet { .. }
+            | Event::Directory { .. }
             | Event::ClockAccepted { .. } => None,
         }
     }

@@ -267,6 +267,8 @@ pub enum EndReason {
     },
     /// The policy no longer covers it.
     PolicyChanged,
+    /// Who has it was disabled, or may no longer ask for it.
+    RightLost,
     /// It was to begin, and its time had passed before that was possible.
     Lapsed,
     /// It could not be opened.

@@ -227,7 +227,8 @@ pub fn next_deadline(state: &State, now: Now) -> Option<Duration> {
     let policies = state.policies.values();
     let confirmations =
         policies.filter_map(|policy| Some(policy.confirmation.as_ref()?.until.remaining(now)));
-    accesses.chain(confirmations).min()
+    let roles = state.directory.ends().map(|end| end.remaining(now));
+    accesses.chain(confirmations).chain(roles).min()
 }
 
 /// What a guard's word adds to what is known: accesses first seen open, ended ones first seen closed,

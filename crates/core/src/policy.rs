@@ -21,6 +21,7 @@ use crate::{
         port::PortRange,
         word::Priority,
     },
+    role::definition::RoleId,
     screen::standing::Standing,
     time::Deadline,
 };
@@ -385,6 +386,10 @@ pub struct Settings {
     pub allow_lock_breaks: bool,
     /// The ports of firewalls' public addresses that accesses are mapped to.
     pub mapped_ports: PortRange,
+    /// How long an issuer's word about somebody's groups holds.
+    pub groups_hold: Duration,
+    /// The most that people of an issuer may have, whatever they are given; no limit where none is named.
+    pub highest_roles: BTreeMap<String, RoleId>,
 }
 
 impl Default for Settings {
@@ -399,9 +404,14 @@ impl Default for Settings {
             band: Band::default(),
             allow_lock_breaks: false,
             mapped_ports: MAPPED_PORTS,
+            groups_hold: GROUPS_HOLD,
+            highest_roles: BTreeMap::new(),
         }
     }
 }
+
+/// How long an issuer's word about somebody's groups holds, unless set otherwise.
+pub const GROUPS_HOLD: Duration = Duration::from_hours(1);
 
 /// A guard and what it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]

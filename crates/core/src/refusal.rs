@@ -14,6 +14,7 @@ use crate::{
         port::PortRange, word::Priority,
     },
     resource::{ResourceFault, ResourceId},
+    role::change::DirectoryRefusal,
     time::Timestamp,
 };
 
@@ -40,6 +41,11 @@ pub struct At {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "refusal", rename_all = "camelCase")]
 pub enum Refusal {
+    /// People and roles are left as they are.
+    Directory {
+        /// Why.
+        why: DirectoryRefusal,
+    },
     /// Every port of a firewall's public address that accesses are mapped to is taken.
     MappedPortsFull {
         /// For which VM and port one was needed.

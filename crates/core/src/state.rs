@@ -16,6 +16,7 @@ use crate::{
     policy::{Before, Member, Policy, Vm},
     pricing::Pricings,
     resource::{Network, Resource},
+    role::Directory,
     time::{CLOCK_BEHIND_MAX, Now, Timestamp},
 };
 
@@ -39,6 +40,8 @@ pub struct State {
     pub network: Arc<Network>,
     /// The tiers of plans that were set, always.
     pub pricings: Pricings,
+    /// Who there is and who may what, always: shared, and copied only where it changes.
+    pub directory: Arc<Directory>,
     /// The inbound numbers that JIT's rules have: of every group, or of those before the addresses of VMs
     /// that were loaded. A group without any is not in it.
     pub numbers: BTreeMap<GroupId, Numbers>,
@@ -160,6 +163,7 @@ impl State {
             Event::LockBroken { .. }
             | Event::AccessBlocked { .. }
             | Event::AccessUnblocked { .. } => {}
+            Event::Directory { change } => Arc::make_mut(&mut self.directory).evolve(change),
             Event::ClockAccepted { at, .. } => self.highest = Some(*at),
             Event::PricingSet { subscription, tier, .. } => {
                 self.pricings.insert(*subscription, *tier);

@@ -193,6 +193,7 @@ fn ended(reason: StatusReason) -> &'static str {
         StatusReason::Lapsed => "lapsed",
         StatusReason::Failed => "failed",
         StatusReason::PolicyChanged => "withdrawn by the policy",
+        StatusReason::RightLost => "withdrawn: may no longer have it",
         StatusReason::PendingApproval | StatusReason::Planned | StatusReason::Unknown => "ended",
     }
 }

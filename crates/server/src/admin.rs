@@ -3,11 +3,18 @@
 use std::path::PathBuf;
 
 use hourgate_core::{
+    command::Command,
     event::Note,
     personal::Personal,
-    role::{Person, PersonId},
+    refusal::Refusals,
+    role::{
+        Person, PersonId, Scope,
+        built_in::OWNER,
+        change::{AssignmentDraft, DirectoryCommand, Introduction},
+        principal::{ADMINISTRATOR, LOCAL_ISSUER, PrincipalKind},
+    },
 };
-use hourgate_store::{Installation, Origin, Principal, Store, StoreError};
+use hourgate_store::{Installation, Origin, Principal, Store, StoreError, TransactError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -15,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     data_dir::{self, DataDir},
     mint::{self, NoRandomness},
+    server::ours,
 };
 
 /// Why there is no administrator.
@@ -32,6 +40,9 @@ pub enum AdminError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The administrator cannot be made Owner.
+    #[error("the administrator cannot be made Owner: {0:?}")]
+    Refused(Refusals),
     /// No secret can be minted.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -65,6 +76,20 @@ impl AdminFile {
 
 /// Makes the administrator at first start, and renews `server` and `ca` in its file at a later one.
 pub(crate) async fn ensure<S: Store>(
+    store: &S,
+    dir: &DataDir,
+    server: &str,
+) -> Result<Principal, AdminError> {
+    let administrator = sign_in(store, dir, server).await?;
+    // Whoever disabled it since, or took its role, meant it.
+    if store.directory().principal(administrator.object).is_none() {
+        make_owner(store, &administrator, nobody()?).await?;
+    }
+    Ok(administrator)
+}
+
+/// What the administrator signs in with: as it is known, or made.
+async fn sign_in<S: Store>(
     store: &S,
     dir: &DataDir,
     server: &str,
@@ -121,22 +146,69 @@ pub(crate) async fn rotate<S: Store>(
     let file = fresh(&installation, dir, &server)?;
     let principal = principal(&installation, &file.client_secret);
     let note = Note::SecretRotated { client: principal.client.to_string() };
-    store.set_principal(origin, principal.clone(), note).await?;
+    store.set_principal(origin.clone(), principal.clone(), note).await?;
+    // Whoever is on the machine itself comes in again, whatever was done to the administrator since.
+    make_owner(store, &principal, origin).await?;
     replace(dir, &file)?;
     Ok(principal)
 }
 
-async fn introduce<S: Store>(store: &S, principal: Principal) -> Result<Principal, AdminError> {
-    let origin = Origin {
-        person: None,
-        address: None,
-        action: String::new(),
-        target: String::new(),
-        correlation: mint::uuid()?,
+/// Makes the administrator known, enabled, and Owner of the subscription.
+async fn make_owner<S: Store>(
+    store: &S,
+    administrator: &Principal,
+    origin: Origin,
+) -> Result<(), AdminError> {
+    let installation = store.installation();
+    let id = administrator.object;
+    let introduction = Introduction {
+        id,
+        kind: PrincipalKind::ServicePrincipal,
+        issuer: LOCAL_ISSUER.to_owned(),
+        subject: Personal(ADMINISTRATOR.to_owned()),
+        name: Personal(administrator.name.clone()),
+        upn: None,
+        verified_mail: None,
+        groups: None,
     };
+    let owner = AssignmentDraft {
+        id: derived(&installation, "owner"),
+        scope: Scope::subscription(installation.subscription),
+        role: OWNER,
+        principal: id,
+        kind: None,
+        description: Some("The administrator of the first start.".to_owned()),
+        until: None,
+        by: None,
+    };
+    let directory = store.directory();
+    let is_owner = directory.given(id, owner.role, &owner.scope);
+    let is_owner = is_owner.is_some_and(|given| given.until.is_none());
+    let steps = [
+        Some(DirectoryCommand::Introduce(introduction)),
+        Some(DirectoryCommand::SetDisabled { principal: id, disabled: false }),
+        (!is_owner).then_some(DirectoryCommand::Assign(owner)),
+    ];
+    for step in steps.into_iter().flatten() {
+        match store.transact(origin.clone(), Command::Directory(step)).await {
+            Ok(_) => {}
+            Err(TransactError::Refused(why)) => return Err(AdminError::Refused(why)),
+            Err(TransactError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn introduce<S: Store>(store: &S, principal: Principal) -> Result<Principal, AdminError> {
+    let origin = nobody()?;
     let note = Note::SecretRotated { client: principal.client.to_string() };
     store.set_principal(origin, principal.clone(), note).await?;
     Ok(principal)
+}
+
+/// On behalf of Hourgate itself.
+fn nobody() -> Result<Origin, NoRandomness> {
+    Ok(ours(mint::uuid()?))
 }
 
 fn fresh(

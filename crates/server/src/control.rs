@@ -246,6 +246,7 @@ async fn carry_out<S: Store>(
                 | Event::ResourcePut { .. }
                 | Event::ResourceDeleted { .. }
                 | Event::PricingSet { .. }
+                | Event::Directory { .. }
                 | Event::LockBroken { .. }
                 | Event::AccessBlocked { .. }
                 | Event::AccessUnblocked { .. }

@@ -1,6 +1,7 @@
 //! A server's life: it opens what is there, listens, and stops in good order. The gate stays as it is.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use hourgate_core::{
     command::Needs,
     event::Note,
     id::SubscriptionId,
-    policy::{GuardCover, Settings},
+    policy::{GROUPS_HOLD, GuardCover, Settings},
     time::Clock,
 };
 use hourgate_enforce::guard::{Guard, GuardError};
@@ -289,6 +290,8 @@ fn settings(config: &Config, own: &OwnAddresses, first: Option<SubscriptionId>) 
         band: config.jit_rule_priorities,
         allow_lock_breaks: config.allow_lock_breaks,
         mapped_ports: config.mapped_ports,
+        groups_hold: GROUPS_HOLD,
+        highest_roles: BTreeMap::new(),
     }
 }
 

@@ -157,6 +157,7 @@ fn alarming(event: &Event) -> Option<String> {
         | Event::Closed { .. }
         | Event::AccessUnblocked { .. }
         | Event::PricingSet { .. }
+        | Event::Directory { .. }
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
         | Event::Unlocked { .. }

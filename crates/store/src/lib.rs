@@ -15,7 +15,7 @@ use hourgate_core::{
     id::{Location, Name, PolicyId, RequestId, VmId},
     policy::{Policy, Settings, Vm},
     refusal::Refusals,
-    role::Person,
+    role::{Directory, Person},
     state::State,
     time::{Now, Timestamp},
 };
@@ -78,6 +78,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         id: RequestId,
     ) -> impl Future<Output = Result<Option<Request>, StoreError>> + Send;
+
+    /// Who there is and who may what. Out of memory, so that it is known while the disk is full or gone.
+    fn directory(&self) -> Arc<Directory>;
 
     /// Who this installation is.
     fn installation(&self) -> Installation;

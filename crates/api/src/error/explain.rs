@@ -16,7 +16,7 @@ use hourgate_core::{
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
 };
 
-use super::{ArmError, Code, Positions, known, resource};
+use super::{ArmError, Code, Positions, known, resource, role};
 use crate::text::{listed, moment, span};
 
 /// How many allowed ports or sources one sentence names; a rule has no more.
@@ -314,6 +314,7 @@ fn words(refusal: &Refusal) -> (Code, String) {
             let (_, why) = super::reason(reason);
             (Code::VmUnsupported, format!("'{vm}' cannot have just-in-time access: {why}"))
         }
+        Refusal::Directory { why } => said(role::directory(why)),
         Refusal::PlanNeeded { subscription } => said(known::plan_needed(*subscription)),
         Refusal::ClockBehind { now, highest } => (
             Code::ClockBehind,
@@ -522,6 +523,7 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::Unsupported { .. }
         | Refusal::LockWouldBreak { .. }
         | Refusal::ClockBehind { .. } => None,
+        Refusal::Directory { why } => role::directory(why).target,
         Refusal::PreconditionFailed { .. } => Some("If-Match".to_owned()),
         Refusal::ConfirmWithinOutOfBounds { .. } => Some("Hourgate-Confirm-Within".to_owned()),
         Refusal::NoAddress

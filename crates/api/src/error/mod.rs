@@ -7,6 +7,7 @@ mod explain;
 mod known;
 mod positions;
 mod resource;
+mod role;
 
 use std::fmt;
 
@@ -187,6 +188,28 @@ pub enum Code {
     ApprovalRequired,
     /// 403: nobody could say yes.
     NoApprover,
+    /// 400: there is no such principal.
+    PrincipalNotFound,
+    /// 400: the principal is of another kind than was said.
+    UnmatchedPrincipalType,
+    /// 400: there is no such role.
+    RoleDefinitionDoesNotExist,
+    /// 400: the role is built-in, or named as nothing can be.
+    InvalidRoleDefinition,
+    /// 400: a role is given, so that it stays.
+    RoleDefinitionHasAssignments,
+    /// 400: the role cannot be given there.
+    RoleDefinitionNotAssignable,
+    /// 400: as many roles or people are known, or roles were given, as can be.
+    RoleLimitExceeded,
+    /// 400: whom, what and where an assignment is about does not change.
+    RoleAssignmentUpdateNotPermitted,
+    /// 409: somebody has that role there already.
+    RoleAssignmentExists,
+    /// 409: another role has that name.
+    RoleDefinitionWithSameNameExists,
+    /// 409: nobody would be left who can give roles.
+    LastOwner,
     /// 409: the subscription's plan is off.
     PlanNeeded,
     /// 409: the VM cannot have just-in-time access.

@@ -141,6 +141,8 @@ pub enum StatusReason {
     Failed,
     /// The policy no longer covers it.
     PolicyChanged,
+    /// Who has it was disabled, or may no longer ask for it.
+    RightLost,
     /// One that this version does not know; only ever read.
     #[serde(other)]
     Unknown,
@@ -315,6 +317,7 @@ pub fn status_of(stage: &Stage) -> (Status, StatusReason, Option<String>) {
                     (StatusReason::NewerRequestInitiated, Some(format!("replaced by {by}")))
                 }
                 EndReason::PolicyChanged => (StatusReason::PolicyChanged, None),
+                EndReason::RightLost => (StatusReason::RightLost, None),
                 EndReason::Lapsed => (StatusReason::Lapsed, None),
                 EndReason::Failed { why } => (StatusReason::Failed, Some(why.clone())),
             };

@@ -242,6 +242,7 @@ fn why_an_access_ended_has_a_word_each() {
         (EndReason::Expired, "Expired"),
         (EndReason::UserRequested, "UserRequested"),
         (EndReason::PolicyChanged, "PolicyChanged"),
+        (EndReason::RightLost, "RightLost"),
         (EndReason::Lapsed, "Lapsed"),
         (EndReason::Failed { why: "full".to_owned() }, "Failed"),
     ] {

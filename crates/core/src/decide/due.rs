@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
-    Unfolding,
+    Unfolding, directory,
     effect::{Against, Placing, Wanted},
     ended, loads_all_of, policy, replaced,
 };
@@ -27,6 +27,10 @@ pub(super) fn due<'a>(
 ) -> Unfolding<'a> {
     let mut after = Unfolding { state: Cow::Borrowed(state), events: Vec::new() };
     after.all(expired(&after.state, now));
+    // Nobody else has loaded what those people have. What is over gives nothing to anybody meanwhile.
+    if let Command::Tick = command {
+        after.all(directory::over(&after.state, settings, now));
+    }
     for (id, confirmation) in unconfirmed(&after.state, now) {
         let events = policy::roll_back(&after.state, settings, &id, confirmation, now);
         // Who did not load all of a policy cannot say what becomes of its VMs; Tick will. But nobody

@@ -3,6 +3,7 @@
 //! Time first, then people: what is overdue ends before the command is looked at, so nobody revokes or
 //! prolongs the past.
 
+mod directory;
 mod due;
 mod effect;
 mod hold;
@@ -66,9 +67,12 @@ pub fn decide(
         Command::SetPricing { subscription, tier } => {
             pricing::set(&after.state, settings, *subscription, *tier)
         }
+        Command::Directory(command) => directory::directory(&after.state, settings, command, now)?,
         Command::Tick => Vec::new(),
     };
     after.events.extend(events);
+    let orphaned = directory::orphaned(&after.state, &after.events);
+    after.events.extend(orphaned);
     Ok(after.events)
 }
 
@@ -109,6 +113,7 @@ fn loads_all_of(command: &Command, policy: &PolicyId) -> bool {
         | Command::DeleteResource { .. }
         | Command::DeleteJitRule { .. }
         | Command::AcceptClock
+        | Command::Directory(_)
         | Command::SetPricing { .. } => false,
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
+    directory,
     effect::{Against, Placing, Wanted},
     pricing, replaced,
 };
@@ -41,6 +42,7 @@ pub(super) fn request(
         // could close anything.
         return Err(Refusal::TooManyAccesses { most: ACCESSES_PER_REQUEST_MAX }.into());
     }
+    directory::may_ask(state, settings, ask, now)?;
     let live = live_on(state, ask);
     let mut refusals = about_the_whole(state, &live, ask, now);
     refusals.extend(pricing::missing(state, settings, ask.policy.subscription));

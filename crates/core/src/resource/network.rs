@@ -47,6 +47,11 @@ impl Network {
         self.resources.insert(resource.id.clone(), resource);
     }
 
+    /// Whether there is a resource group of that name: made by hand, or because something is in it.
+    pub fn has_group(&self, group: &Name) -> bool {
+        self.all().any(|resource| resource.id.group == *group)
+    }
+
     /// Takes a resource away.
     pub fn remove(&mut self, id: &ResourceId) -> Option<Arc<Resource>> {
         let gone = self.resources.remove(id)?;

@@ -9,6 +9,7 @@
 mod changes;
 mod clocks;
 mod concern;
+mod directory;
 mod echoes;
 mod effect;
 mod gate;

@@ -442,7 +442,8 @@ fn ending() {
 #[test]
 fn a_request_needs_the_head_of_its_policy_and_its_vms_alone() {
     let asking = ask("web", 22);
-    let needs = Command::Request(asking.0.clone()).needs(&scene().state.network);
+    let empty = scene().state;
+    let needs = Command::Request(asking.0.clone()).needs(&empty.network, &empty.directory);
     let wanted = Needs {
         heads: [policy("p")].into_iter().collect(),
         requests: [asking.0.id].into_iter().collect(),

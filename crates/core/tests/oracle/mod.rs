@@ -174,6 +174,7 @@ impl Oracle {
             | Command::DeleteJitRule { .. } => {}
             // Every subscription of a random life has its plan.
             Command::SetPricing { .. } => {}
+            Command::Directory(_) => {}
             Command::Tick => {}
         }
         after.highest = Some(after.highest.map_or(wall(now), |highest| highest.max(wall(now))));

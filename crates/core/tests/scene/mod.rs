@@ -275,6 +275,7 @@ pub fn stage(access: &Access) -> &'static str {
             EndReason::UserRequested => "ended",
             EndReason::Replaced { .. } => "replaced",
             EndReason::PolicyChanged => "withdrawn",
+            EndReason::RightLost => "lost",
             EndReason::Lapsed => "lapsed",
             EndReason::Failed { .. } => "failed",
         },

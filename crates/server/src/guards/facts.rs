@@ -149,6 +149,7 @@ pub(super) fn vms_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSe
             | Event::ResourceDeleted { .. }
             | Event::Unlocked { .. }
             | Event::PricingSet { .. }
+            | Event::Directory { .. }
             | Event::ClockAccepted { .. } => {}
         }
     }
@@ -171,6 +172,7 @@ fn is_sight(event: &Event) -> bool {
         | Event::EndMoved { .. }
         | Event::Ended { .. }
         | Event::PricingSet { .. }
+        | Event::Directory { .. }
         | Event::LockBroken { .. }
         | Event::AccessBlocked { .. }
         | Event::AccessUnblocked { .. }

@@ -18,7 +18,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     resource::{Kind, ResourceId},
-    role::{Assignment, Caller, OwnAddress, Role, Scope},
+    role::{Caller, Groups, OwnAddress, Rights},
 };
 use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -40,7 +40,6 @@ use super::{
     pricing, questions, resources,
 };
 use crate::{
-    admin::person,
     clock::Stopwatch,
     server::{Places, Server},
     signin::BadToken,
@@ -339,12 +338,13 @@ fn authenticate<S: Store>(
         BadToken::Invalid => invalid_token(),
         BadToken::Expired => expired_token(),
     })?;
-    let scope = Scope { subscription: server.installation.subscription, group: None };
-    Ok(Caller {
-        person: person(&principal),
-        address,
-        assignments: vec![Assignment { role: Role::Owner, scope }],
-    })
+    let known = server.store.directory();
+    // Nobody is let in who was forgotten or disabled since.
+    let who = known.principal(principal.object).filter(|who| !who.disabled);
+    let who = who.ok_or_else(invalid_token)?;
+    let (settings, now) = (server.store.settings(), server.now());
+    let rights = Rights::of(&known, &settings, who.id, Groups::Fresh, now);
+    Ok(Caller { person: who.person(), address, rights })
 }
 
 /// 401, with the header that tells clients where to sign in.

@@ -65,6 +65,14 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::RulesUseSameFrontendPort
         | Code::AzureFirewallSubnetNotFound
         | Code::PublicIPAddressCannotBeDeleted
+        | Code::PrincipalNotFound
+        | Code::UnmatchedPrincipalType
+        | Code::RoleDefinitionDoesNotExist
+        | Code::InvalidRoleDefinition
+        | Code::RoleDefinitionHasAssignments
+        | Code::RoleDefinitionNotAssignable
+        | Code::RoleLimitExceeded
+        | Code::RoleAssignmentUpdateNotPermitted
         | Code::RequestNotSubset
         | Code::VmNotInPolicy
         | Code::PortNotInPolicy
@@ -78,6 +86,9 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::ResourceGroupNotFound
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
         Code::PlanNeeded
+        | Code::RoleAssignmentExists
+        | Code::RoleDefinitionWithSameNameExists
+        | Code::LastOwner
         | Code::VmUnsupported
         | Code::NotEnforced
         | Code::MappedPortsFull

@@ -146,7 +146,7 @@ async fn permit<S: Store>(
     action: Action,
     group: Option<&Name>,
 ) -> Result<(), Problem> {
-    let scope = Scope { subscription: server.installation.subscription, group: group.cloned() };
+    let scope = Scope::of(server.installation.subscription, group);
     if may(caller, action, &scope) {
         return Ok(());
     }

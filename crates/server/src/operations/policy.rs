@@ -153,7 +153,7 @@ pub(super) async fn permit_linked<S: Store>(
     vms: impl Iterator<Item = &VmId>,
 ) -> Result<(), Problem> {
     for vm in vms {
-        let scope = Scope { subscription: vm.subscription, group: Some(vm.group.clone()) };
+        let scope = Scope::from(vm);
         // A VM of another subscription is refused as not found by the rules.
         if vm.subscription == server.installation.subscription && !may(caller, linked, &scope) {
             denied(caller, server, call, linked).await;

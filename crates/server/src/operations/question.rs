@@ -140,9 +140,7 @@ pub(crate) async fn verify_flow<S: Store>(
             if let Some((group, jit)) = met {
                 return may_read_group(caller, &group).then(|| qualified(&jit.rule));
             }
-            let scope =
-                Scope { subscription: policy.subscription, group: Some(policy.group.clone()) };
-            let readable = may(caller, Action::PolicyRead, &scope);
+            let readable = may(caller, Action::PolicyRead, &Scope::from(policy));
             readable.then(|| format!("jitNetworkAccessPolicies/{}", policy.name))
         }
     });
@@ -166,9 +164,8 @@ fn has_address(
         return Err(unreadable("localIPAddress", message));
     }
     let Some(id) = &question.nic else { return Ok(()) };
-    let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };
     let read = Action::Network(NetworkThing::Of(Kind::NetworkInterfaces), Verb::Read);
-    let nic = network.get(id).filter(|_| may(caller, read, &scope));
+    let nic = network.get(id).filter(|_| may(caller, read, &Scope::from(id)));
     let Some(nic) = nic.and_then(|nic| nic.network_interface()) else {
         return Err(not_found(id));
     };

@@ -39,7 +39,7 @@ pub(super) async fn is_group<S: Store>(
     server: &Server<S>,
     group: &Name,
 ) -> Result<bool, StoreError> {
-    Ok(network(server).await?.all().any(|resource| resource.id.group == *group))
+    Ok(network(server).await?.has_group(group))
 }
 
 /// Sets a resource. True where it is new.
@@ -311,7 +311,7 @@ async fn permit_joins<S: Store>(
             Target::InboundNatRule(rule) => (&rule.balancer, NetworkThing::InboundNatRule),
         };
         let linked = Action::Network(thing, Verb::Join);
-        let scope = Scope { subscription: id.subscription, group: Some(id.group.clone()) };
+        let scope: Scope = target.to_string().parse().unwrap_or_else(|_| Scope::from(id));
         // What is of another subscription is refused by the rules.
         if id.subscription == server.installation.subscription && !may(caller, linked, &scope) {
             denied(caller, server, call, linked).await;
@@ -355,7 +355,9 @@ async fn permit_making<S: Store>(
         }
     }
     for (linked, group, named) in linked {
-        let scope = Scope { subscription: server.installation.subscription, group: Some(group) };
+        let scope = named
+            .parse()
+            .unwrap_or_else(|_| Scope::group(server.installation.subscription, &group));
         if !may(caller, linked, &scope) {
             denied(caller, server, call, linked).await;
             return Err(Problem::LinkedDenied { action, linked, scope: named });
@@ -403,6 +405,5 @@ pub(super) fn not_found(id: &ResourceId) -> Problem {
 /// Whether a caller may read a security group, and so hear of its rules.
 pub(super) fn may_read_group(caller: &Caller, group: &GroupId) -> bool {
     let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
-    let ResourceId { subscription, group, .. } = ResourceId::from(group);
-    may(caller, read, &Scope { subscription, group: Some(group) })
+    may(caller, read, &Scope::from(&ResourceId::from(group)))
 }

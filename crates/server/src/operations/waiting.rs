@@ -94,6 +94,7 @@ fn request_of(event: &Event) -> Option<RequestId> {
         | Event::ResourcePut { .. }
         | Event::ResourceDeleted { .. }
         | Event::PricingSet { .. }
+        | Event::Directory { .. }
         | Event::LockBroken { .. }
         | Event::Unlocked { .. }
         | Event::ClockAccepted { .. } => None,

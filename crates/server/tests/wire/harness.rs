@@ -16,6 +16,7 @@ use hourgate_core::{
     grant::Request,
     id::RequestId,
     policy::{GuardCover, Settings, Vm},
+    role::Directory,
     state::State,
     time::{Clock, Now},
 };
@@ -477,6 +478,10 @@ impl Store for Breakable {
 
     fn settings(&self) -> Arc<Settings> {
         self.inner.settings()
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        self.inner.directory()
     }
 
     fn installation(&self) -> Installation {

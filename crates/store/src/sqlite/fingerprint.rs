@@ -50,6 +50,10 @@ impl Fingerprint {
         state.released.iter().for_each(|item| sum.add(&released(key, item)));
         state.network.all().for_each(|item| sum.add(&resource(key, item)));
         state.pricings.iter().for_each(|(id, tier)| sum.add(&pricing(key, *id, *tier)));
+        let directory = &state.directory;
+        directory.principals().for_each(|who| sum.add(&of_directory(key, "person", &**who)));
+        directory.custom().values().for_each(|role| sum.add(&of_directory(key, "role", &**role)));
+        directory.assignments().for_each(|given| sum.add(&of_directory(key, "given", &**given)));
         sum
     }
 
@@ -96,6 +100,14 @@ pub(super) fn pricing(key: &LogKey, subscription: SubscriptionId, tier: Tier) ->
     let mut text = Text::new("pricing");
     text.bytes(subscription.as_bytes());
     text.text(tier.as_str());
+    text.digest(key)
+}
+
+/// Somebody, a role or an assignment.
+pub(super) fn of_directory<T: Serialize>(key: &LogKey, kind: &str, what: &T) -> Hash {
+    let mut text = Text::new(kind);
+    // They are made of texts and numbers, so they can always be written.
+    text.bytes(&serde_json::to_vec(what).unwrap_or_default());
     text.digest(key)
 }
 

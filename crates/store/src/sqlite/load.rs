@@ -14,7 +14,7 @@ use rusqlite::{Connection, Params};
 use uuid::Uuid;
 
 use super::{
-    Result, documents, pricings,
+    Result, directory, documents, pricings,
     rows::{self, Columns},
     standing::Released,
 };
@@ -49,6 +49,7 @@ pub(super) fn everything(db: &Connection, highest: Option<Timestamp>) -> Result<
     let network = Arc::make_mut(&mut state.network);
     documents::every(db)?.into_iter().for_each(|resource| network.put(Arc::new(resource)));
     state.pricings = pricings::every(db)?;
+    state.directory = Arc::new(directory::everything(db)?);
     state.count_numbers();
     Ok(state)
 }

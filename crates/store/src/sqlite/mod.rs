@@ -1,6 +1,7 @@
 //! The memory in one SQLite file: one writer that commits many commands at once, readers beside it.
 
 mod deadlines;
+mod directory;
 mod documents;
 mod fingerprint;
 mod journal;
@@ -31,6 +32,7 @@ use hourgate_core::{
     grant::Request,
     id::RequestId,
     policy::{Settings, Vm},
+    role::Directory,
     state::State,
     time::{Clock, Now},
 };
@@ -229,7 +231,10 @@ impl Store for SqliteStore {
     }
 
     async fn what_if(&self, command: Command) -> std::result::Result<Committed, TransactError> {
-        let needs = command.needs(&self.0.standing()?.network);
+        let needs = {
+            let standing = self.0.standing()?;
+            command.needs(&standing.network, &standing.directory)
+        };
         let settled = self.settled(&needs).await?;
         let now = self.0.clock.now();
         let (mut state, thin) = {
@@ -249,6 +254,11 @@ impl Store for SqliteStore {
         let decided = decided.await.map_err(|error| StoreError::Damaged(error.to_string()))?;
         let (events, state, concerned) = decided.map_err(TransactError::Refused)?;
         Ok(Committed { now, events, state, concerned })
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        let standing = self.0.standing.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&standing.directory)
     }
 
     async fn note(&self, origin: Origin, note: Note) -> Result<()> {

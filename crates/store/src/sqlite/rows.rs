@@ -374,6 +374,7 @@ pub(super) fn reason_text(reason: &EndReason) -> (&'static str, Option<String>) 
         EndReason::UserRequested => ("UserRequested", None),
         EndReason::Replaced { by } => ("Replaced", Some(by.to_string())),
         EndReason::PolicyChanged => ("PolicyChanged", None),
+        EndReason::RightLost => ("RightLost", None),
         EndReason::Lapsed => ("Lapsed", None),
         EndReason::Failed { why } => ("Failed", Some(why.clone())),
     }
@@ -385,6 +386,7 @@ fn reason_of(reason: &str, detail: Option<&str>) -> Result<EndReason> {
         ("UserRequested", None) => Ok(EndReason::UserRequested),
         ("Replaced", Some(by)) => Ok(EndReason::Replaced { by: parse(by)? }),
         ("PolicyChanged", None) => Ok(EndReason::PolicyChanged),
+        ("RightLost", None) => Ok(EndReason::RightLost),
         ("Lapsed", None) => Ok(EndReason::Lapsed),
         ("Failed", Some(why)) => Ok(EndReason::Failed { why: why.to_owned() }),
         (other, _) => Err(damaged(format!("{other:?} is no reason"))),

@@ -11,13 +11,18 @@ use hourgate_core::{
     network::Lock,
     policy::{Member, Policy, Vm},
     resource::{Resource, ResourceId},
+    role::{
+        assignment::{Assignment, AssignmentId},
+        definition::{Definition, RoleId},
+        principal::{Principal, PrincipalId},
+    },
     state::State,
     time::Timestamp,
 };
 use rusqlite::{Connection, named_params, params};
 
 use super::{
-    Result, documents,
+    Result, directory, documents,
     fingerprint::{self, Fingerprint},
     numbers::{Named, Numbers},
     pricings, rows,
@@ -44,6 +49,13 @@ pub(super) fn save(
     touched.accesses.iter().try_for_each(|id| save.access(id))?;
     touched.known_requests.iter().try_for_each(|id| save.liveness(*id))?;
     touched.resources.iter().try_for_each(|id| save.resource(id))?;
+    // Nobody goes while they have something.
+    let (given, taken): (Vec<AssignmentId>, Vec<AssignmentId>) =
+        touched.assignments.iter().partition(|id| after.directory.assignment(**id).is_some());
+    taken.into_iter().try_for_each(|id| save.assignment(id))?;
+    touched.principals.iter().try_for_each(|id| save.principal(*id))?;
+    touched.roles.iter().try_for_each(|id| save.role(*id))?;
+    given.into_iter().try_for_each(|id| save.assignment(id))?;
     touched.pricings.iter().try_for_each(|id| save.pricing(*id))?;
     seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
     given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
@@ -292,6 +304,28 @@ impl Saver<'_> {
         self.swap(before.copied().map(digest), after.copied().map(digest));
         // A tier that was set is never unset.
         after.map_or(Ok(()), |tier| pricings::put(self.db, id, *tier))
+    }
+
+    fn principal(&mut self, id: PrincipalId) -> Result<()> {
+        let digest = |who: &Arc<Principal>| fingerprint::of_directory(self.key, "person", &**who);
+        let [before, after] = [self.before, self.after].map(|state| state.directory.principal(id));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_principal(self.db, id, after.map(Arc::as_ref))
+    }
+
+    fn role(&mut self, id: RoleId) -> Result<()> {
+        let digest = |role: &Arc<Definition>| fingerprint::of_directory(self.key, "role", &**role);
+        let [before, after] =
+            [self.before, self.after].map(|state| state.directory.custom().get(&id));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_role(self.db, id, after.map(Arc::as_ref))
+    }
+
+    fn assignment(&mut self, id: AssignmentId) -> Result<()> {
+        let digest = |it: &Arc<Assignment>| fingerprint::of_directory(self.key, "given", &**it);
+        let [before, after] = [self.before, self.after].map(|state| state.directory.assignment(id));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_assignment(self.db, id, after.map(Arc::as_ref))
     }
 
     fn seen_gone(&mut self, lock: &Lock) -> Result<()> {

@@ -45,6 +45,7 @@ impl<'a> Slice<'a> {
                 highest: standing.highest,
                 network: Arc::clone(&standing.network),
                 pricings: standing.pricings.clone(),
+                directory: Arc::clone(&standing.directory),
                 taken: Arc::clone(&standing.taken),
                 ..State::default()
             },
@@ -102,7 +103,14 @@ impl<'a> Slice<'a> {
                 self.whoever_has_rules_in(&group);
             }
         }
+        if !needs.people.is_empty() {
+            self.standing.vms_of(&needs.people).iter().for_each(|vm| self.vm(vm));
+        }
         if needs.due {
+            let people = self.standing.due_people(now);
+            if !people.is_empty() {
+                self.standing.vms_of(&people).iter().for_each(|vm| self.vm(vm));
+            }
             self.standing.due_policies(now).iter().for_each(|id| self.policy(id));
             self.standing.due_vms(now).iter().for_each(|vm| self.vm(vm));
         }

@@ -19,6 +19,7 @@ use hourgate_core::{
     policy::{Member, Policy, Vm},
     pricing::Pricings,
     resource::{Network, ResourceId},
+    role::{Directory, PersonId, principal::PrincipalId},
     state::{State, change_numbers},
     time::{Now, Timestamp, distance},
 };
@@ -46,6 +47,8 @@ pub(super) struct Standing {
     pub(super) network: Arc<Network>,
     /// The tiers of plans that were set: the same for every command.
     pub(super) pricings: Pricings,
+    /// Who there is and who may what: the same for every command.
+    pub(super) directory: Arc<Directory>,
     /// The numbers that JIT's rules have in each group: what policies and requests say, added up.
     numbers: BTreeMap<GroupId, Numbers>,
     /// The ports of public addresses that lead to machines: what requests say, added up.
@@ -72,6 +75,8 @@ pub(super) struct Change {
     pub(super) network: Option<Arc<Network>>,
     /// All tiers of plans, where one changed.
     pub(super) pricings: Option<Pricings>,
+    /// The whole directory, where something in it changed.
+    pub(super) directory: Option<Arc<Directory>>,
 }
 
 impl Standing {
@@ -85,6 +90,7 @@ impl Standing {
             released: released.into_iter().map(|(lock, is)| (lock, Some(is))).collect(),
             network: Some(state.network),
             pricings: Some(state.pricings),
+            directory: Some(state.directory),
         });
         standing
     }
@@ -105,6 +111,7 @@ impl Standing {
             released: change.released.into_iter().map(|(l, r)| self.set_released(l, r)).collect(),
             network: change.network.map(|network| std::mem::replace(&mut self.network, network)),
             pricings: change.pricings.map(|all| std::mem::replace(&mut self.pricings, all)),
+            directory: change.directory.map(|all| std::mem::replace(&mut self.directory, all)),
         };
         self.number(&policies, &requests, Numbers::insert);
         self.map(&requests, |taken, place| {
@@ -191,6 +198,20 @@ impl Standing {
             .collect()
     }
 
+    /// VMs on which some of these people have an access that is not settled, found by looking at every request.
+    pub(super) fn vms_of(&self, people: &BTreeSet<PrincipalId>) -> BTreeSet<VmId> {
+        let people: BTreeSet<PersonId> = people.iter().map(|id| (*id).into()).collect();
+        let theirs = self.requests.values().filter(|r| people.contains(&r.requester.id));
+        let accesses = theirs.flat_map(|request| &request.accesses);
+        accesses.filter(|access| !access.is_settled()).map(|access| access.vm.clone()).collect()
+    }
+
+    /// Whoever has something whose time is over.
+    pub(super) fn due_people(&self, now: Now) -> BTreeSet<PrincipalId> {
+        let over = self.directory.over(now);
+        over.flat_map(|given| self.directory.concerned(given.principal)).collect()
+    }
+
     /// Policies whose time to be confirmed is over.
     pub(super) fn due_policies(&self, now: Now) -> Vec<PolicyId> {
         let waiting = self.to_confirm.iter().filter_map(|id| self.policy(id));
@@ -209,7 +230,8 @@ impl Standing {
             .to_confirm
             .iter()
             .filter_map(|id| Some(self.policy(id)?.confirmation.as_ref()?.until.remaining(now)));
-        confirmations.chain(self.deadlines.next(now, believed)).min()
+        let roles = self.directory.ends().map(|end| end.remaining(now));
+        confirmations.chain(roles).chain(self.deadlines.next(now, believed)).min()
     }
 
     /// Everything, to be looked at while other things go on.
@@ -222,6 +244,7 @@ impl Standing {
             released: self.released.keys().copied().collect(),
             network: Arc::clone(&self.network),
             pricings: self.pricings.clone(),
+            directory: Arc::clone(&self.directory),
             numbers: self.numbers.clone(),
             taken: Arc::clone(&self.taken),
         }
@@ -358,6 +381,7 @@ pub(super) struct Everything {
     released: BTreeSet<Lock>,
     network: Arc<Network>,
     pricings: Pricings,
+    directory: Arc<Directory>,
     numbers: BTreeMap<GroupId, Numbers>,
     taken: Arc<BTreeSet<Place>>,
 }
@@ -377,6 +401,7 @@ impl Everything {
             released: self.released,
             network: self.network,
             pricings: self.pricings,
+            directory: self.directory,
             numbers: self.numbers,
             taken: self.taken,
         }

@@ -11,6 +11,10 @@ use hourgate_core::{
     id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::Lock,
     resource::ResourceId,
+    role::{
+        assignment::AssignmentId, change::DirectoryChange, definition::RoleId,
+        principal::PrincipalId,
+    },
     state::State,
 };
 
@@ -30,6 +34,12 @@ pub(super) struct Touched {
     /// Resources, in the order in which they change: what is referred to stands before who refers to it, and
     /// goes after it.
     pub(super) resources: Vec<ResourceId>,
+    /// People who are otherwise since.
+    pub(super) principals: BTreeSet<PrincipalId>,
+    /// Roles that are.
+    pub(super) roles: BTreeSet<RoleId>,
+    /// Assignments that are.
+    pub(super) assignments: BTreeSet<AssignmentId>,
     /// Subscriptions whose plan changed.
     pub(super) pricings: BTreeSet<SubscriptionId>,
 }
@@ -55,6 +65,7 @@ impl Touched {
             owners: BTreeMap::new(),
             network: Arc::clone(&state.network),
             pricings: state.pricings.clone(),
+            directory: Arc::clone(&state.directory),
             numbers: BTreeMap::new(),
             taken: Arc::clone(&state.taken),
         }
@@ -92,9 +103,37 @@ impl Touched {
             Event::PricingSet { subscription, .. } => {
                 self.pricings.insert(*subscription);
             }
+            Event::Directory { change } => self.directory(change),
             // Released locks are compared as a set; the latest time stands in the head.
             Event::Unlocked { .. } | Event::ClockAccepted { .. } => {}
         }
+    }
+
+    fn directory(&mut self, change: &DirectoryChange) {
+        match change {
+            DirectoryChange::PrincipalSet { principal } => {
+                self.principals.insert(principal.id);
+            }
+            DirectoryChange::PrincipalForgotten { id } => {
+                self.principals.insert(*id);
+            }
+            DirectoryChange::RoleDefined { role } => {
+                self.roles.insert(role.id());
+            }
+            DirectoryChange::RoleUndefined { id } => {
+                self.roles.insert(*id);
+            }
+            DirectoryChange::Assigned { assignment } => {
+                self.assignments.insert(assignment.id);
+            }
+            DirectoryChange::Unassigned { id, .. } => {
+                self.assignments.insert(*id);
+            }
+        }
+    }
+
+    fn changes_directory(&self) -> bool {
+        !(self.principals.is_empty() && self.roles.is_empty() && self.assignments.is_empty())
     }
 
     fn resource(&mut self, id: &ResourceId) {
@@ -118,6 +157,7 @@ impl Touched {
             released: gone.chain(back).collect(),
             network: (!self.resources.is_empty()).then(|| Arc::clone(&after.network)),
             pricings: (!self.pricings.is_empty()).then(|| after.pricings.clone()),
+            directory: self.changes_directory().then(|| Arc::clone(&after.directory)),
         }
     }
 }

@@ -290,7 +290,7 @@ impl Writer {
     fn load(&mut self, command: &Command, now: Now) -> Result<(State, Thin)> {
         self.standing.highest = self.chain.highest;
         let mut slice = Slice::of(&self.standing);
-        let needs = command.needs(&self.standing.network);
+        let needs = command.needs(&self.standing.network, &self.standing.directory);
         slice.needs(&needs, now, |id| load::request(&self.db, id))?;
         slice.overdue(now);
         if matches!(command, Command::Observe { .. }) {

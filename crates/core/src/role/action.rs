@@ -1,105 +1,8 @@
-//! Who asks, and what they may call.
-
-use std::net::IpAddr;
+//! What can be called, by Azure's names where Azure has one.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::{id::Name, personal::Personal, resource::Kind};
-
-/// Who somebody is, whatever they are called today: an object id, later issuer and subject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PersonId(pub String);
-
-/// Somebody as rows and log remember them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// Who.
-    pub id: PersonId,
-    /// What they were called when they asked.
-    pub name: Personal,
-    /// Their sign-in name; a service has none.
-    pub upn: Option<Personal>,
-}
-
-/// The address a call came from, and whether it may stand for the caller's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OwnAddress {
-    /// The caller's, as the server saw it.
-    Seen(IpAddr),
-    /// Seen, but it is loopback, a proxy's, the server's or a guard's own: it names nobody.
-    Nobodys(IpAddr),
-}
-
-impl OwnAddress {
-    /// What the server saw, whoever's it is.
-    pub fn seen(self) -> IpAddr {
-        match self {
-            OwnAddress::Seen(address) | OwnAddress::Nobodys(address) => address,
-        }
-    }
-
-    /// The caller's own address, if it is known to be theirs.
-    pub fn own(self) -> Option<IpAddr> {
-        match self {
-            OwnAddress::Seen(address) => Some(address),
-            OwnAddress::Nobodys(_) => None,
-        }
-    }
-}
-
-/// Who is asking, from where, with which roles. The first argument of every operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Who.
-    pub person: Person,
-    /// From where.
-    pub address: OwnAddress,
-    /// What they may, and where.
-    pub assignments: Vec<Assignment>,
-}
-
-/// A role at a scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Assignment {
-    /// What may be done.
-    pub role: Role,
-    /// Where, and below.
-    pub scope: Scope,
-}
-
-/// A set of actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Everything.
-    Owner,
-}
-
-impl Role {
-    /// As Azure calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Owner => "Owner",
-        }
-    }
-}
-
-/// Where an action is done: a subscription, or a resource group in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scope {
-    /// The subscription.
-    pub subscription: Uuid,
-    /// The group; without one, the whole subscription.
-    pub group: Option<Name>,
-}
-
-impl Scope {
-    fn holds(&self, inner: &Scope) -> bool {
-        self.subscription == inner.subscription
-            && (self.group.is_none() || self.group == inner.group)
-    }
-}
+use crate::resource::Kind;
 
 /// What can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,6 +33,31 @@ pub enum Action {
     WatcherRead,
     /// Ask a network watcher whether a flow would pass.
     VerifyFlow,
+    /// See a subscription.
+    SubscriptionRead,
+    /// Do something to role definitions.
+    Role(Change),
+    /// Do something to role assignments: who is given what.
+    Assignment(Change),
+    /// Do something to what people may activate, and to how.
+    Eligibility(Change),
+    /// Do something to people, groups and services: make them known, disable, forget.
+    Principal(Change),
+    /// Do something to local accounts and to what services sign in with.
+    Account(Change),
+    /// See other people's sessions, or end them.
+    Session(Change),
+}
+
+/// What is done to something that is not of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Change {
+    /// See it.
+    Read,
+    /// Set it.
+    Write,
+    /// Remove it.
+    Delete,
 }
 
 /// What in the network an action is about.
@@ -162,7 +90,54 @@ pub enum Verb {
     Join,
 }
 
+impl NetworkThing {
+    /// Every one.
+    fn all() -> impl Iterator<Item = NetworkThing> {
+        let parts = [
+            NetworkThing::Subnet,
+            NetworkThing::SecurityRule,
+            NetworkThing::RuleCollectionGroup,
+            NetworkThing::InboundNatRule,
+            NetworkThing::Peering,
+        ];
+        Kind::ALL.into_iter().map(NetworkThing::Of).chain(parts)
+    }
+}
+
 impl Action {
+    /// Every one.
+    pub fn all() -> impl Iterator<Item = Action> {
+        let single = [
+            Action::PolicyRead,
+            Action::PolicyWrite,
+            Action::PolicyDelete,
+            Action::Initiate,
+            Action::Close,
+            Action::GuardRead,
+            Action::PricingRead,
+            Action::PricingWrite,
+            Action::EligibilityRead,
+            Action::EffectiveGroups,
+            Action::WatcherRead,
+            Action::VerifyFlow,
+            Action::SubscriptionRead,
+        ];
+        let kinds: [fn(Change) -> Action; 6] = [
+            Action::Role,
+            Action::Assignment,
+            Action::Eligibility,
+            Action::Principal,
+            Action::Account,
+            Action::Session,
+        ];
+        let changes = [Change::Read, Change::Write, Change::Delete];
+        let changed = kinds.into_iter().flat_map(move |kind| changes.map(kind));
+        let verbs = [Verb::Read, Verb::Write, Verb::Delete, Verb::Join];
+        let network = NetworkThing::all()
+            .flat_map(move |thing| verbs.map(|verb| Action::Network(thing, verb)));
+        single.into_iter().chain(changed).chain(network)
+    }
+
     /// See VMs.
     pub const VM_READ: Action =
         Action::Network(NetworkThing::Of(Kind::VirtualMachines), Verb::Read);
@@ -190,6 +165,32 @@ impl Action {
             }
             Action::WatcherRead => "Microsoft.Network/networkWatchers/read",
             Action::VerifyFlow => "Microsoft.Network/networkWatchers/ipFlowVerify/action",
+            Action::SubscriptionRead => "Microsoft.Resources/subscriptions/read",
+            Action::Role(Change::Read) => "Microsoft.Authorization/roleDefinitions/read",
+            Action::Role(Change::Write) => "Microsoft.Authorization/roleDefinitions/write",
+            Action::Role(Change::Delete) => "Microsoft.Authorization/roleDefinitions/delete",
+            Action::Assignment(Change::Read) => "Microsoft.Authorization/roleAssignments/read",
+            Action::Assignment(Change::Write) => "Microsoft.Authorization/roleAssignments/write",
+            Action::Assignment(Change::Delete) => "Microsoft.Authorization/roleAssignments/delete",
+            Action::Eligibility(Change::Read) => {
+                "Microsoft.Authorization/roleEligibilitySchedules/read"
+            }
+            Action::Eligibility(Change::Write) => {
+                "Microsoft.Authorization/roleEligibilityScheduleRequests/write"
+            }
+            Action::Eligibility(Change::Delete) => {
+                "Microsoft.Authorization/roleEligibilitySchedules/delete"
+            }
+            Action::Principal(Change::Read) => "Hourgate.Access/principals/read",
+            Action::Principal(Change::Write) => "Hourgate.Access/principals/write",
+            Action::Principal(Change::Delete) => "Hourgate.Access/principals/delete",
+            Action::Account(Change::Read) => "Hourgate.Access/accounts/read",
+            Action::Account(Change::Write) => "Hourgate.Access/accounts/write",
+            Action::Account(Change::Delete) => "Hourgate.Access/accounts/delete",
+            // Not a "read", which every reader may: sessions tell from where people sign in.
+            Action::Session(Change::Read) => "Hourgate.Access/sessions/list/action",
+            Action::Session(Change::Write) => "Hourgate.Access/sessions/write",
+            Action::Session(Change::Delete) => "Hourgate.Access/sessions/delete",
         }
     }
 }
@@ -301,12 +302,17 @@ const fn network_action(thing: NetworkThing, verb: Verb) -> &'static str {
     }
 }
 
-/// Whether the caller may do that there.
-pub fn may(caller: &Caller, action: Action, scope: &Scope) -> bool {
-    caller.assignments.iter().any(|assignment| {
-        assignment.scope.holds(scope)
-            && match (assignment.role, action) {
-                (Role::Owner, _) => true,
-            }
-    })
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_action_stands_in_the_list_once() {
+        let all: Vec<Action> = Action::all().collect();
+        let distinct: BTreeSet<Action> = all.iter().copied().collect();
+        assert_eq!(all.len(), distinct.len());
+        assert_eq!(all.len(), 13 + 6 * 3 + (Kind::ALL.len() + 5) * 4);
+    }
 }

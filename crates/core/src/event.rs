@@ -6,12 +6,14 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     grant::{EndReason, GrantRule, Mapped, Request, Seen},
     id::{PolicyId, RequestId, SubscriptionId, VmId},
     network::{Lock, Port},
     nsg::{flow::Transport, id::GroupId, name::RuleName, word::Priority},
+    personal::Personal,
     policy::{Before, Confirmation, Member, Vm},
     pricing::Tier,
     refusal::Refusals,
@@ -333,6 +335,110 @@ pub enum Note {
     SecretRotated {
         /// Whose.
         client: String,
+    },
+    /// A local account or a service account was made.
+    AccountMade {
+        /// Its object id.
+        object: Uuid,
+        /// What it is called.
+        name: Personal,
+    },
+    /// An account lets nobody in any more, until it is enabled.
+    AccountDisabled {
+        /// Whose.
+        object: Uuid,
+    },
+    /// An account lets somebody in again.
+    AccountEnabled {
+        /// Whose.
+        object: Uuid,
+    },
+    /// An account is gone, with all that it could be signed in with.
+    AccountRemoved {
+        /// Whose.
+        object: Uuid,
+    },
+    /// An account has another password. Its sessions ended with the old one.
+    PasswordSet {
+        /// Whose.
+        object: Uuid,
+    },
+    /// An account can be signed in with something more.
+    CredentialMade {
+        /// Whose.
+        object: Uuid,
+        /// What: `totp`, `passkey`, `recoveryCode`, `serviceSecret`, `serviceKey`, `federatedTrust`.
+        kind: String,
+        /// Which; empty where an account has one of them.
+        id: String,
+    },
+    /// Something no longer signs in.
+    CredentialRemoved {
+        /// Whose.
+        object: Uuid,
+        /// What.
+        kind: String,
+        /// Which; empty where all of them went.
+        id: String,
+    },
+    /// A link was made with which somebody sets a password, once.
+    LinkMade {
+        /// Whose password; nil where it makes the first administrator.
+        object: Uuid,
+        /// Until when it does.
+        until: Timestamp,
+    },
+    /// Somebody proved with a part of it who they are.
+    FactorRight {
+        /// Who.
+        object: Uuid,
+        /// With what: `password`, `totp`, `passkey`, `recoveryCode`, `serviceKey`, `federatedTrust`.
+        factor: String,
+    },
+    /// Somebody did not. What they sent is not written: a password is soon typed where a name belongs.
+    FactorWrong {
+        /// As whom; nobody where no account has that name.
+        object: Option<Uuid>,
+        /// With what.
+        factor: String,
+    },
+    /// Somebody has a session.
+    SessionBegan {
+        /// Who.
+        object: Uuid,
+        /// What it is called; no secret.
+        session: String,
+    },
+    /// A session is over before its time.
+    SessionEnded {
+        /// Whose.
+        object: Uuid,
+        /// What it was called.
+        session: String,
+    },
+    /// A refresh token was given for the next one.
+    TokensRenewed {
+        /// Whose.
+        object: Uuid,
+        /// What its family is called; no secret.
+        family: String,
+    },
+    /// A refresh token came a second time: somebody else may hold it, so that its family ended.
+    RefreshReused {
+        /// Whose.
+        object: Uuid,
+        /// What its family was called.
+        family: String,
+    },
+    /// Tokens are signed with another key.
+    KeyRotated {
+        /// Its id.
+        key: String,
+    },
+    /// What was past its end is gone.
+    CredentialsSwept {
+        /// How many.
+        count: u64,
     },
     /// Something that somebody must look at.
     Alarm {

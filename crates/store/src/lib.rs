@@ -3,6 +3,7 @@
 //! [`Store`] is all that the rest of Hourgate sees of it.
 
 pub mod bound;
+pub mod credential;
 pub mod log;
 pub mod sqlite;
 
@@ -20,6 +21,8 @@ use hourgate_core::{
     time::{Now, Timestamp},
 };
 use uuid::Uuid;
+
+pub use credential::{Credential, CredentialChange, CredentialKind};
 
 /// Where everything that must not be lost is kept.
 ///
@@ -99,6 +102,18 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         origin: Origin,
         principal: Principal,
+        note: Note,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Every credential. Read at the start: from then on whoever keeps them knows them by heart.
+    fn credentials(&self) -> impl Future<Output = Result<Vec<Credential>, StoreError>> + Send;
+
+    /// Changes credentials, in their order, and records what that means, in one transaction. A limit of
+    /// [`credential`] that is passed is a bug of whoever calls, and fails the call alone.
+    fn keep(
+        &self,
+        origin: Origin,
+        changes: Vec<CredentialChange>,
         note: Note,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 

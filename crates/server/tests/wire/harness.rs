@@ -23,8 +23,9 @@ use hourgate_core::{
 use hourgate_enforce::fake::FakeGuard;
 use hourgate_server::{AdminFile, Options, Ready, ServeError, clock::SystemClock, guards::Gate};
 use hourgate_store::{
-    Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
-    RequestFilter, Store, StoreError, TransactError, VmFilter, sqlite::SqliteStore,
+    Committed, Credential, CredentialChange, Installation, LogVerdict, Origin, PolicyAnswer,
+    PolicyFilter, Principal, RequestFilter, Store, StoreError, TransactError, VmFilter,
+    sqlite::SqliteStore,
 };
 use jiff::SignedDuration;
 use reqwest::{Method, Response};
@@ -501,6 +502,22 @@ impl Store for Breakable {
     ) -> Result<(), StoreError> {
         self.whole()?;
         self.inner.set_principal(origin, principal, note).await
+    }
+
+    async fn credentials(&self) -> Result<Vec<Credential>, StoreError> {
+        self.whole()?;
+        self.inner.credentials().await
+    }
+
+    async fn keep(
+        &self,
+        origin: Origin,
+        changes: Vec<CredentialChange>,
+        note: Note,
+    ) -> Result<(), StoreError> {
+        self.whole()?;
+        self.notes.lock().expect("no panic").push(note.clone());
+        self.inner.keep(origin, changes, note).await
     }
 
     async fn verify_log(&self) -> Result<LogVerdict, StoreError> {

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::{documents, rows};
 use crate::{
-    Principal,
+    Credential, Principal,
     log::{Hash, LogKey},
 };
 
@@ -36,8 +36,14 @@ pub(super) struct Fingerprint([u64; 4]);
 
 impl Fingerprint {
     /// Over everything that is loaded, which must be all there is.
-    pub(super) fn of(key: &LogKey, state: &State, principals: &[Principal]) -> Fingerprint {
+    pub(super) fn of(
+        key: &LogKey,
+        state: &State,
+        principals: &[Principal],
+        credentials: &[Credential],
+    ) -> Fingerprint {
         let mut sum = Fingerprint::default();
+        credentials.iter().for_each(|item| sum.add(&credential(key, item)));
         principals.iter().for_each(|item| sum.add(&principal(key, item)));
         state.vms.values().for_each(|item| sum.add(&vm(key, item)));
         for item in state.policies.values() {
@@ -230,6 +236,16 @@ pub(super) fn principal(key: &LogKey, principal: &Principal) -> Hash {
     text.bytes(principal.object.as_bytes());
     text.text(&principal.name);
     text.bytes(&principal.secret_digest);
+    text.digest(key)
+}
+
+pub(super) fn credential(key: &LogKey, credential: &Credential) -> Hash {
+    let mut text = Text::new("credential");
+    text.text(credential.kind.as_str());
+    text.text(&credential.id);
+    text.bytes(credential.object.as_bytes());
+    text.text(&credential.body);
+    text.maybe_time(credential.until);
     text.digest(key)
 }
 

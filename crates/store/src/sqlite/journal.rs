@@ -14,14 +14,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Result,
+    Result, credentials,
     fingerprint::{Fingerprint, ROWS_VERSION},
     load,
     rows::{self, Columns},
     touched::Touched,
 };
 use crate::{
-    LogVerdict, Origin, Principal, StoreError,
+    Credential, LogVerdict, Origin, Principal, StoreError,
     log::{self, CanonicalError, Entry, FORMAT_VERSION, Hash, LogKey},
     sqlite::Mint,
 };
@@ -151,8 +151,9 @@ impl Head {
         key: &LogKey,
         state: &State,
         principals: &[Principal],
+        credentials: &[Credential],
     ) -> Result<Fingerprint> {
-        let sum = Fingerprint::of(key, state, principals);
+        let sum = Fingerprint::of(key, state, principals, credentials);
         if self.rows_version == ROWS_VERSION
             && sum.seal(key, self.seq, &self.hash, self.highest) == self.rows_seal
         {
@@ -264,7 +265,8 @@ fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
 }
 
 fn rows_hold(db: &Connection, key: &LogKey, head: &Head) -> Result<Fingerprint> {
-    head.check_rows(key, &load::everything(db, head.highest)?, &load::principals(db)?)
+    let (state, principals) = (load::everything(db, head.highest)?, load::principals(db)?);
+    head.check_rows(key, &state, &principals, &credentials::every(db)?)
 }
 
 /// A record that is as it was written.

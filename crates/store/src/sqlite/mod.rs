@@ -1,5 +1,6 @@
 //! The memory in one SQLite file: one writer that commits many commands at once, readers beside it.
 
+mod credentials;
 mod deadlines;
 mod directory;
 mod documents;
@@ -44,8 +45,9 @@ pub use open::{Open, OpenError, verify};
 pub use read::{ENDED_SHOWN, ENDED_SHOWN_MAX, LIVE_SHOWN_MAX, PAGE_MAX};
 
 use crate::{
-    Committed, Installation, LogVerdict, Origin, PolicyAnswer, PolicyFilter, Principal,
-    RequestFilter, Store, StoreError, TransactError, VmFilter, log::LogKey,
+    Committed, Credential, CredentialChange, Installation, LogVerdict, Origin, PolicyAnswer,
+    PolicyFilter, Principal, RequestFilter, Store, StoreError, TransactError, VmFilter,
+    log::LogKey,
 };
 use slice::Slice;
 use standing::Standing;
@@ -314,6 +316,14 @@ impl Store for SqliteStore {
 
     async fn set_principal(&self, origin: Origin, principal: Principal, note: Note) -> Result<()> {
         self.write(|answer| Work::Principal { origin, principal, note, answer }).await?
+    }
+
+    async fn credentials(&self) -> Result<Vec<Credential>> {
+        self.read(credentials::every).await
+    }
+
+    async fn keep(&self, origin: Origin, changes: Vec<CredentialChange>, note: Note) -> Result<()> {
+        self.write(|answer| Work::Keep { origin, changes, note, answer }).await?
     }
 
     async fn verify_log(&self) -> Result<LogVerdict> {

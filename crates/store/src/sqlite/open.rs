@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    Held, Inner, Mint, READERS_MAX, READS_WAITING_MAX, SqliteStore, WAITING_MAX,
+    Held, Inner, Mint, READERS_MAX, READS_WAITING_MAX, SqliteStore, WAITING_MAX, credentials,
     journal::{self, Chain, Head},
     load, rows,
     standing::Standing,
@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("0005.sql"),
     include_str!("0006.sql"),
     include_str!("0007.sql"),
+    include_str!("0008.sql"),
 ];
 
 /// How many statements a connection keeps prepared: more than there are.
@@ -336,7 +337,7 @@ fn look_over(
         Head::read(db)?.ok_or_else(|| OpenError::Damaged("no head of its log".to_owned()))?;
     head.check(db, key, installation)?;
     let (state, principals) = (load::everything(db, head.highest)?, load::principals(db)?);
-    let rows = head.check_rows(key, &state, &principals)?;
+    let rows = head.check_rows(key, &state, &principals, &credentials::every(db)?)?;
     let chain = Chain { seq: head.seq, hash: head.hash, highest: head.highest, rows };
     Ok((chain, Standing::of(state, load::released(db)?)))
 }

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Mint, Result, fingerprint,
+    Mint, Result, credentials, fingerprint,
     journal::Chain,
     load,
     numbers::Numbers,
@@ -31,7 +31,7 @@ use super::{
     touched::Touched,
 };
 use crate::{
-    Committed, Origin, Principal, StoreError, TransactError,
+    Committed, CredentialChange, Origin, Principal, StoreError, TransactError,
     bound::Bound,
     log::{Entry, LogKey},
 };
@@ -60,6 +60,12 @@ pub(super) enum Work {
     Principal {
         origin: Origin,
         principal: Principal,
+        note: Note,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    Keep {
+        origin: Origin,
+        changes: Vec<CredentialChange>,
         note: Note,
         answer: oneshot::Sender<Result<()>>,
     },
@@ -253,6 +259,10 @@ impl Writer {
                 self.principal(origin, principal, note)?;
                 Ok(Outcome::Done)
             }
+            Work::Keep { origin, changes, note, .. } => {
+                self.keep(origin, changes, note)?;
+                Ok(Outcome::Done)
+            }
         }
     }
 
@@ -379,6 +389,13 @@ impl Writer {
         self.append(origin, Entry::Note(note), now)
     }
 
+    /// Recorded whatever it is: no note of a change is left out because there are many.
+    fn keep(&mut self, origin: &Origin, changes: &[CredentialChange], note: &Note) -> Result<()> {
+        let now = self.clock.now();
+        credentials::change(&self.db, &self.key, &mut self.chain.rows, changes)?;
+        self.append(origin, Entry::Note(note), now)
+    }
+
     /// Records how many refusals were only counted, once their minute is over.
     fn count_refusals(&mut self, now: Now) -> Result<()> {
         match self.bound.take_more(now) {
@@ -401,12 +418,30 @@ fn hourgate_itself() -> Origin {
 /// Whether anybody without any right can cause such a record as often as they like.
 fn is_refusal(note: &Note) -> bool {
     match note {
-        Note::Refused { .. } | Note::Denied { .. } | Note::SignInFailed { .. } => true,
+        Note::Refused { .. }
+        | Note::Denied { .. }
+        | Note::SignInFailed { .. }
+        | Note::FactorWrong { .. } => true,
         Note::ServerStarted { .. }
         | Note::ServerStopped
         | Note::MoreRefused { .. }
         | Note::SignedIn { .. }
         | Note::SecretRotated { .. }
+        | Note::AccountMade { .. }
+        | Note::AccountDisabled { .. }
+        | Note::AccountEnabled { .. }
+        | Note::AccountRemoved { .. }
+        | Note::PasswordSet { .. }
+        | Note::CredentialMade { .. }
+        | Note::CredentialRemoved { .. }
+        | Note::LinkMade { .. }
+        | Note::FactorRight { .. }
+        | Note::SessionBegan { .. }
+        | Note::SessionEnded { .. }
+        | Note::TokensRenewed { .. }
+        | Note::RefreshReused { .. }
+        | Note::KeyRotated { .. }
+        | Note::CredentialsSwept { .. }
         | Note::Alarm { .. } => false,
     }
 }
@@ -416,12 +451,20 @@ impl Work {
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Work::Transact { answer, .. }, Outcome::Transacted(done)) => drop(answer.send(*done)),
-            (Work::Note { answer, .. } | Work::Principal { answer, .. }, Outcome::Done) => {
+            (
+                Work::Note { answer, .. }
+                | Work::Principal { answer, .. }
+                | Work::Keep { answer, .. },
+                Outcome::Done,
+            ) => {
                 drop(answer.send(Ok(())));
             }
             // Each work has its own outcome; without an answer who waits is told that the store is gone.
             (Work::Transact { .. }, Outcome::Done)
-            | (Work::Note { .. } | Work::Principal { .. }, Outcome::Transacted(_)) => {}
+            | (
+                Work::Note { .. } | Work::Principal { .. } | Work::Keep { .. },
+                Outcome::Transacted(_),
+            ) => {}
         }
     }
 
@@ -429,7 +472,9 @@ impl Work {
     fn fail(self, error: &StoreError) {
         match self {
             Work::Transact { answer, .. } => drop(answer.send(Err(error.clone().into()))),
-            Work::Note { answer, .. } | Work::Principal { answer, .. } => {
+            Work::Note { answer, .. }
+            | Work::Principal { answer, .. }
+            | Work::Keep { answer, .. } => {
                 drop(answer.send(Err(error.clone())));
             }
         }

@@ -19,6 +19,10 @@ use hourgate_store::{
 };
 use uuid::Uuid;
 
+pub(crate) use crate::credentials::{
+    a_credential_past_its_bounds_costs_the_others_nothing, credentials_are_kept,
+    no_change_of_a_credential_goes_unrecorded,
+};
 pub(crate) use crate::jit_rules::{
     a_lock_holds_whatever_was_not_asked_for, a_number_goes_from_what_ends_to_what_begins,
     jits_rules_survive_reopening, what_would_be_is_told_and_nothing_is_written,

@@ -11,6 +11,7 @@
 
 mod before;
 mod cases;
+mod credentials;
 mod fixture;
 mod jit_rules;
 mod kill;
@@ -40,6 +41,9 @@ mod on_sqlite {
         an_accepted_clock_stays_accepted,
         refusals_are_bounded,
         a_principal_is_kept,
+        credentials_are_kept,
+        a_credential_past_its_bounds_costs_the_others_nothing,
+        no_change_of_a_credential_goes_unrecorded,
         the_log_explains_a_random_history,
         settings_can_be_replaced,
         resources_are_kept,

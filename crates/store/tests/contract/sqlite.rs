@@ -4,15 +4,18 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process};
 
 use hourgate_core::{command::Command, event::Note, id::RequestId, time::Clock};
 use hourgate_store::{
-    Principal, Store, StoreError, TransactError,
+    Credential, CredentialChange, CredentialKind, Principal, Store, StoreError, TransactError,
     sqlite::{Open, OpenError, OsMint, SqliteStore, verify},
 };
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::fixture::{
-    Fixture, HandClock, LOG_KEY, Sqlite, act, agree, ask, minutes, open, origin, prepare,
-    put_network, put_nic, register, try_act,
+use crate::{
+    credentials::{credential, note},
+    fixture::{
+        Fixture, HandClock, LOG_KEY, Sqlite, act, agree, ask, minutes, open, origin, prepare,
+        put_network, put_nic, register, try_act,
+    },
 };
 
 /// A store with a little of everything, closed; five records and more in its log.
@@ -294,6 +297,19 @@ async fn rows_without_their_event_open_nothing() {
             "a principal added",
             "INSERT INTO principal VALUES (zeroblob(16), zeroblob(16), 'mallory', zeroblob(32))",
         ),
+        ("a password replaced", "UPDATE credential SET body = '2'"),
+        ("a password made another's", "UPDATE credential SET object = zeroblob(16)"),
+        ("a password that ends later", "UPDATE credential SET until = until + 1"),
+        ("a password forgotten", "DELETE FROM credential"),
+        ("a second factor taken for another", "UPDATE credential SET kind = 'passkey'"),
+        (
+            "a credential added",
+            "INSERT INTO credential VALUES ('password', 'mallory', zeroblob(16), '', NULL)",
+        ),
+        (
+            "a credential of a kind that is none",
+            "INSERT INTO credential VALUES ('word', 'mallory', zeroblob(16), '', NULL)",
+        ),
         (
             "a grant for another source",
             "UPDATE access SET source = '203.0.113.9' WHERE stage = 'granted'",
@@ -314,6 +330,12 @@ async fn rows_without_their_event_open_nothing() {
             let admin = Principal { secret_digest, ..admin.clone() };
             store.set_principal(origin("root"), admin, note).await.unwrap();
         }
+        let password = Credential {
+            until: Some(clock.now().wall),
+            ..credential(CredentialKind::Password, "ann", "1")
+        };
+        let changes = vec![CredentialChange::Put(password)];
+        store.keep(origin("ann"), changes, note()).await.unwrap();
         let before = store.everything().await.unwrap();
         assert!(store.verify_log().await.unwrap().rows_hold);
         tamper(&place, sql);

@@ -140,6 +140,11 @@ impl DataDir {
         self.0.join("ca.key")
     }
 
+    /// The key that seals what the database must not show.
+    pub fn seal_key(&self) -> PathBuf {
+        self.0.join("seal.key")
+    }
+
     /// The key that signs tokens.
     pub fn token_key(&self) -> PathBuf {
         self.0.join("token.key")

@@ -30,6 +30,11 @@ pub(crate) fn vm_instance() -> Result<VmInstance, NoRandomness> {
     uuid().map(VmInstance)
 }
 
+/// A key, a salt, or anything else that is random bytes.
+pub(crate) fn key<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    bytes()
+}
+
 /// A secret of 256 random bits, as text that fits into a form or a shell without quoting.
 pub(crate) fn secret() -> Result<String, NoRandomness> {
     // Begins with a letter: a value is pasted behind an option, and must not look like one.

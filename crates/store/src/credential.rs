@@ -82,6 +82,8 @@ pub enum CredentialKind {
     FederatedTrust,
     /// An assertion that was used, and is not taken again.
     SpentAssertion,
+    /// From where somebody signed in before.
+    Place,
     /// Somebody's session in a browser.
     Session,
     /// Refresh tokens of which each follows from the one before.
@@ -92,7 +94,7 @@ pub enum CredentialKind {
 
 impl CredentialKind {
     /// Every kind.
-    pub const ALL: [CredentialKind; 14] = [
+    pub const ALL: [CredentialKind; 15] = [
         CredentialKind::Account,
         CredentialKind::Password,
         CredentialKind::Totp,
@@ -104,6 +106,7 @@ impl CredentialKind {
         CredentialKind::ServiceKey,
         CredentialKind::FederatedTrust,
         CredentialKind::SpentAssertion,
+        CredentialKind::Place,
         CredentialKind::Session,
         CredentialKind::RefreshFamily,
         CredentialKind::SigningKey,
@@ -123,6 +126,7 @@ impl CredentialKind {
             CredentialKind::ServiceKey => "serviceKey",
             CredentialKind::FederatedTrust => "federatedTrust",
             CredentialKind::SpentAssertion => "spentAssertion",
+            CredentialKind::Place => "place",
             CredentialKind::Session => "session",
             CredentialKind::RefreshFamily => "refreshFamily",
             CredentialKind::SigningKey => "signingKey",

@@ -29,7 +29,7 @@ impl PerAddress {
     }
 
     /// One more for that address; none where it holds as many as it may.
-    pub(super) fn take(&self, from: IpAddr) -> Option<Held> {
+    pub(crate) fn take(&self, from: IpAddr) -> Option<Held> {
         let by = party(from);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&by).copied().unwrap_or_default();

@@ -82,6 +82,13 @@ impl Audiences {
     }
 }
 
+/// The host of such a URL, and the URL as browsers write an origin.
+pub(super) fn host_and_origin(base: &str) -> Option<(String, String)> {
+    let origin = origin(base)?;
+    let written = url(&origin);
+    Some((origin.host, written))
+}
+
 /// What an `https` URL without a path leads to. Clients leave slashes at its end, az two.
 fn origin(url: &str) -> Option<Origin> {
     if url.len() > URL_BYTES_MAX {

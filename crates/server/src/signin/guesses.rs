@@ -165,6 +165,21 @@ impl Guesses {
         Ok(())
     }
 
+    /// The try was not looked at: what it counted is taken back, and nothing more.
+    pub(crate) fn take_back(&self, from: Whence, guess: Guess, account: Account) {
+        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match from {
+            Whence::Familiar(address) => {
+                less(&mut tried.familiar, Who::At(party(address), guess, account));
+            }
+            Whence::Stranger(address) => {
+                for who in whom(party(address), guess, account) {
+                    less(&mut tried.strangers, who);
+                }
+            }
+        }
+    }
+
     /// The try was right: what it counted is taken back, and at that address the account begins anew. What
     /// others did stays remembered.
     pub(crate) fn was_right(&self, from: Whence, guess: Guess, account: Account) {
@@ -178,9 +193,7 @@ impl Guesses {
                     match who {
                         Who::At(..) => drop(tried.strangers.remove(&who)),
                         Who::AllAt(_) | Who::Everywhere(..) | Who::Anybody => {
-                            if let Some(tries) = tried.strangers.get_mut(&who) {
-                                tries.count = tries.count.saturating_sub(1);
-                            }
+                            less(&mut tried.strangers, who);
                         }
                     }
                 }
@@ -227,6 +240,12 @@ fn wait(tried: &BTreeMap<Who, Tries>, who: Who, now: u64) -> Result<(), Duration
 fn count(tried: &mut BTreeMap<Who, Tries>, who: Who, now: u64) {
     let tries = tried.entry(who).or_insert(Tries { count: 0, last: now });
     *tries = Tries { count: tries.remembered(now).saturating_add(1), last: now };
+}
+
+fn less(tried: &mut BTreeMap<Who, Tries>, who: Who) {
+    if let Some(tries) = tried.get_mut(&who) {
+        tries.count = tries.count.saturating_sub(1);
+    }
 }
 
 impl Tries {
@@ -343,6 +362,17 @@ mod tests {
         let v6 = |last| Whence::Stranger(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
         let free = (0..100).filter(|last| pass(&guesses, v6(*last), 0).is_none()).count();
         assert_eq!(free, 5, "a /64 is one address");
+    }
+
+    #[test]
+    fn one_that_was_not_looked_at_gives_no_more_back_than_it_took() {
+        let guesses = Guesses::default();
+        for _ in 0..5 {
+            assert_eq!(pass(&guesses, stranger(1), 0), None);
+        }
+        guesses.take_back(stranger(1), Guess::Password, ANN);
+        assert_eq!(pass(&guesses, stranger(1), 0), None);
+        assert!(pass(&guesses, stranger(1), 0).is_some());
     }
 
     #[test]

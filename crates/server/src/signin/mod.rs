@@ -8,6 +8,8 @@ mod form;
 mod guesses;
 #[cfg_attr(not(test), expect(dead_code, reason = "who signs in with it comes next"))]
 mod local;
+#[cfg_attr(not(test), expect(dead_code, reason = "who signs in with it comes next"))]
+mod object;
 mod throttle;
 mod token;
 

@@ -3,10 +3,19 @@
 //!
 //! Nothing else has to be installed, and nothing here needs the store to let somebody in.
 
+pub(crate) mod accounts;
+pub(crate) mod factors;
+pub(crate) mod prove;
+
 pub(crate) mod hashing;
+pub(crate) mod name;
 pub(crate) mod passkey;
 pub(crate) mod password;
+pub(crate) mod place;
 pub(crate) mod recovery;
 pub(crate) mod seal;
 pub(crate) mod totp;
 pub(crate) mod vault;
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,14 @@ impl Secret {
     }
 }
 
+#[cfg(test)]
+impl Secret {
+    /// What the app shows.
+    pub(crate) fn code_at(&self, now: Timestamp) -> String {
+        self.code(step(now))
+    }
+}
+
 fn step(now: Timestamp) -> Step {
     // Before 1970 there are no codes.
     Step::try_from(now.as_second().div_euclid(STEP_SECONDS)).unwrap_or_default()

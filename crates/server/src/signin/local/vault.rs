@@ -11,9 +11,11 @@ use hourgate_store::{
     Credential, CredentialChange, CredentialKind, Origin, Store, StoreError,
     credential::CHANGES_MAX,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
+
+use super::name::SignInName;
 
 /// How many credentials there can be: each takes under 1 KiB of memory, and is read at the start.
 const CREDENTIALS_MAX: usize = 500_000;
@@ -62,6 +64,14 @@ type Key = (CredentialKind, String);
 struct Held {
     by_id: BTreeMap<Key, Arc<Credential>>,
     by_object: BTreeMap<Uuid, BTreeSet<Key>>,
+    /// Whose account a name is: changes with the account, so that no two ever have one.
+    names: BTreeMap<SignInName, Uuid>,
+}
+
+/// What of an account's row its name is.
+#[derive(Deserialize)]
+struct Named {
+    name: SignInName,
 }
 
 impl Vault {
@@ -95,6 +105,16 @@ impl Vault {
             let keys = keys.filter(|(of, _)| *of == kind);
             keys.filter_map(|key| held.by_id.get(key).cloned()).collect()
         })
+    }
+
+    /// Whose account a name is.
+    pub(crate) fn named(&self, name: &SignInName) -> Option<Uuid> {
+        self.read(|held| held.names.get(name).copied())
+    }
+
+    /// Every account, by name.
+    pub(crate) fn names(&self) -> Vec<Uuid> {
+        self.read(|held| held.names.values().copied().collect())
     }
 
     /// All of a kind.
@@ -166,12 +186,18 @@ impl Held {
     fn put(&mut self, one: Credential) {
         let key = (one.kind, one.id.clone());
         self.remove(&key);
+        if let Some(name) = name_of(&one) {
+            self.names.insert(name, one.object);
+        }
         self.by_object.entry(one.object).or_default().insert(key.clone());
         self.by_id.insert(key, Arc::new(one));
     }
 
     fn remove(&mut self, key: &Key) {
         let Some(before) = self.by_id.remove(key) else { return };
+        if let Some(name) = name_of(&before) {
+            self.names.remove(&name);
+        }
         if let Some(keys) = self.by_object.get_mut(&before.object) {
             keys.remove(key);
             if keys.is_empty() {
@@ -179,6 +205,11 @@ impl Held {
             }
         }
     }
+}
+
+fn name_of(one: &Credential) -> Option<SignInName> {
+    let Named { name } = (one.kind == CredentialKind::Account).then(|| read(one)).flatten()?;
+    Some(name)
 }
 
 /// The right to change what is somebody's.
@@ -202,8 +233,10 @@ impl Hold {
         }
         let store = store.clone();
         let work = tokio::spawn(async move {
+            // All of it: a part alone would let go of the lane too early.
+            let hold = self;
             store.keep(origin, changes.clone(), note).await?;
-            self.vault.apply(changes);
+            hold.vault.apply(changes);
             Ok(())
         });
         work.await.map_err(|error| StoreError::Unavailable(error.to_string()))?

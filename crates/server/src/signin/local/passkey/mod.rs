@@ -55,6 +55,12 @@ pub(crate) enum PasskeyFault {
     /// Nobody touched the device.
     #[error("nobody was present at the device")]
     NobodyPresent,
+    /// It is not known here, or not that account's.
+    #[error("the passkey is not known here")]
+    Unknown,
+    /// Anybody who holds the device could have used it: that is one factor, and no more.
+    #[error("the device did not see that it was its owner who used it")]
+    NotVerified,
     /// It is of a kind that is not taken.
     #[error("the passkey is of a kind that is not supported")]
     KeyNotTaken,

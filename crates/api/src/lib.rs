@@ -23,6 +23,7 @@ pub mod headers;
 
 pub mod subscription;
 
+pub mod sessions;
 pub mod whoami;
 
 pub mod guards;

@@ -11,8 +11,19 @@ use crate::{
     text::quoted,
 };
 
-/// The grant type that is served.
+/// A service signs in with its secret (RFC 6749, 4.4).
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// A device asks whether somebody has typed its code (RFC 8628).
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// A client redeems the code that a browser brought it (RFC 6749, 4.1).
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
+/// A client renews its tokens (RFC 6749, 6).
+pub const REFRESH_TOKEN: &str = "refresh_token";
+
+/// The client id of `hourgate`, the command. It is the same at every installation, and no secret.
+pub const COMMAND_CLIENT: Uuid = Uuid::from_u128(0x8f1c_6b1e_52a4_4d0b_9c6e_7a1d_3e90_c2f4);
+/// Where the command's own little server takes a code from a browser.
+pub const COMMAND_REDIRECT_PATH: &str = "/signed-in";
 
 /// What a client sends to the token route, as a form. What it sends besides is overlooked, as OAuth wants.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -94,6 +105,18 @@ pub struct TokenAnswer {
     pub ext_expires_in: u64,
     /// The token.
     pub access_token: String,
+    /// What gives the next one, once; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// Who signed in, for the client; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// Object and tenant id, as MSAL wants them; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_info: Option<String>,
+    /// What the token is for; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 impl fmt::Debug for TokenAnswer {
@@ -106,7 +129,56 @@ impl TokenAnswer {
     /// A bearer token that lives for that many seconds.
     pub fn bearer(access_token: String, expires_in: u64) -> TokenAnswer {
         let token_type = "Bearer".to_owned();
-        TokenAnswer { token_type, expires_in, ext_expires_in: expires_in, access_token }
+        TokenAnswer {
+            token_type,
+            expires_in,
+            ext_expires_in: expires_in,
+            access_token,
+            refresh_token: None,
+            id_token: None,
+            client_info: None,
+            scope: None,
+        }
+    }
+
+    /// A token for somebody in a session, with what renews it.
+    pub fn of_session(
+        access_token: String,
+        expires_in: u64,
+        refresh_token: String,
+        (id_token, client_info): (String, String),
+        scope: String,
+    ) -> TokenAnswer {
+        TokenAnswer {
+            refresh_token: Some(refresh_token),
+            id_token: Some(id_token),
+            client_info: Some(client_info),
+            scope: Some(scope),
+            ..TokenAnswer::bearer(access_token, expires_in)
+        }
+    }
+}
+
+/// What a device shows and keeps (RFC 8628, 3.2).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAnswer {
+    /// What it asks with.
+    pub device_code: String,
+    /// What somebody types.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// Seconds until both are over.
+    pub expires_in: u64,
+    /// Seconds between two askings.
+    pub interval: u64,
+    /// All of that for a person, as az shows it.
+    pub message: String,
+}
+
+impl fmt::Debug for DeviceAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceAnswer").field("expires_in", &self.expires_in).finish_non_exhaustive()
     }
 }
 
@@ -127,8 +199,18 @@ pub enum TokenErrorKind {
     InvalidRequest,
     /// 401: no such client, or a wrong secret; it does not say which.
     InvalidClient,
-    /// 400: another grant type than [`CLIENT_CREDENTIALS`].
+    /// 400: another grant type than those that are served.
     UnsupportedGrantType,
+    /// 400: a code or refresh token that is over, was used, or never was.
+    InvalidGrant,
+    /// 400: nobody has typed the device's code yet.
+    AuthorizationPending,
+    /// 400: the same, and the device asks too often.
+    SlowDown,
+    /// 400: the device's code is over.
+    ExpiredToken,
+    /// 400: somebody said no.
+    AccessDenied,
     /// 400: a resource that is not this server, as Entra ID calls it.
     InvalidResource,
     /// 503: the server cannot tell now.
@@ -139,14 +221,22 @@ impl TokenError {
     /// In words.
     pub fn new(error: TokenErrorKind) -> TokenError {
         let description = match error {
-            TokenErrorKind::InvalidRequest => {
-                "The form is not complete: 'grant_type', 'client_id', 'client_secret' and 'scope' are needed, \
-                 each once."
-            }
+            TokenErrorKind::InvalidRequest => "The form is not complete.",
             TokenErrorKind::InvalidClient => "The client id or its secret is wrong.",
             TokenErrorKind::UnsupportedGrantType => {
-                "Only the grant type 'client_credentials' is served."
+                "The grant types 'client_credentials', 'authorization_code', 'refresh_token' and \
+                 'urn:ietf:params:oauth:grant-type:device_code' are served."
             }
+            // Entra ID's number for it: MSAL has somebody sign in anew then.
+            TokenErrorKind::InvalidGrant => {
+                "AADSTS70008: The code or token is over, or was used before. Sign in again."
+            }
+            TokenErrorKind::AuthorizationPending => {
+                "AADSTS70016: Nobody has approved this sign-in yet. Ask again after the interval."
+            }
+            TokenErrorKind::SlowDown => "Ask less often: wait five seconds more each time.",
+            TokenErrorKind::ExpiredToken => "The code is over. Begin again.",
+            TokenErrorKind::AccessDenied => "Somebody said no to this sign-in.",
             TokenErrorKind::InvalidResource => {
                 "The scope must be this server's URL with '/.default' behind it."
             }
@@ -183,6 +273,14 @@ pub struct Discovery {
     pub device_authorization_endpoint: String,
     /// Where the keys are.
     pub jwks_uri: String,
+    /// Where a session is ended.
+    pub revocation_endpoint: String,
+    /// How a client comes by a token.
+    pub grant_types_supported: Vec<String>,
+    /// How a code is bound to its client.
+    pub code_challenge_methods_supported: Vec<String>,
+    /// Whether a code comes with who gave it (RFC 9207).
+    pub authorization_response_iss_parameter_supported: bool,
     /// How a client proves itself.
     pub token_endpoint_auth_methods_supported: Vec<String>,
     /// What may be asked for.
@@ -198,14 +296,33 @@ impl Discovery {
     pub fn new(public_url: &str, tenant: &str, algorithm: &str) -> Discovery {
         let base = public_url.trim_end_matches('/');
         let list = |text: &str| vec![text.to_owned()];
-        let encoded = utf8_percent_encode(tenant, RESERVED);
         Discovery {
             issuer: issuer_of(base, tenant),
-            authorization_endpoint: format!("{base}/{encoded}/oauth2/v2.0/authorize"),
+            authorization_endpoint: format!("{base}{}", Route::Authorize(tenant.to_owned())),
             token_endpoint: format!("{base}{}", Route::Token(tenant.to_owned())),
-            device_authorization_endpoint: format!("{base}/{encoded}/oauth2/v2.0/devicecode"),
+            device_authorization_endpoint: format!(
+                "{base}{}",
+                Route::DeviceCode(tenant.to_owned())
+            ),
             jwks_uri: format!("{base}{}", Route::Keys(tenant.to_owned())),
-            token_endpoint_auth_methods_supported: list("client_secret_post"),
+            revocation_endpoint: format!("{base}{}", Route::Revoke(tenant.to_owned())),
+            grant_types_supported: [
+                CLIENT_CREDENTIALS,
+                AUTHORIZATION_CODE,
+                REFRESH_TOKEN,
+                DEVICE_CODE,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            code_challenge_methods_supported: list("S256"),
+            authorization_response_iss_parameter_supported: true,
+            token_endpoint_auth_methods_supported: [
+                "client_secret_post",
+                "client_secret_basic",
+                "none",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             response_types_supported: list("code"),
             subject_types_supported: list("public"),
             id_token_signing_alg_values_supported: list(algorithm),

@@ -23,6 +23,7 @@ use crate::{
     data_dir::{self, DataDir},
     mint::{self, NoRandomness},
     server::ours,
+    signin::SignedIn,
 };
 
 /// Why there is no administrator.
@@ -277,6 +278,15 @@ pub(crate) fn person(principal: &Principal) -> Person {
         id: PersonId(principal.object.to_string()),
         name: Personal(principal.name.clone()),
         upn: None,
+    }
+}
+
+/// Somebody in a session as rows and log remember them.
+pub(crate) fn visitor(who: &SignedIn) -> Person {
+    Person {
+        id: PersonId(who.object.to_string()),
+        name: Personal(who.name.clone()),
+        upn: who.upn.clone().map(Personal),
     }
 }
 

@@ -34,6 +34,33 @@ const LOCATIONS_MAX: usize = 1_000;
 /// The lowest port that accesses may be mapped to.
 const MAPPED_PORT_MIN: u16 = 1024;
 
+/// A working day: who comes back the next morning signs in again. Not under 5 minutes, or nobody gets through
+/// a form.
+const SESSION_IDLE: Hours = Hours {
+    default: Duration::from_hours(12),
+    least: Duration::from_mins(5),
+    most: Duration::from_hours(720),
+};
+/// A week; a command that somebody uses every day signs in as often.
+const SESSION_LONGEST: Hours = Hours {
+    default: Duration::from_hours(168),
+    least: Duration::from_mins(5),
+    most: Duration::from_hours(2_160),
+};
+/// Thirty days. At least two: the next key is published for a day before it signs.
+const TOKEN_KEY_AGE: Hours = Hours {
+    default: Duration::from_hours(720),
+    least: Duration::from_hours(48),
+    most: Duration::from_hours(8_760),
+};
+
+/// Limits of a setting.
+struct Hours {
+    default: Duration,
+    least: Duration,
+    most: Duration,
+}
+
 /// Why a configuration cannot be used. The text names the file, the key, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -64,6 +91,12 @@ pub struct Config {
     pub allow_lock_breaks: bool,
     /// The ports of firewalls' public addresses that accesses are mapped to.
     pub mapped_ports: PortRange,
+    /// How long a session lasts that is not used.
+    pub session_idle: Duration,
+    /// How long a session lasts, however often it is used.
+    pub session_longest: Duration,
+    /// How old a key that signs tokens becomes.
+    pub token_key_age: Duration,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
 }
@@ -152,6 +185,9 @@ struct File {
     jit_rule_priorities: Option<BandTable>,
     allow_lock_breaks: Option<bool>,
     mapped_ports: Option<PortsTable>,
+    session_idle: Option<String>,
+    session_longest: Option<String>,
+    token_key_age: Option<String>,
     guard: Option<Vec<GuardTable>>,
 }
 
@@ -213,6 +249,10 @@ impl File {
                 IsoDuration(shortest_policy)
             )));
         }
+        let session_idle = hours("session_idle", self.session_idle.as_deref(), SESSION_IDLE)?;
+        let session_longest =
+            hours("session_longest", self.session_longest.as_deref(), SESSION_LONGEST)?;
+        let token_key_age = hours("token_key_age", self.token_key_age.as_deref(), TOKEN_KEY_AGE)?;
         if let Some(metrics) = self.metrics_listen.filter(|address| !address.ip().is_loopback()) {
             return Err(ConfigError(format!(
                 "metrics_listen is {metrics}; metrics are served without sign-in or TLS, so only a \
@@ -235,6 +275,9 @@ impl File {
             jit_rule_priorities: band(self.jit_rule_priorities.as_ref())?,
             allow_lock_breaks: self.allow_lock_breaks.unwrap_or_default(),
             mapped_ports: mapped_ports(self.mapped_ports)?,
+            session_idle,
+            session_longest,
+            token_key_age,
             guards: guards(self.guard, &data_dir)?,
             data_dir,
         })
@@ -372,6 +415,26 @@ fn duration(
             "{key} is {text:?}; an ISO 8601 duration from {} to PT24H is accepted, for example {}",
             IsoDuration(least),
             IsoDuration(default)
+        ))),
+    }
+}
+
+/// A length of time that is told in hours: of sessions and keys.
+fn hours(key: &str, text: Option<&str>, limits: Hours) -> Result<Duration, ConfigError> {
+    let Some(text) = text else { return Ok(limits.default) };
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let parsed = parsed.and_then(|signed| Duration::try_from(signed).ok());
+    match parsed {
+        Some(parsed)
+            if text.starts_with("PT") && (limits.least..=limits.most).contains(&parsed) =>
+        {
+            Ok(parsed)
+        }
+        Some(_) | None => Err(ConfigError(format!(
+            "{key} is {text:?}; an ISO 8601 duration from {} to {} is accepted, for example {}",
+            IsoDuration(limits.least),
+            IsoDuration(limits.most),
+            IsoDuration(limits.default)
         ))),
     }
 }

@@ -2,13 +2,19 @@
 //! a clock. Asked of the running server over a socket, done on the store itself where none runs.
 
 use std::{
+    future::Future,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use hourgate_core::{command::Command, event::Event, time::Timestamp};
+use hourgate_core::{
+    command::Command,
+    event::{Event, Note},
+    time::{Clock, Timestamp},
+};
 use hourgate_store::{LogVerdict, Origin, Principal, Store, TransactError};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -18,8 +24,10 @@ use tokio::{
 
 use crate::{
     admin::{self, local_person},
+    clock::SystemClock,
     data_dir::{DataDir, DataDirError},
     mint,
+    signin::{SignInError, kept_keys, local::seal::Seal},
     storage::{self, StorageError},
 };
 
@@ -29,6 +37,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const VERIFY_WITHIN: Duration = Duration::from_mins(10);
 /// Longest line of either side.
 const LINE_BYTES_MAX: u64 = 4 << 10;
+
+/// The action of whoever rotates keys on the machine.
+const ROTATE_KEYS: &str = "Hourgate.Access/keys/rotate/action";
+/// How old a key becomes where no server runs: of no effect, since nothing is tended there.
+const ROTATED_EVERY_ELSEWHERE: Duration = Duration::from_hours(720);
 
 /// Why something local was not done.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +113,7 @@ impl From<LogVerdict> for LogAnswer {
 pub async fn verify_log(data_dir: &Path) -> Result<LogAnswer, LocalError> {
     match ask(data_dir, Ask::VerifyLog).await? {
         Done::Log(answer) => Ok(answer),
-        Done::RotatedAdmin { .. } | Done::Clock(_) => {
+        Done::RotatedAdmin { .. } | Done::RotatedKeys { .. } | Done::Clock(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -110,7 +123,18 @@ pub async fn verify_log(data_dir: &Path) -> Result<LogAnswer, LocalError> {
 pub async fn rotate_admin(data_dir: &Path) -> Result<PathBuf, LocalError> {
     match ask(data_dir, Ask::RotateAdmin).await? {
         Done::RotatedAdmin { file } => Ok(file),
-        Done::Clock(_) | Done::Log(_) => {
+        Done::RotatedKeys { .. } | Done::Clock(_) | Done::Log(_) => {
+            Err(LocalError::Failed("the server answered something else".to_owned()))
+        }
+    }
+}
+
+/// Has another key sign tokens at once. `drop_old` ends every token and every sign-in of a client with them:
+/// for when a key may be in other hands. The id of the new key comes back.
+pub async fn rotate_keys(data_dir: &Path, drop_old: bool) -> Result<String, LocalError> {
+    match ask(data_dir, Ask::RotateKeys { drop_old }).await? {
+        Done::RotatedKeys { key } => Ok(key),
+        Done::RotatedAdmin { .. } | Done::Clock(_) | Done::Log(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -120,7 +144,7 @@ pub async fn rotate_admin(data_dir: &Path) -> Result<PathBuf, LocalError> {
 pub async fn accept_clock(data_dir: &Path) -> Result<ClockAnswer, LocalError> {
     match ask(data_dir, Ask::AcceptClock).await? {
         Done::Clock(answer) => Ok(answer),
-        Done::RotatedAdmin { .. } | Done::Log(_) => {
+        Done::RotatedAdmin { .. } | Done::RotatedKeys { .. } | Done::Log(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -130,6 +154,10 @@ pub async fn accept_clock(data_dir: &Path) -> Result<ClockAnswer, LocalError> {
 #[serde(rename_all = "camelCase")]
 enum Ask {
     RotateAdmin,
+    #[serde(rename_all = "camelCase")]
+    RotateKeys {
+        drop_old: bool,
+    },
     AcceptClock,
     VerifyLog,
 }
@@ -137,7 +165,7 @@ enum Ask {
 impl Ask {
     fn within(self) -> Duration {
         match self {
-            Ask::RotateAdmin | Ask::AcceptClock => ANSWER_WITHIN,
+            Ask::RotateAdmin | Ask::RotateKeys { .. } | Ask::AcceptClock => ANSWER_WITHIN,
             Ask::VerifyLog => VERIFY_WITHIN,
         }
     }
@@ -147,6 +175,7 @@ impl Ask {
 #[serde(rename_all = "camelCase")]
 enum Done {
     RotatedAdmin { file: PathBuf },
+    RotatedKeys { key: String },
     Clock(ClockAnswer),
     Log(LogAnswer),
 }
@@ -167,11 +196,53 @@ async fn ask(data_dir: &Path, ask: Ask) -> Result<Done, LocalError> {
         Ok(_lock) => {
             let store = storage::open_alone(&dir)?;
             let uid = rustix::process::geteuid().as_raw();
+            if let Ask::RotateKeys { drop_old } = ask {
+                let clock = SystemClock::new().map_err(|error| failed(&error))?;
+                let rotated = rotate_kept_keys(&store, &dir, drop_old, clock.now().wall, uid).await;
+                return rotated.map(|key| Done::RotatedKeys { key });
+            }
             carry_out(&store, &dir, None, ask, uid).await.map(|(done, _)| done)
         }
         Err(DataDirError::InUse { .. }) => ask_server(&dir.control_socket(), ask).await,
         Err(other) => Err(other.into()),
     }
+}
+
+/// Has another key sign tokens of a server that does not run.
+async fn rotate_kept_keys<S: Store>(
+    store: &S,
+    dir: &DataDir,
+    drop_old: bool,
+    now: Timestamp,
+    uid: u32,
+) -> Result<String, LocalError> {
+    let rows = store.credentials().await.map_err(|error| failed(&error))?;
+    let seal = Seal::open(dir, rows.iter().any(|row| row.kind.is_sealed()));
+    let seal = seal.map_err(|error| failed(&error))?;
+    let ring = kept_keys::read(dir, &seal, &rows, ROTATED_EVERY_ELSEWHERE, now);
+    let changes = ring.and_then(|ring| ring.rotate(drop_old, now));
+    let changes = changes.map_err(|error| failed(&error))?;
+    let kept = kept_keys::rows(&seal, &changes).map_err(|error| failed(&error))?;
+    let key = changes.made.first().map(|(id, _)| id.clone()).unwrap_or_default();
+    let note = Note::KeyRotated { key: key.clone() };
+    let origin = local_origin(ROTATE_KEYS, uid)?;
+    store.keep(origin, kept, note).await.map_err(|error| failed(&error))?;
+    Ok(key)
+}
+
+fn failed(error: &dyn std::fmt::Display) -> LocalError {
+    LocalError::Failed(error.to_string())
+}
+
+/// On behalf of somebody on the machine.
+fn local_origin(action: &str, uid: u32) -> Result<Origin, LocalError> {
+    Ok(Origin {
+        person: Some(local_person(uid)),
+        address: None,
+        action: action.to_owned(),
+        target: String::new(),
+        correlation: mint::uuid().map_err(|error| failed(&error))?,
+    })
 }
 
 async fn ask_server(path: &Path, ask: Ask) -> Result<Done, LocalError> {
@@ -204,16 +275,7 @@ async fn carry_out<S: Store>(
     ask: Ask,
     uid: u32,
 ) -> Result<(Done, Option<Principal>), LocalError> {
-    let failed = |error: &dyn std::fmt::Display| LocalError::Failed(error.to_string());
-    let origin = |action: &str| {
-        Ok::<Origin, LocalError>(Origin {
-            person: Some(local_person(uid)),
-            address: None,
-            action: action.to_owned(),
-            target: String::new(),
-            correlation: mint::uuid().map_err(|error| failed(&error))?,
-        })
-    };
+    let origin = |action: &str| local_origin(action, uid);
     match ask {
         Ask::RotateAdmin => {
             let origin = origin("Hourgate.Access/administrator/rotate/action")?;
@@ -257,6 +319,8 @@ async fn carry_out<S: Store>(
             });
             Ok((Done::Clock(answer), None))
         }
+        // The running server holds them: it does that by itself.
+        Ask::RotateKeys { .. } => Err(failed(&"the server does not look after its keys")),
         Ask::VerifyLog => {
             let verdict = store.verify_log().await.map_err(|error| failed(&error))?;
             Ok((Done::Log(verdict.into()), None))
@@ -278,6 +342,11 @@ pub(crate) fn listen(dir: &DataDir) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Rotates the keys of a running server.
+type RotateKeys = dyn Fn(bool, Origin) -> Pin<Box<dyn Future<Output = Result<String, SignInError>> + Send>>
+    + Send
+    + Sync;
+
 /// What a running server does of it.
 pub(crate) struct Control<S> {
     pub(crate) store: S,
@@ -285,6 +354,8 @@ pub(crate) struct Control<S> {
     pub(crate) server: String,
     /// Called with the administrator as it is after its secret was replaced.
     pub(crate) replaced: Arc<dyn Fn(Principal) + Send + Sync>,
+    /// Has another key sign tokens; its id comes back.
+    pub(crate) rotate_keys: Arc<RotateKeys>,
     /// Called when a clock was accepted: what was held back may open.
     pub(crate) accepted: Arc<dyn Fn() + Send + Sync>,
 }
@@ -320,6 +391,14 @@ impl<S: Store> Control<S> {
         let mut read = BufReader::new(read.take(LINE_BYTES_MAX));
         tokio::time::timeout(ANSWER_WITHIN, read.read_line(&mut line)).await??;
         let answer = match serde_json::from_str(&line) {
+            Ok(Ask::RotateKeys { drop_old }) => match local_origin(ROTATE_KEYS, uid) {
+                Ok(origin) => {
+                    let rotated = (self.rotate_keys)(drop_old, origin).await;
+                    let done = rotated.map(|key| (Done::RotatedKeys { key }, None));
+                    done.map_err(|error| failed(&error))
+                }
+                Err(error) => Err(error),
+            },
             Ok(ask) => carry_out(&self.store, &self.dir, Some(&self.server), ask, uid).await,
             Err(error) => Err(LocalError::Failed(error.to_string())),
         };

@@ -7,6 +7,7 @@ mod serve;
 mod http;
 mod operations;
 mod party;
+mod portal;
 mod server;
 
 pub mod guards;
@@ -32,10 +33,12 @@ mod metrics;
 
 pub use admin::{AdminError, AdminFile};
 pub use config::Config;
-pub use control::{ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin, verify_log};
+pub use control::{
+    ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin, rotate_keys, verify_log,
+};
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;
 pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
-pub use signin::SignInError;
+pub use signin::{SealError, SignInError};
 pub use storage::StorageError;
 pub use tls::TlsError;

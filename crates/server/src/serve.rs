@@ -38,8 +38,11 @@ use crate::{
     metrics::Metrics,
     mint::{self, NoRandomness},
     operations::{Denials, Waiters},
-    server::{Places, Server, ours},
-    signin::{Audiences, SignIn, SignInError},
+    portal::Portal,
+    server::{Owed, Places, Server, ours},
+    signin::{
+        Audiences, Lives, NoAccounts, SealError, SignIn, SignInError, kept_keys, local::seal::Seal,
+    },
     storage::{self, StorageError},
     tls::{Tls, TlsError},
 };
@@ -106,6 +109,9 @@ pub enum ServeError {
     /// Nobody can sign in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -179,9 +185,18 @@ pub async fn serve_over<S: Store>(
     let installation = store.installation();
     let base = config.public_url.as_ref().map_or_else(|| url.clone(), |public| public.url.clone());
     let audiences = Audiences::new(&base, &addresses, own.clone());
+    let rows = store.credentials().await?;
+    let sealed = rows.iter().any(|row| row.kind.is_sealed());
+    let seal = Arc::new(Seal::open(&dir, sealed)?);
+    let keys = kept_keys::read(&dir, &seal, &rows, config.token_key_age, clock.now().wall)?;
+    let lives = Lives { idle: config.session_idle, longest: config.session_longest };
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
-        sign_in: SignIn::open(&dir, installation.tenant, administrator, audiences)?,
+        sign_in: SignIn::open(installation.tenant, administrator, audiences, keys, (lives, &rows)),
+        seal,
+        proofs: Arc::new(NoAccounts),
+        portal: Portal::new()?,
+        owed: Owed::default(),
         base,
         trusted_proxies: config.trusted_proxies.clone(),
         waiters: Waiters::default(),
@@ -200,6 +215,8 @@ pub async fn serve_over<S: Store>(
     let version = env!("CARGO_PKG_VERSION").to_owned();
     server.store.note(ours(mint::uuid()?), Note::ServerStarted { version }).await?;
     adopt(&server.store).await?;
+    // Before anybody can ask for a token.
+    server.tend_keys().await?;
     let ready = Ready {
         addresses,
         metrics: metrics_listener.as_ref().map(|(_, address)| *address),
@@ -387,12 +404,16 @@ fn controlled<S: Store>(
     url: &str,
     look: Arc<Notify>,
 ) -> Control<S> {
-    let (rotated, accepted) = (server.clone(), server.clone());
+    let (rotated, accepted, keys) = (server.clone(), server.clone(), server.clone());
     Control {
         store: server.store.clone(),
         dir: dir.clone(),
         server: url.to_owned(),
         replaced: Arc::new(move |principal| rotated.sign_in.replaced(principal)),
+        rotate_keys: Arc::new(move |drop_old, origin| {
+            let server = keys.clone();
+            Box::pin(async move { server.rotate_keys(drop_old, origin).await })
+        }),
         accepted: Arc::new(move || {
             accepted.gate.wake_all();
             look.notify_one();
@@ -425,6 +446,11 @@ impl<S: Store> Keeper<S> {
                 Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
             }
             self.look_at_clock().await;
+            self.server.keep_owed().await;
+            if let Err(error) = self.server.tend_keys().await {
+                tracing::error!(%error, "the keys that sign tokens could not be looked after");
+            }
+            self.server.sweep_sessions().await;
         }
     }
 

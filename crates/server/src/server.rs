@@ -1,6 +1,6 @@
 //! What a running server holds, and the one way in which its operations change anything.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use hourgate_core::{
     command::Command,
@@ -8,7 +8,10 @@ use hourgate_core::{
     role::{Action, Caller},
     time::{Clock, Now},
 };
-use hourgate_store::{Committed, Installation, Origin, Store, TransactError};
+use hourgate_store::{
+    Committed, CredentialChange, CredentialKind, Installation, Origin, Store, StoreError,
+    TransactError,
+};
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
@@ -20,7 +23,8 @@ use crate::{
     metrics::Metrics,
     mint,
     operations::{Call, Denials, Problem, Waiters},
-    signin::SignIn,
+    portal::Portal,
+    signin::{KeyChanges, Proofs, SignIn, SignInError, kept_keys, local::seal::Seal},
 };
 
 /// How many requests are worked on at once; each may hold a body of 4 MiB.
@@ -53,6 +57,12 @@ impl Default for Places {
     }
 }
 
+/// How many changes of credentials may wait for a store that is gone: each has some 500 bytes.
+const OWED_MAX: usize = 10_000;
+
+/// Changes of credentials that wait to be written.
+pub(crate) type Owed = tokio::sync::Mutex<VecDeque<(Origin, Vec<CredentialChange>, Note)>>;
+
 /// A running server.
 pub(crate) struct Server<S> {
     pub(crate) store: S,
@@ -73,6 +83,14 @@ pub(crate) struct Server<S> {
     pub(crate) stop: watch::Receiver<bool>,
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,
+    /// Knows what people without a provider prove who they are with.
+    pub(crate) proofs: Arc<dyn Proofs>,
+    /// What browsers are shown, and what they are half-way through.
+    pub(crate) portal: Portal,
+    /// Seals keys that sign.
+    pub(crate) seal: Arc<Seal>,
+    /// What became of credentials and could not be written yet.
+    pub(crate) owed: Owed,
     /// Sign-ins that failed. Counted apart: strangers must not use up the room for records of people.
     pub(crate) failed_sign_ins: Denials,
 }
@@ -123,6 +141,84 @@ impl<S: Store> Server<S> {
         };
         tracing::error!(what);
         self.note(ours(correlation), Note::Alarm { what }).await;
+    }
+
+    /// Keeps what has become of credentials, and records it. What cannot be written holds all the same until
+    /// the server ends, and is tried again: whoever was shut out stays shut out.
+    pub(crate) async fn keep(&self, origin: Origin, changes: Vec<CredentialChange>, note: Note) {
+        let mut owed = self.owed.lock().await;
+        if owed.len() < OWED_MAX {
+            owed.push_back((origin, changes, note));
+        }
+        self.write(&mut owed).await;
+    }
+
+    /// Has the next key that signs tokens made when it is time for that, and old ones dropped.
+    pub(crate) async fn tend_keys(&self) -> Result<(), SignInError> {
+        let changes = self.sign_in.tend_keys(self.now())?;
+        self.keep_keys(&changes, None).await
+    }
+
+    /// Has another key sign tokens at once, on somebody's word.
+    pub(crate) async fn rotate_keys(
+        &self,
+        drop_old: bool,
+        origin: Origin,
+    ) -> Result<String, SignInError> {
+        let changes = self.sign_in.rotate_keys(drop_old, self.now())?;
+        self.keep_keys(&changes, Some(origin)).await?;
+        Ok(changes.made.first().map(|(id, _)| id.clone()).unwrap_or_default())
+    }
+
+    async fn keep_keys(&self, changes: &KeyChanges, by: Option<Origin>) -> Result<(), SignInError> {
+        if changes.is_nothing() {
+            return Ok(());
+        }
+        let rows = kept_keys::rows(&self.seal, changes)?;
+        let correlation = mint::uuid().map_err(SignInError::NoRandomness)?;
+        let note = match (changes.made.first(), changes.dropped.first()) {
+            (Some((key, _)), _) => Note::KeyRotated { key: key.clone() },
+            (None, dropped) => Note::CredentialRemoved {
+                object: Uuid::nil(),
+                kind: CredentialKind::SigningKey.to_string(),
+                id: dropped.cloned().unwrap_or_default(),
+            },
+        };
+        self.keep(by.unwrap_or_else(|| ours(correlation)), rows, note).await;
+        Ok(())
+    }
+
+    /// Forgets sessions whose time is over.
+    pub(crate) async fn sweep_sessions(&self) {
+        let changes = self.sign_in.sessions.sweep(self.now().wall);
+        if let (false, Ok(correlation)) = (changes.is_empty(), mint::uuid()) {
+            let count = changes.len() as u64;
+            self.keep(ours(correlation), changes, Note::CredentialsSwept { count }).await;
+        }
+    }
+
+    /// Writes what could not be written before.
+    pub(crate) async fn keep_owed(&self) {
+        let mut owed = self.owed.lock().await;
+        self.write(&mut owed).await;
+    }
+
+    /// In its order: what was begun and ended since must not be found begun.
+    async fn write(&self, owed: &mut VecDeque<(Origin, Vec<CredentialChange>, Note)>) {
+        while let Some((origin, changes, note)) = owed.front().cloned() {
+            match self.store.keep(origin, changes, note).await {
+                Ok(()) => {}
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
+                    let waiting = owed.len();
+                    return tracing::error!(%error, waiting, "credentials could not be kept yet");
+                }
+                // It never will be: the others must not wait for it.
+                Err(error @ StoreError::Damaged(_)) => {
+                    tracing::error!(%error, "what became of a credential cannot be kept");
+                }
+            }
+            owed.pop_front();
+        }
     }
 
     /// Records something, as far as that is possible: what it tells of has happened.

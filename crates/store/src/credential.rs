@@ -112,6 +112,11 @@ impl CredentialKind {
         CredentialKind::SigningKey,
     ];
 
+    /// Whether its body is sealed, so that it cannot be read without the seal's key.
+    pub fn is_sealed(self) -> bool {
+        matches!(self, CredentialKind::Totp | CredentialKind::SigningKey)
+    }
+
     /// As rows and records name it.
     pub fn as_str(self) -> &'static str {
         match self {

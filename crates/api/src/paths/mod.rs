@@ -2,6 +2,7 @@
 //!
 //! Words of a path are compared without case, names as Azure compares them.
 
+mod page;
 mod parse;
 mod query;
 mod version;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::watcher::WatcherId;
 
+pub use page::Page;
 pub use parse::PathError;
 pub use query::{
     GroupQuery, LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
@@ -123,6 +125,18 @@ pub enum Route {
     Discovery(String),
     /// The keys that sign a tenant's tokens.
     Keys(String),
+    /// Where a device's code is, for a tenant.
+    DeviceCode(String),
+    /// Where a browser brings somebody who lets a client sign in as them, for a tenant.
+    Authorize(String),
+    /// Where a client ends its session, for a tenant.
+    Revoke(String),
+    /// A page.
+    Page(Page),
+    /// Sessions: the caller's, or everybody's.
+    Sessions(SubscriptionId),
+    /// End a session.
+    RevokeSession(SubscriptionId, Uuid),
     /// Whether the server is up, and nothing more.
     Healthz,
     /// Whether it is ready, and what it still waits for.
@@ -209,7 +223,12 @@ impl Route {
             | Route::CloseRequest(..)
             | Route::EffectiveGroups(_)
             | Route::VerifyFlow(_)
+            | Route::RevokeSession(..)
+            | Route::DeviceCode(_)
+            | Route::Revoke(_)
             | Route::Token(_) => &["POST"],
+            Route::Authorize(_) => &["GET", "POST"],
+            Route::Page(page) => page.methods(),
             Route::Resources { .. }
             | Route::Parts(..)
             | Route::Part(_, Parts::DefaultSecurityRules, _)
@@ -233,6 +252,7 @@ impl Route {
             | Route::Tenants
             | Route::MetadataEndpoints
             | Route::Discovery(_)
+            | Route::Sessions(_)
             | Route::Keys(_) => &["GET"],
             // Load balancers ask with HEAD.
             Route::Healthz | Route::Readyz => &["GET", "HEAD"],
@@ -252,6 +272,10 @@ impl Route {
             | Route::Token(_)
             | Route::Discovery(_)
             | Route::Keys(_)
+            | Route::DeviceCode(_)
+            | Route::Authorize(_)
+            | Route::Revoke(_)
+            | Route::Page(_)
             | Route::Healthz
             | Route::Readyz => true,
             Route::Policies { .. }
@@ -283,6 +307,8 @@ impl Route {
             | Route::Subscription(_)
             | Route::Groups(_)
             | Route::Group(..)
+            | Route::Sessions(_)
+            | Route::RevokeSession(..)
             | Route::Tenants => false,
         }
     }
@@ -306,6 +332,8 @@ impl Route {
             | Route::Eligibility { subscription, .. }
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
+            | Route::Sessions(subscription)
+            | Route::RevokeSession(subscription, _)
             | Route::Group(subscription, _) => Some(*subscription),
             Route::Policy(policy) | Route::Initiate(policy) | Route::Confirm(policy) => {
                 Some(policy.subscription)
@@ -323,6 +351,10 @@ impl Route {
             | Route::Token(_)
             | Route::Discovery(_)
             | Route::Keys(_)
+            | Route::DeviceCode(_)
+            | Route::Authorize(_)
+            | Route::Revoke(_)
+            | Route::Page(_)
             | Route::Healthz
             | Route::Readyz => None,
         }
@@ -341,6 +373,8 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
+            | Route::Sessions(_)
+            | Route::RevokeSession(..)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
@@ -364,6 +398,10 @@ impl Route {
             | Route::Token(_)
             | Route::Discovery(_)
             | Route::Keys(_)
+            | Route::DeviceCode(_)
+            | Route::Authorize(_)
+            | Route::Revoke(_)
+            | Route::Page(_)
             | Route::Healthz
             | Route::Readyz => None,
         }

@@ -6,7 +6,7 @@ use hourgate_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Parts, Route};
+use super::{Page, Parts, Route};
 use crate::{
     error::{ArmError, Code, path_not_found},
     text::quoted,
@@ -94,14 +94,17 @@ pub(super) fn route(path: &str) -> Result<Route, PathError> {
             Ok(Route::Discovery(segments[0].clone()))
         }
         [_, "discovery", "v2.0", "keys"] => Ok(Route::Keys(segments[0].clone())),
-        _ => Err(PathError::Unknown),
+        [_, "oauth2", "v2.0", "devicecode"] => Ok(Route::DeviceCode(segments[0].clone())),
+        [_, "oauth2", "v2.0", "authorize"] => Ok(Route::Authorize(segments[0].clone())),
+        [_, "oauth2", "v2.0", "revoke"] => Ok(Route::Revoke(segments[0].clone())),
+        page => Page::parse(page, &segments).map(Route::Page).ok_or(PathError::Unknown),
     }
 }
 
 fn is_tenant_route(folded: &[&str]) -> bool {
     matches!(
         folded,
-        [_, "oauth2", "v2.0", "token"]
+        [_, "oauth2", "v2.0", "token" | "devicecode" | "authorize" | "revoke"]
             | [_, "v2.0", ".well-known", "openid-configuration"]
             | [_, "discovery", "v2.0", "keys"]
     )
@@ -249,6 +252,11 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["requests", _, "close"] => Ok(Route::CloseRequest(subscription, request(&sent[1])?)),
         ["whoami"] => Ok(Route::Whoami(Some(subscription))),
         ["guards"] => Ok(Route::Guards(subscription)),
+        ["sessions"] => Ok(Route::Sessions(subscription)),
+        ["sessions", id, "revoke"] => {
+            let id = id.parse().map_err(|_| PathError::Unknown)?;
+            Ok(Route::RevokeSession(subscription, id))
+        }
         ["explain"] => Ok(Route::Explain(subscription)),
         ["outlook"] => Ok(Route::Outlook(subscription)),
         ["eligibility"] => Ok(Route::Eligibility { subscription, group: None }),

@@ -109,6 +109,16 @@ impl fmt::Display for Route {
                 write!(f, "/{}/v2.0/.well-known/openid-configuration", tenant(id))
             }
             Route::Keys(id) => write!(f, "/{}/discovery/v2.0/keys", tenant(id)),
+            Route::DeviceCode(id) => write!(f, "/{}/oauth2/v2.0/devicecode", tenant(id)),
+            Route::Authorize(id) => write!(f, "/{}/oauth2/v2.0/authorize", tenant(id)),
+            Route::Revoke(id) => write!(f, "/{}/oauth2/v2.0/revoke", tenant(id)),
+            Route::Page(page) => write!(f, "{page}"),
+            Route::Sessions(subscription) => {
+                write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/sessions")
+            }
+            Route::RevokeSession(subscription, id) => {
+                write!(f, "{}/{id}/revoke", Route::Sessions(*subscription))
+            }
             Route::Healthz => f.write_str("/healthz"),
             Route::Readyz => f.write_str("/readyz"),
         }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hourgate_api::error::{ArmError, Positions};
 use hourgate_core::role::Caller;
 use hyper::{HeaderMap, Method};
+use uuid::Uuid;
 
 use super::{error::told, exchange::Exchange};
 use crate::{
@@ -18,6 +19,8 @@ pub(super) struct Asked<'a, S> {
     pub(super) server: &'a Arc<Server<S>>,
     pub(super) exchange: &'a Exchange,
     pub(super) caller: Caller,
+    /// The session that asks; none where a service does.
+    pub(super) session: Option<Uuid>,
     pub(super) method: Method,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,

@@ -14,7 +14,7 @@ use hourgate_api::{
         ArmError, Code, authentication_failed, expired_token, invalid_token, method_not_allowed,
         path_not_found, subscription_not_found, too_large, too_many_requests,
     },
-    paths::{Route, WHAT_IF, check_version, what_if},
+    paths::{Page, Route, WHAT_IF, check_version, what_if},
 };
 use hourgate_core::{
     resource::{Kind, ResourceId},
@@ -29,20 +29,21 @@ use hyper::{
     http::request::Parts,
 };
 use tokio::sync::SemaphorePermit;
+use uuid::Uuid;
 
 use super::{
     asked::Asked,
     caller, eligibility,
     error::status,
     exchange::{Answer, Exchange, bodiless, with},
-    groups, jit, network, open, own,
+    groups, jit, network, open, own, pages,
     per_address::Held,
-    pricing, questions, resources,
+    pricing, questions, resources, sessions,
 };
 use crate::{
     clock::Stopwatch,
     server::{Places, Server},
-    signin::BadToken,
+    signin::{BadToken, Identity, Visitor},
 };
 
 /// How long a client may take to send a body of 4 MiB.
@@ -155,9 +156,9 @@ async fn admit<S: Store>(
         if !route.allows(parts.method.as_str()) {
             return Err(method_not_allowed(parts.method.as_str(), route.methods()));
         }
-        return without_token(server, exchange, &parts, body, route, address.seen()).await;
+        return without_token(server, exchange, parts, body, route, address).await;
     }
-    let caller = authenticate(server, address, &parts.headers)?;
+    let (caller, session) = authenticate(server, address, &parts.headers)?;
     if !route.allows(parts.method.as_str()) {
         return Err(method_not_allowed(parts.method.as_str(), route.methods()));
     }
@@ -179,6 +180,7 @@ async fn admit<S: Store>(
         server,
         exchange,
         caller,
+        session,
         method: parts.method,
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
@@ -209,7 +211,7 @@ struct Place<'a> {
 /// in have others; what is answered out of memory, such as whether the server is up, needs none.
 fn place<'a>(places: &'a Places, route: &Route, from: IpAddr) -> Result<Place<'a>, ArmError> {
     let mut share = None;
-    let place = if matches!(route, Route::Token(_)) {
+    let place = if signs_in(route) {
         share = Some(places.to_sign_in_of.take(from).ok_or_else(too_many_requests)?);
         places.to_sign_in.try_acquire()
     } else if route.is_open() {
@@ -221,6 +223,15 @@ fn place<'a>(places: &'a Places, route: &Route, from: IpAddr) -> Result<Place<'a
     };
     let place = place.map_err(|_| too_many_requests())?;
     Ok(Place { _share: share, _place: Some(place) })
+}
+
+/// Whether somebody who is nobody yet sends something there.
+fn signs_in(route: &Route) -> bool {
+    match route {
+        Route::Page(page) => page.methods().contains(&"POST") || *page == Page::Callback,
+        Route::Token(_) | Route::DeviceCode(_) | Route::Authorize(_) | Route::Revoke(_) => true,
+        _ => false,
+    }
 }
 
 /// The handler of each route that needs a token.
@@ -239,6 +250,8 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::CloseRequest(_, id) => own::close(asked, *id).await,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
+        Route::Sessions(_) => sessions::list(asked).await,
+        Route::RevokeSession(_, id) => sessions::revoke(asked, *id).await,
         Route::Explain(_) => own::explain(asked).await,
         Route::Outlook(_) => own::outlook(asked).await,
         Route::Pricings(_) => pricing::list(asked).await,
@@ -264,6 +277,10 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         | Route::Token(_)
         | Route::Discovery(_)
         | Route::Keys(_)
+        | Route::DeviceCode(_)
+        | Route::Authorize(_)
+        | Route::Revoke(_)
+        | Route::Page(_)
         | Route::Healthz
         | Route::Readyz => Err(path_not_found(&asked.exchange.target)),
     }
@@ -273,15 +290,22 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
 async fn without_token<S: Store>(
     server: &Arc<Server<S>>,
     exchange: &Exchange,
-    parts: &Parts,
+    parts: Parts,
     body: &mut Incoming,
     route: &Route,
-    from: IpAddr,
+    address: OwnAddress,
 ) -> Result<Answer, ArmError> {
+    let from = address.seen();
+    let sign_in = async |body, wanted, tenant: &str| {
+        open::sign_in(server, exchange, &parts.headers, body, (wanted, tenant), from).await
+    };
     match route {
         Route::MetadataEndpoints => Ok(open::endpoints(server, exchange)),
-        Route::Token(tenant) => {
-            open::sign_in(server, exchange, &parts.headers, body, tenant, from).await
+        Route::Token(tenant) => sign_in(body, open::Wanted::Token, tenant).await,
+        Route::DeviceCode(tenant) => sign_in(body, open::Wanted::DeviceCode, tenant).await,
+        Route::Revoke(tenant) => sign_in(body, open::Wanted::Revocation, tenant).await,
+        Route::Authorize(_) | Route::Page(_) => {
+            pages::page(server, exchange, &parts, body, route, from).await
         }
         Route::Discovery(tenant) => Ok(open::discovery(server, exchange, tenant)),
         Route::Keys(tenant) => Ok(open::keys(server, exchange, tenant)),
@@ -317,6 +341,8 @@ async fn without_token<S: Store>(
         | Route::Subscription(_)
         | Route::Groups(_)
         | Route::Group(..)
+        | Route::Sessions(_)
+        | Route::RevokeSession(..)
         | Route::Tenants => Err(authentication_failed()),
     }
 }
@@ -326,7 +352,7 @@ fn authenticate<S: Store>(
     server: &Server<S>,
     address: OwnAddress,
     headers: &HeaderMap,
-) -> Result<Caller, ArmError> {
+) -> Result<(Caller, Option<Uuid>), ArmError> {
     let header = headers.get(AUTHORIZATION).ok_or_else(authentication_failed)?;
     let (scheme, token) =
         header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or_else(invalid_token)?;
@@ -334,17 +360,21 @@ fn authenticate<S: Store>(
         return Err(invalid_token());
     }
     let verified = server.sign_in.verify(token.trim(), server.now());
-    let principal = verified.map_err(|bad| match bad {
+    let identity = verified.map_err(|bad| match bad {
         BadToken::Invalid => invalid_token(),
         BadToken::Expired => expired_token(),
     })?;
+    let (object, session) = match identity {
+        Identity::Administrator(principal) => (principal.object, None),
+        Identity::Person(Visitor { session, who, .. }) => (who.object, Some(session)),
+    };
     let known = server.store.directory();
     // Nobody is let in who was forgotten or disabled since.
-    let who = known.principal(principal.object).filter(|who| !who.disabled);
+    let who = known.principal(object).filter(|who| !who.disabled);
     let who = who.ok_or_else(invalid_token)?;
     let (settings, now) = (server.store.settings(), server.now());
     let rights = Rights::of(&known, &settings, who.id, Groups::Fresh, now);
-    Ok(Caller { person: who.person(), address, rights })
+    Ok((Caller { person: who.person(), address, rights }, session))
 }
 
 /// 401, with the header that tells clients where to sign in.
@@ -427,7 +457,10 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Groups(_) => "group_list",
         Route::Group(..) => verb("group_get", "group_put", "group_delete"),
         Route::MetadataEndpoints | Route::Discovery(_) | Route::Keys(_) => "discovery",
-        Route::Token(_) => "token",
+        Route::Token(_) | Route::DeviceCode(_) | Route::Revoke(_) => "token",
+        Route::Authorize(_) | Route::Page(_) => "page",
+        Route::Sessions(_) => "session_list",
+        Route::RevokeSession(..) => "session_revoke",
         Route::Healthz | Route::Readyz => "health",
     }
 }

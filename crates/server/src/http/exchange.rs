@@ -89,6 +89,13 @@ impl Exchange {
         }
     }
 
+    /// An answer in text of this kind.
+    pub(super) fn text(&self, status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
+        let mut answer = self.bare(status, body);
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        answer
+    }
+
     /// An answer without a body and without a type, as Azure answers a DELETE.
     pub(super) fn empty(&self, status: StatusCode) -> Answer {
         let answer = self.bare(status, Bytes::new());

@@ -13,11 +13,14 @@ mod listen;
 mod network;
 mod open;
 mod own;
+mod pages;
 mod parse;
 mod per_address;
 mod pricing;
 mod questions;
 mod resources;
+mod sessions;
+mod token;
 
 pub(crate) use self::{
     figures::serve_metrics, listen::Doorway, parse::Parsers, per_address::PerAddress,

@@ -6,35 +6,41 @@ use hourgate_api::{
     error::ArmError,
     metadata::Endpoints,
     text::quoted,
-    token::{Discovery, TokenAnswer, TokenError, TokenErrorKind},
+    token::{Discovery, TokenError, TokenErrorKind},
 };
-use hourgate_core::event::Note;
-use hourgate_store::{Origin, Principal, Store};
+use hourgate_store::Store;
 use hyper::{HeaderMap, StatusCode, body::Incoming, header::AUTHORIZATION};
 use serde::Serialize;
 
 use super::{
     dispatch::read,
-    exchange::{Answer, Exchange, with},
+    exchange::{Answer, Exchange},
+    token::Caller,
 };
-use crate::{
-    admin::person,
-    guards::Reached,
-    server::Server,
-    signin::{ALGORITHM, Attempt, TOKEN_LIFE, credentials},
-};
+use crate::{guards::Reached, server::Server, signin::ALGORITHM};
 
 /// Largest form to sign in with; az's has less than 1 KiB, one with an assertion less than 16. Whoever
 /// sends it is nobody yet.
 const FORM_BYTES_MAX: usize = 64 << 10;
 
-/// Signs somebody in, if the tenant is ours.
+/// What a client does about its tokens.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted {
+    /// To have one.
+    Token,
+    /// To be shown a code.
+    DeviceCode,
+    /// To end a session.
+    Revocation,
+}
+
+/// Has somebody signed in or out, if the tenant is ours.
 pub(super) async fn sign_in<S: Store>(
     server: &Arc<Server<S>>,
     exchange: &Exchange,
     headers: &HeaderMap,
     body: &mut Incoming,
-    tenant: &str,
+    (wanted, tenant): (Wanted, &str),
     from: IpAddr,
 ) -> Result<Answer, ArmError> {
     let basic = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -42,7 +48,12 @@ pub(super) async fn sign_in<S: Store>(
     if !server.sign_in.is_tenant(tenant) {
         return Ok(no_tenant(exchange, tenant));
     }
-    Ok(token(server, exchange, &form, basic, from).await)
+    let caller = Caller { server: &**server, exchange, from };
+    Ok(match wanted {
+        Wanted::Token => caller.token(&form, basic).await,
+        Wanted::DeviceCode => caller.device(&form),
+        Wanted::Revocation => caller.revoke(&form).await,
+    })
 }
 
 /// A tenant's OpenID configuration.
@@ -116,78 +127,4 @@ fn no_tenant(exchange: &Exchange, tenant: &str) -> Answer {
         format!("Tenant {} not found. Check that you have the correct tenant id.", quoted(tenant));
     let error = TokenError { error: TokenErrorKind::InvalidRequest, error_description };
     exchange.json(StatusCode::BAD_REQUEST, &error)
-}
-
-/// Signs somebody in with their client's secret.
-async fn token<S: Store>(
-    server: &Server<S>,
-    exchange: &Exchange,
-    form: &[u8],
-    basic: Option<&str>,
-    from: IpAddr,
-) -> Answer {
-    let sent = match credentials(form, basic) {
-        Ok(sent) => sent,
-        Err(error) => return exchange.json(StatusCode::BAD_REQUEST, &error),
-    };
-    let audience = match server.sign_in.audience(&sent.resources) {
-        Ok(audience) => audience,
-        Err(unknown) => {
-            let tenant = server.installation.tenant;
-            let error = TokenError::unknown_resource(unknown, tenant, &server.base);
-            return exchange.json(StatusCode::BAD_REQUEST, &error);
-        }
-    };
-    let now = server.now();
-    let client = quoted(&sent.client);
-    match server.sign_in.attempt(&sent, from, now) {
-        Attempt::Right(principal) => {
-            let client = principal.client.to_string();
-            let origin = origin(exchange, from, Some(&principal));
-            // A sign-in goes on when it cannot be recorded: somebody must be able to close a port then.
-            server.note(origin, Note::SignedIn { client }).await;
-            match server.sign_in.token(&principal, &server.base, audience, now) {
-                Ok(token) => {
-                    let answer = TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1);
-                    exchange.json(StatusCode::OK, &answer)
-                }
-                Err(error) => {
-                    tracing::error!(request = %exchange.request_id, %error, "no token");
-                    let error = TokenError::new(TokenErrorKind::TemporarilyUnavailable);
-                    exchange.json(StatusCode::SERVICE_UNAVAILABLE, &error)
-                }
-            }
-        }
-        Attempt::Wrong => {
-            server.metrics.sign_in_failures.inc();
-            let (recorded, before) = server.failed_sign_ins.count(now.boot.nanos);
-            if before > 0 {
-                let note = Note::MoreRefused { count: before };
-                server.note(origin(exchange, from, None), note).await;
-            }
-            if recorded {
-                let note = Note::SignInFailed { client };
-                server.note(origin(exchange, from, None), note).await;
-            }
-            let error = TokenError::new(TokenErrorKind::InvalidClient);
-            exchange.json(StatusCode::UNAUTHORIZED, &error)
-        }
-        Attempt::TooOften(wait) => {
-            server.metrics.sign_in_failures.inc();
-            server.failed_sign_ins.pass_over();
-            let error = TokenError::new(TokenErrorKind::TemporarilyUnavailable);
-            let answer = exchange.json(StatusCode::TOO_MANY_REQUESTS, &error);
-            with(answer, "retry-after", &(wait.as_secs() + 1).to_string())
-        }
-    }
-}
-
-fn origin(exchange: &Exchange, from: IpAddr, principal: Option<&Principal>) -> Origin {
-    Origin {
-        person: principal.map(person),
-        address: Some(from),
-        action: "Hourgate.Access/signIn/action".to_owned(),
-        target: exchange.target.clone(),
-        correlation: exchange.correlation,
-    }
 }

@@ -12,6 +12,7 @@ mod question;
 mod request;
 mod resource;
 mod see;
+mod session;
 mod waiting;
 
 use std::sync::{Mutex, PoisonError};
@@ -41,6 +42,7 @@ pub(crate) use self::{
         network, put_part, put_resource, tag_resource, thing,
     },
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
+    session::{end_session, list_sessions},
     waiting::Waiters,
 };
 use crate::{

@@ -1,75 +1,171 @@
-//! The token route's form: what a client sends to sign in.
+//! The forms of the token, device and revocation routes: what a client sends to sign somebody in or out.
+
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hourgate_api::{
     text::quoted,
-    token::{CLIENT_CREDENTIALS, TokenError, TokenErrorKind},
+    token::{
+        AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, TokenError,
+        TokenErrorKind,
+    },
 };
 
-/// Longest secret, and longest client id, that is looked at.
+use super::{grant::Client, session::RefreshToken};
+
+/// Longest field that is looked at: a secret, a code, an assertion.
 const FIELD_BYTES_MAX: usize = 4 << 10;
+/// How many fields of a form are read. MSAL sends a dozen.
+const FIELDS_MAX: usize = 64;
 
 /// Scopes of OpenID Connect, which az sends beside the resource's.
 const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// What somebody sent to sign in.
+/// What somebody sent to have a token.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) client: String,
-    pub(crate) secret: String,
+pub(crate) struct TokenForm {
+    pub(crate) grant: Grant,
     /// What they want a token for, each without `/.default`; nothing, where they do not say.
     pub(crate) resources: Vec<String>,
 }
 
-/// Reads the form, and the `Authorization: Basic` header where the form has no secret. What else Azure's
-/// clients send (`claims`, `client_info`) is passed over.
-pub(crate) fn credentials(body: &[u8], basic: Option<&str>) -> Result<Credentials, TokenError> {
-    let mut fields: [(&str, Option<String>); 7] = [
-        ("grant_type", None),
-        ("client_id", None),
-        ("client_secret", None),
-        ("scope", None),
-        ("resource", None),
-        ("client_assertion", None),
-        ("client_assertion_type", None),
-    ];
-    for (name, value) in form_urlencoded::parse(body) {
-        let Some((_, held)) = fields.iter_mut().find(|(field, _)| *field == name) else { continue };
-        if held.is_some() {
-            return Err(invalid(format!("The parameter {} is sent twice.", quoted(&name))));
+/// How they come by it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// A service, with its secret.
+    Secret(Credentials),
+    /// A device whose code somebody may have typed.
+    Device { client: Client, secret: String },
+    /// A client that a browser brought a code.
+    Code { client: Client, code: String, redirect: String, verifier: String },
+    /// A client that had a token before.
+    Refresh { client: Client, token: RefreshToken },
+}
+
+/// What a service signs in with.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) client: String,
+    pub(crate) secret: String,
+}
+
+/// What a device sends to be shown a code.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DeviceForm {
+    pub(crate) client: Client,
+    pub(crate) resources: Vec<String>,
+}
+
+/// Reads what the token route is sent, and the `Authorization: Basic` header where the form has no secret. What
+/// else Azure's clients send (`claims`, `client_info`) is passed over.
+pub(crate) fn token_form(body: &[u8], basic: Option<&str>) -> Result<TokenForm, TokenError> {
+    let mut fields = Fields::read(body)?;
+    let grant = match fields.needed("grant_type")?.as_str() {
+        CLIENT_CREDENTIALS => Grant::Secret(fields.credentials(basic)?),
+        DEVICE_CODE => {
+            // az sends the same as `code` too.
+            Grant::Device { client: fields.client()?, secret: fields.needed("device_code")? }
         }
-        *held = Some(value.into_owned());
-    }
-    let [grant, client, secret, scope, resource, assertion, _] = fields.map(|(_, value)| value);
-    match grant.as_deref() {
-        Some(CLIENT_CREDENTIALS) => {}
-        Some(_) => return Err(TokenError::new(TokenErrorKind::UnsupportedGrantType)),
-        None => return Err(missing("grant_type")),
-    }
-    if assertion.is_some() {
-        return Err(invalid("This server takes a client secret, no client assertion.".to_owned()));
-    }
-    let (client, secret) = match (client, secret, basic.and_then(from_basic)) {
-        (Some(client), Some(secret), _) => (client, secret),
-        (None, _, Some((client, secret))) => (client, secret),
-        (Some(client), None, Some((other, secret))) if client == other => (client, secret),
-        (None, _, None) => return Err(missing("client_id")),
-        (Some(_), None, _) => return Err(missing("client_secret")),
+        AUTHORIZATION_CODE => Grant::Code {
+            client: fields.client()?,
+            code: fields.needed("code")?,
+            redirect: fields.needed("redirect_uri")?,
+            verifier: fields.needed("code_verifier")?,
+        },
+        REFRESH_TOKEN => {
+            let (client, token) = (fields.client()?, fields.needed("refresh_token")?);
+            let token = RefreshToken::parse(&token)
+                .ok_or_else(|| TokenError::new(TokenErrorKind::InvalidGrant))?;
+            Grant::Refresh { client, token }
+        }
+        _ => return Err(TokenError::new(TokenErrorKind::UnsupportedGrantType)),
     };
-    if client.len() > FIELD_BYTES_MAX || secret.len() > FIELD_BYTES_MAX {
-        return Err(invalid(format!("A field is longer than {FIELD_BYTES_MAX} bytes.")));
-    }
-    // Both are looked at: a token for one of the two that is taken for the other opens a door.
-    let resources = scope.iter().flat_map(|scope| resources(scope)).chain(resource);
-    let resources = resources.filter(|resource| !resource.is_empty()).collect();
-    Ok(Credentials { client, secret, resources })
+    Ok(TokenForm { grant, resources: fields.resources() })
+}
+
+/// Reads what the device route is sent.
+pub(crate) fn device_form(body: &[u8]) -> Result<DeviceForm, TokenError> {
+    let mut fields = Fields::read(body)?;
+    Ok(DeviceForm { client: fields.client()?, resources: fields.resources() })
+}
+
+/// Reads what the revocation route is sent: a refresh token, or nothing that we ever gave (RFC 7009, 2.2: not
+/// worth an error).
+pub(crate) fn revoke_form(body: &[u8]) -> Result<Option<RefreshToken>, TokenError> {
+    let mut fields = Fields::read(body)?;
+    let _known = fields.client()?;
+    Ok(RefreshToken::parse(&fields.needed("token")?))
 }
 
 /// The resources of scopes: `https://host//.default` stands for `https://host/`, and what OpenID Connect
 /// names for none.
-fn resources(scopes: &str) -> impl Iterator<Item = String> {
-    let scopes = scopes.split(' ').filter(|scope| !OF_OPENID.contains(scope));
+pub(crate) fn resources(scopes: &str) -> impl Iterator<Item = String> {
+    let scopes = scopes.split(' ').filter(|scope| !scope.is_empty() && !OF_OPENID.contains(scope));
     scopes.map(|scope| scope.strip_suffix("/.default").unwrap_or(scope).to_owned())
+}
+
+/// A form, each of whose fields stands once.
+struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    fn read(body: &[u8]) -> Result<Fields, TokenError> {
+        let mut fields = BTreeMap::new();
+        for (count, (name, value)) in form_urlencoded::parse(body).enumerate() {
+            if count >= FIELDS_MAX {
+                return Err(invalid(format!("The form has more than {FIELDS_MAX} parameters.")));
+            }
+            if fields.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+                return Err(invalid(format!("The parameter {} is sent twice.", quoted(&name))));
+            }
+        }
+        Ok(Fields(fields))
+    }
+
+    fn take(&mut self, name: &str) -> Result<Option<String>, TokenError> {
+        match self.0.remove(name) {
+            Some(value) if value.len() > FIELD_BYTES_MAX => {
+                Err(invalid(format!("A field is longer than {FIELD_BYTES_MAX} bytes.")))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn needed(&mut self, name: &str) -> Result<String, TokenError> {
+        self.take(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// The client, where it needs no secret.
+    fn client(&mut self) -> Result<Client, TokenError> {
+        let id = self.needed("client_id")?;
+        Client::of(&id).ok_or_else(|| TokenError::new(TokenErrorKind::InvalidClient))
+    }
+
+    fn credentials(&mut self, basic: Option<&str>) -> Result<Credentials, TokenError> {
+        if self.take("client_assertion")?.is_some() {
+            return Err(invalid(
+                "This server takes a client secret, no client assertion.".to_owned(),
+            ));
+        }
+        let (client, secret) = (self.take("client_id")?, self.take("client_secret")?);
+        let (client, secret) = match (client, secret, basic.and_then(from_basic)) {
+            (Some(client), Some(secret), _) => (client, secret),
+            (None, _, Some((client, secret))) => (client, secret),
+            (Some(client), None, Some((other, secret))) if client == other => (client, secret),
+            (None, _, None) => return Err(missing("client_id")),
+            (Some(_), None, _) => return Err(missing("client_secret")),
+        };
+        if client.len() > FIELD_BYTES_MAX || secret.len() > FIELD_BYTES_MAX {
+            return Err(invalid(format!("A field is longer than {FIELD_BYTES_MAX} bytes.")));
+        }
+        Ok(Credentials { client, secret })
+    }
+
+    /// Both are looked at: a token for one of the two that is taken for the other opens a door.
+    fn resources(mut self) -> Vec<String> {
+        let scope = self.0.remove("scope").unwrap_or_default();
+        let resource = self.0.remove("resource").filter(|resource| !resource.is_empty());
+        resources(&scope).chain(resource).collect()
+    }
 }
 
 fn from_basic(header: &str) -> Option<(String, String)> {
@@ -102,9 +198,13 @@ mod tests {
         body: &str,
         basic: Option<&str>,
     ) -> Result<(String, String, Vec<String>), TokenErrorKind> {
-        credentials(body.as_bytes(), basic)
-            .map(|sent| (sent.client, sent.secret, sent.resources))
-            .map_err(|error| error.error)
+        match token_form(body.as_bytes(), basic) {
+            Ok(TokenForm { grant: Grant::Secret(sent), resources }) => {
+                Ok((sent.client, sent.secret, resources))
+            }
+            Ok(_) => panic!("another grant"),
+            Err(error) => Err(error.error),
+        }
     }
 
     #[test]
@@ -114,6 +214,29 @@ mod tests {
         let expected =
             ("c".to_owned(), "s+1".to_owned(), vec!["https://localhost:8443/".to_owned()]);
         assert_eq!(read(body, None), Ok(expected));
+    }
+
+    #[test]
+    fn reads_how_az_has_a_person_sign_in() {
+        let az = "client_id=04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+        let scope =
+            "scope=https%3A%2F%2Flocalhost%3A8443%2F%2F.default+offline_access+openid+profile";
+        let device = device_form(format!("{az}&{scope}").as_bytes()).expect("a form");
+        assert_eq!(device.client, Client::AzureCli);
+        assert_eq!(device.resources, ["https://localhost:8443/"]);
+        let body = format!("{az}&{scope}&grant_type={DEVICE_CODE}&device_code=d&code=d");
+        let form = token_form(body.as_bytes(), None).expect("a form");
+        let client = Client::AzureCli;
+        assert!(form.grant == Grant::Device { client, secret: "d".to_owned() });
+    }
+
+    #[test]
+    fn a_client_without_a_secret_is_one_that_we_know() {
+        for grant in [DEVICE_CODE, AUTHORIZATION_CODE, REFRESH_TOKEN] {
+            let body = format!("grant_type={grant}&client_id={}&code=c", uuid::Uuid::nil());
+            let error = token_form(body.as_bytes(), None).err().map(|error| error.error);
+            assert_eq!(error, Some(TokenErrorKind::InvalidClient), "{grant}");
+        }
     }
 
     #[test]
@@ -144,16 +267,25 @@ mod tests {
 
     #[test]
     fn says_what_is_missing() {
-        use TokenErrorKind::{InvalidRequest, UnsupportedGrantType};
+        use TokenErrorKind::{InvalidGrant, InvalidRequest, UnsupportedGrantType};
+        let command = Client::Command.id();
+        let refresh = |token: &str| {
+            format!("grant_type=refresh_token&client_id={command}&refresh_token={token}")
+        };
         for (body, kind) in [
-            ("", InvalidRequest),
-            ("grant_type=password&client_id=c", UnsupportedGrantType),
-            ("grant_type=client_credentials", InvalidRequest),
-            ("grant_type=client_credentials&client_id=c", InvalidRequest),
-            ("grant_type=client_credentials&client_id=c&client_id=d", InvalidRequest),
-            ("grant_type=client_credentials&client_assertion=x", InvalidRequest),
+            (String::new(), InvalidRequest),
+            ("grant_type=password&client_id=c".to_owned(), UnsupportedGrantType),
+            ("grant_type=client_credentials".to_owned(), InvalidRequest),
+            ("grant_type=client_credentials&client_id=c".to_owned(), InvalidRequest),
+            ("grant_type=client_credentials&client_id=c&client_id=d".to_owned(), InvalidRequest),
+            ("grant_type=client_credentials&client_assertion=x".to_owned(), InvalidRequest),
+            (format!("grant_type={DEVICE_CODE}&client_id={command}"), InvalidRequest),
+            (format!("grant_type=authorization_code&client_id={command}&code=c"), InvalidRequest),
+            (refresh("hgr~x"), InvalidGrant),
+            (refresh(&"x".repeat(FIELD_BYTES_MAX + 1)), InvalidRequest),
+            ("a=&".repeat(FIELDS_MAX + 1).replace("a=", "=") + &"x&".repeat(70), InvalidRequest),
         ] {
-            assert_eq!(read(body, None), Err(kind), "{body}");
+            assert_eq!(read(&body, None), Err(kind), "{body}");
         }
     }
 }

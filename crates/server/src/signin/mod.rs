@@ -1,38 +1,61 @@
-//! Who is there: client credentials in, access tokens out.
+//! Who is there: what somebody proves in, access tokens out.
 //!
-//! Principals are kept in memory, so that somebody can sign in and close a port while the store is gone.
+//! All of it is kept in memory, so that somebody can sign in and close a port while the store is gone.
 
 mod audience;
 mod form;
-#[cfg_attr(not(test), expect(dead_code, reason = "who signs in with it comes next"))]
-mod guesses;
-#[cfg_attr(not(test), expect(dead_code, reason = "who signs in with it comes next"))]
-mod local;
-#[cfg_attr(not(test), expect(dead_code, reason = "who signs in with it comes next"))]
-mod object;
+mod grant;
+#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
+pub(crate) mod guesses;
+pub(crate) mod kept_keys;
+mod keys;
+#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
+pub(crate) mod local;
+#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
+pub(crate) mod object;
+mod person;
+mod proofs;
+mod session;
 mod throttle;
 mod token;
 
 use std::{
     net::IpAddr,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hourgate_api::token::{Keys, issuer};
 use hourgate_core::time::Now;
-use hourgate_store::Principal;
+use hourgate_store::{Credential, Principal};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use self::{throttle::Throttle, token::Tokens};
-use crate::data_dir::DataDir;
+use crate::mint::NoRandomness;
 
+use self::{
+    throttle::Throttle,
+    token::{Bearer, Tokens},
+};
+
+pub use self::local::seal::SealError;
 pub(crate) use self::{
     audience::Audiences,
-    form::{Credentials, credentials},
+    form::{
+        Credentials, DeviceForm, Grant, TokenForm, device_form, resources, revoke_form, token_form,
+    },
+    grant::{
+        Asking, Challenge, Client, Code, Codes, DEVICE_LIFE, Devices, INTERVAL, Polled, Redeemed,
+        Redirect, UserCode,
+    },
+    keys::{KeptKey, KeyChanges, KeyRing},
+    person::{Method, SignedIn},
+    proofs::{Factors, Here, Known, NoAccounts, NotSet, PasskeyTask, Proof, Proofs, Second},
+    session::{Lives, Place, RefreshToken, Refreshed, Session, Sessions},
     token::{ALGORITHM, BadToken, TOKEN_LIFE},
 };
 
@@ -45,9 +68,24 @@ pub enum SignInError {
     /// The key's file is not what was written.
     #[error("{} is damaged; move it away to have a new one made, which ends every token", .0.display())]
     Unreadable(PathBuf),
-    /// No key can be made.
-    #[error("a signing key cannot be made: {0}")]
+    /// No key can be made or read.
+    #[error("a signing key cannot be made or read: {0}")]
     Key(rcgen::Error),
+    /// A key is of another kind than ours.
+    #[error("a signing key is none of P-256")]
+    NotP256,
+    /// A key was sealed with another seal.
+    #[error(
+        "a signing key cannot be unsealed: the seal's key in the data directory is another one than it was sealed \
+         with; restore it from a backup"
+    )]
+    Unsealable,
+    /// The kernel gives no randomness.
+    #[error(transparent)]
+    NoRandomness(NoRandomness),
+    /// There is no key.
+    #[error("there is no signing key")]
+    NoKey,
     /// A token cannot be signed.
     #[error("a token cannot be signed: {0}")]
     Token(jsonwebtoken::errors::Error),
@@ -64,29 +102,65 @@ pub(crate) enum Attempt {
     TooOften(Duration),
 }
 
-/// Knows principals and tokens.
+/// Whom a token lets in.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// The first administrator's service principal.
+    Administrator(Arc<Principal>),
+    /// Somebody in a session, which stands.
+    Person(Visitor),
+}
+
+/// Somebody in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Visitor {
+    /// The session.
+    pub(crate) session: Uuid,
+    /// The client that holds it.
+    pub(crate) client: Uuid,
+    /// Who they are; when and how they proved it.
+    pub(crate) who: SignedIn,
+}
+
+/// Tokens for a session.
+#[derive(Clone)]
+pub(crate) struct SessionTokens {
+    pub(crate) access: String,
+    pub(crate) id: String,
+    /// Object and tenant, as MSAL wants them.
+    pub(crate) client_info: String,
+}
+
+/// Knows principals, sessions and tokens.
 pub(crate) struct SignIn {
     tenant: Uuid,
     tokens: Tokens,
     audiences: Audiences,
     throttle: Throttle,
     principal: RwLock<Arc<Principal>>,
+    pub(crate) sessions: Sessions,
+    devices: Mutex<Devices>,
+    codes: Mutex<Codes>,
 }
 
 impl SignIn {
     pub(crate) fn open(
-        dir: &DataDir,
         tenant: Uuid,
         administrator: Principal,
         audiences: Audiences,
-    ) -> Result<SignIn, SignInError> {
-        Ok(SignIn {
+        keys: KeyRing,
+        (lives, rows): (Lives, &[Credential]),
+    ) -> SignIn {
+        SignIn {
             tenant,
-            tokens: Tokens::open(dir, tenant)?,
+            tokens: Tokens::new(tenant, keys),
             audiences,
             throttle: Throttle::default(),
             principal: RwLock::new(Arc::new(administrator)),
-        })
+            sessions: Sessions::of(lives, rows),
+            devices: Mutex::default(),
+            codes: Mutex::default(),
+        }
     }
 
     /// Looks at credentials that somebody sent from an address.
@@ -102,10 +176,16 @@ impl SignIn {
             self.throttle.succeeded(from, client);
             return Attempt::Right(principal);
         }
-        match self.throttle.failed(from, client, now.boot.nanos) {
+        match self.guessed(client, from, now) {
             Some(wait) => Attempt::TooOften(wait),
             None => Attempt::Wrong,
         }
+    }
+
+    /// Somebody sent a code or token that is nobody's. How long they must wait, if they do that too often;
+    /// `what` is what they guessed at.
+    pub(crate) fn guessed(&self, what: Uuid, from: IpAddr, now: Now) -> Option<Duration> {
+        self.throttle.failed(from, what, now.boot.nanos)
     }
 
     /// Whom a token that names those resources is for; the first of them that is not this server, if one
@@ -123,13 +203,47 @@ impl SignIn {
         now: Now,
     ) -> Result<String, SignInError> {
         let issuer = issuer(base, self.tenant);
-        self.tokens.issue(principal, issuer, audience, now.wall)
+        self.tokens.for_service(principal, issuer, audience, now.wall)
     }
 
-    /// Whose token it is.
-    pub(crate) fn verify(&self, token: &str, now: Now) -> Result<Arc<Principal>, BadToken> {
-        let known = |client| Some(self.principal()).filter(|principal| principal.client == client);
-        self.tokens.verify(token, now.wall, known, |audience| self.audiences.has(audience))
+    /// Tokens for a session of a client. `base` is the server's URL.
+    pub(crate) fn session_tokens(
+        &self,
+        (session, client): (Uuid, Client),
+        who: &SignedIn,
+        (base, audience): (&str, String),
+        nonce: Option<String>,
+        now: Now,
+    ) -> Result<SessionTokens, SignInError> {
+        let (issuer, of) = (issuer(base, self.tenant), (session, client.id()));
+        let info = json!({ "uid": who.object, "utid": self.tenant }).to_string();
+        Ok(SessionTokens {
+            access: self.tokens.for_session(of, who, issuer.clone(), audience, now.wall)?,
+            id: self.tokens.id_token(of, who, issuer, nonce, now.wall)?,
+            client_info: URL_SAFE_NO_PAD.encode(info),
+        })
+    }
+
+    /// Whom a token lets in. That what it was given for still stands is looked at each time: whoever is signed
+    /// out is out with their next call.
+    pub(crate) fn verify(&self, token: &str, now: Now) -> Result<Identity, BadToken> {
+        let bearer =
+            self.tokens.verify(token, now.wall, |audience| self.audiences.has(audience))?;
+        match &*bearer {
+            Bearer::Service { client, credential } => {
+                let principal = self.principal();
+                let stands =
+                    principal.client == *client && token::credential(&principal) == *credential;
+                stands.then_some(Identity::Administrator(principal)).ok_or(BadToken::Invalid)
+            }
+            Bearer::Session { session, client, who } => {
+                if !self.sessions.stands(*session, now.wall) {
+                    return Err(BadToken::Invalid);
+                }
+                let (session, client, who) = (*session, *client, (**who).clone());
+                Ok(Identity::Person(Visitor { session, client, who }))
+            }
+        }
     }
 
     /// Whether a tenant segment of a path stands for this installation.
@@ -147,7 +261,46 @@ impl SignIn {
 
     /// The public keys of our tokens.
     pub(crate) fn key_set(&self) -> Keys {
-        self.tokens.key_set()
+        self.tokens.keys.published()
+    }
+
+    /// Makes the next key when it is time for that, and drops old ones.
+    pub(crate) fn tend_keys(&self, now: Now) -> Result<KeyChanges, SignInError> {
+        self.tokens.keys.tend(now.wall)
+    }
+
+    /// Has another key sign at once; `drop_old` ends every token.
+    pub(crate) fn rotate_keys(&self, drop_old: bool, now: Now) -> Result<KeyChanges, SignInError> {
+        let changes = self.tokens.keys.rotate(drop_old, now.wall)?;
+        self.tokens.forget();
+        Ok(changes)
+    }
+
+    /// Whether a page's origin is this server, by one of its names.
+    pub(crate) fn is_here(&self, origin: &str) -> bool {
+        self.audiences.has(origin)
+    }
+
+    /// The providers that somebody can sign in with, by name.
+    pub(crate) fn provider_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Devices that wait for somebody to type their code.
+    pub(crate) fn devices(&self) -> MutexGuard<'_, Devices> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Codes that browsers carry to clients.
+    pub(crate) fn codes(&self) -> MutexGuard<'_, Codes> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody is disabled, or gone: nothing that they hold lets anybody in from now on.
+    pub(crate) fn shut_out(&self, object: Uuid) -> Vec<hourgate_store::CredentialChange> {
+        self.devices().forget_approvals_of(object);
+        self.codes().forget_of(object);
+        self.sessions.end_all_of(object, None)
     }
 
     fn principal(&self) -> Arc<Principal> {

@@ -137,7 +137,9 @@ impl Authority {
         let leaf = params.signed_by(&key, &self.issuer)?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let key = aws_lc_rs::sign::any_ecdsa_type(&der)?;
-        Ok((CertifiedKey::new(vec![leaf.der().clone()], key), until))
+        // With the authority's own behind it: a client that knows its fingerprint finds it there.
+        let chain = vec![leaf.der().clone(), self.certificate.clone()];
+        Ok((CertifiedKey::new(chain, key), until))
     }
 
     /// SHA-256 of the certificate, as people compare it.

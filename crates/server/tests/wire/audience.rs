@@ -1,10 +1,9 @@
 //! Whom a token is for: this server, by any of its own names, and nobody else.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value;
 
-use crate::harness::{Running, Wanted, fresh_dir, start, start_in};
+use crate::harness::{Running, Wanted, fresh_dir, start, start_in, start_with_key};
 
 const WHOAMI: &str = "/whoami?api-version=2026-11-01";
 
@@ -118,15 +117,13 @@ async fn no_token_is_given_for_anybody_else() {
 
 #[tokio::test]
 async fn a_token_for_another_lets_nobody_in_on_any_call() {
-    let server = start().await;
+    let (server, key) = start_with_key().await;
     let token = server.token().await;
-    let key = std::fs::read_to_string(server.dir.path().join("data/token.key")).expect("a key");
-    let key = rcgen::KeyPair::from_pem(&key).expect("a key");
-    let key = EncodingKey::from_ec_der(key.serialized_der());
     let signed = |audience: &str| {
         let mut claims = claims(&token);
         claims["aud"] = audience.into();
-        jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).expect("a token")
+        let header = jsonwebtoken::decode_header(&token).expect("a header");
+        jsonwebtoken::encode(&header, &claims, &key).expect("a token")
     };
     // What tells the two apart is the audience alone.
     for (audience, status) in [

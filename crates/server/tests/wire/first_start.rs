@@ -39,7 +39,7 @@ async fn a_first_start_that_fails_leaves_no_file_that_promises_a_server() {
     let data = dir.path().join("data");
     std::fs::DirBuilder::new().mode(0o700).create(&data).expect("a directory");
     // What a crash cut off is no obstacle.
-    for leftover in ["admin.new", "ca.new", "log.new", "token.new"] {
+    for leftover in ["admin.new", "ca.new", "log.new", "seal.new"] {
         std::fs::write(data.join(leftover), "half of").expect("left behind");
     }
     let obstacle = data.join("ca.pem");

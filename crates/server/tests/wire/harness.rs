@@ -137,6 +137,17 @@ pub(crate) async fn start() -> Running {
     start_in(fresh_dir(), Wanted::default()).await.expect("a server")
 }
 
+/// A server of an installation that had a signing key before, in a file: the test knows it.
+pub(crate) async fn start_with_key() -> (Running, jsonwebtoken::EncodingKey) {
+    use std::os::unix::fs::DirBuilderExt;
+    let (dir, key) = (fresh_dir(), rcgen::KeyPair::generate().expect("a key"));
+    let data = dir.path().join("data");
+    std::fs::DirBuilder::new().mode(0o700).create(&data).expect("a directory");
+    std::fs::write(data.join("token.key"), key.serialize_pem()).expect("written");
+    let server = start_in(dir, Wanted::default()).await.expect("a server");
+    (server, jsonwebtoken::EncodingKey::from_ec_der(key.serialized_der()))
+}
+
 pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Running, ServeError> {
     // The provider that the client of these tests uses; one test set it already, or this one does.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -16,7 +16,7 @@ async fn the_first_start_leaves_secrets_to_their_owner_alone() {
     let server = start().await;
     let data = server.dir.path().join("data");
     assert_eq!(mode(&data), 0o700);
-    let secrets = ["admin.json", "ca.key", "token.key", "log.key", "hourgate.db", "control.sock"];
+    let secrets = ["admin.json", "ca.key", "seal.key", "log.key", "hourgate.db", "control.sock"];
     for name in secrets {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }

@@ -1,4 +1,5 @@
-//! Where the server is and who we are there: `admin.json`, found without being told where that is easy.
+//! Where the server is and who we are there: what `hourgate login` wrote, or `admin.json`, found without being
+//! told where that is easy.
 
 use std::{
     env, fmt, fs,
@@ -6,32 +7,70 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use url::Url;
 use uuid::Uuid;
 
 use crate::exit::{Exit, Failure};
 
+pub(crate) mod kept;
+
 /// Names the profile where `--profile` does not.
 pub(crate) const PROFILE_ENV: &str = "HOURGATE_PROFILE";
 
 /// A server, and an identity there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub(crate) struct Profile {
     /// Where the server is.
-    #[serde(deserialize_with = "url")]
     pub(crate) server: Url,
-    /// The one CA that is believed: a PEM file.
-    pub(crate) ca: PathBuf,
+    /// Whose certificates are believed.
+    pub(crate) trust: Trust,
     /// The tenant whose tokens the server takes.
     pub(crate) tenant_id: Uuid,
     /// The subscription that everything belongs to.
     pub(crate) subscription_id: Uuid,
     /// Who we are.
-    pub(crate) client_id: Uuid,
-    /// What proves it.
-    pub(crate) client_secret: Secret,
+    pub(crate) identity: Identity,
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// One CA's, in a PEM file.
+    File(PathBuf),
+    /// One CA's, as PEM.
+    Pem(String),
+    /// Those that this machine believes.
+    Public,
+}
+
+/// Who we are, and what proves it.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// A service, with its secret.
+    Service {
+        /// Its client id.
+        client_id: Uuid,
+        /// What proves it.
+        client_secret: Secret,
+    },
+    /// Somebody who signed in with `hourgate login`: their tokens are in this file.
+    Person(PathBuf),
+}
+
+/// A profile as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    #[serde(deserialize_with = "url")]
+    server: Url,
+    ca: Option<PathBuf>,
+    ca_pem: Option<String>,
+    tenant_id: Uuid,
+    subscription_id: Uuid,
+    client_id: Option<Uuid>,
+    client_secret: Option<Secret>,
+    refresh_token: Option<Secret>,
 }
 
 fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
@@ -39,11 +78,16 @@ fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
 }
 
 /// A text that never shows in logs or errors.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// A text that is one.
+    pub(crate) fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
     /// The text, to send it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
@@ -57,12 +101,14 @@ impl fmt::Debug for Secret {
 }
 
 impl Profile {
-    /// Reads the profile named by `--profile`, else by the environment, else the default data
-    /// directory's `admin.json`.
+    /// Reads the profile named by `--profile`, else by the environment, else what `hourgate login` wrote,
+    /// else the default data directory's `admin.json`.
     pub(crate) fn find(named: Option<&Path>) -> Result<Profile, Failure> {
-        match named {
-            Some(path) => Profile::read(path, true),
-            None => match data_dir() {
+        let kept = kept::default_path().filter(|path| path.exists());
+        match (named, kept) {
+            (Some(path), _) => Profile::read(path, true),
+            (None, Some(path)) => Profile::read(&path, true),
+            (None, None) => match data_dir() {
                 Some(dir) => Profile::read(&dir.join("admin.json"), false),
                 None => Err(no_profile("neither HOME nor XDG_STATE_HOME is set")),
             },
@@ -90,13 +136,35 @@ impl Profile {
                 .advise("The next start of the server, or `hourgate admin rotate`, writes it anew.")
         };
         // The parser's own words could quote the secret, so only the place is told.
-        let profile: Profile = serde_json::from_str(&text).map_err(|error| {
+        let written: Written = serde_json::from_str(&text).map_err(|error| {
             damaged(format!("line {}, column {}", error.line(), error.column()))
         })?;
-        if profile.server.scheme() != "https" {
+        let Written {
+            server,
+            ca,
+            ca_pem,
+            tenant_id,
+            subscription_id,
+            client_id,
+            client_secret,
+            ..
+        } = written;
+        if server.scheme() != "https" {
             return Err(damaged("its server is not reached by https".to_owned()));
         }
-        Ok(profile)
+        let trust = match (ca, ca_pem) {
+            (Some(path), _) => Trust::File(path),
+            (None, Some(pem)) => Trust::Pem(pem),
+            (None, None) => Trust::Public,
+        };
+        let identity = match (client_id, client_secret, written.refresh_token) {
+            (Some(client_id), Some(client_secret), None) => {
+                Identity::Service { client_id, client_secret }
+            }
+            (None, None, Some(_)) => Identity::Person(path.to_owned()),
+            _ => return Err(damaged("it says of nobody who signs in".to_owned())),
+        };
+        Ok(Profile { server, trust, tenant_id, subscription_id, identity })
     }
 }
 
@@ -112,7 +180,8 @@ pub(crate) fn absolute(variable: &str) -> Option<PathBuf> {
 
 fn no_profile(why: &str) -> Failure {
     Failure::new(Exit::Usage, format!("No server is known here: {why}.")).advise(
-        "Start one with `hourgate serve`, or name its admin.json with --profile or HOURGATE_PROFILE.",
+        "Sign in with `hourgate login SERVER`, or start one with `hourgate serve`, or name its admin.json with \
+         --profile or HOURGATE_PROFILE.",
     )
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         access, admin, bring, completion, config, configure, demo, eligibility, explain, group,
-        guard, log, network, policy, pricing, serve, status, vm,
+        guard, log, login, network, policy, pricing, serve, session, status, vm,
     },
     input,
     output::{Format, query},
@@ -53,7 +53,8 @@ Exit codes:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The server and who you are there: its admin.json [default: the default data directory's]
+    /// The server and who you are there: a sign-in or an admin.json [default: your sign-in, else the admin.json of
+    /// the default data directory]
     #[arg(long, global = true, value_name = "FILE", env = PROFILE_ENV, hide_env_values = true)]
     pub(crate) profile: Option<PathBuf>,
     /// How to show the answer [default: table on a terminal, else json]
@@ -85,6 +86,10 @@ pub(crate) enum Command {
     Status(status::Status),
     Close(access::Close),
     Explain(explain::Explain),
+    Login(login::Login),
+    Logout(login::Logout),
+    #[command(subcommand)]
+    Session(session::Sessions),
     /// Who you are to the server, and from which address
     #[command(after_help = "\
 Examples:

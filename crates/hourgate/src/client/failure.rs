@@ -71,7 +71,7 @@ fn one_line(error: CloudError) -> String {
 }
 
 /// A server that did not answer.
-pub(super) fn unreached(server: &Url, error: &reqwest::Error) -> Failure {
+pub(crate) fn unreached(server: &Url, error: &reqwest::Error) -> Failure {
     let mut why = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     // The innermost cause is the one that says something ("Connection refused").

@@ -10,14 +10,16 @@ use tokio::sync::Mutex;
 use crate::{
     clock::Patience,
     exit::{Exit, Failure},
-    profile::Profile,
+    profile::{Profile, Trust},
     view::not_understood,
 };
 
 mod failure;
-mod token;
+pub(crate) mod pin;
+pub(crate) mod token;
 
-use failure::{refused, unreached};
+use failure::refused;
+pub(crate) use failure::unreached;
 
 /// How long a connection may take to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -87,27 +89,11 @@ impl Client {
         family: Option<Family>,
         timeout: Duration,
     ) -> Result<Client, Failure> {
-        // A second installation is refused and changes nothing.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let shown = profile.ca.display();
-        let wrong = |why: String| {
-            Failure::usage(format!("The CA {shown} of the profile cannot be used: {why}.")).advise(
-                "It is the server's `ca.pem`; the next start of the server renews its path.",
-            )
+        let builder = builder();
+        let builder = match roots(&profile.trust)? {
+            Some(roots) => builder.tls_certs_only(roots),
+            None => builder,
         };
-        let pem = std::fs::read(&profile.ca).map_err(|error| wrong(error.to_string()))?;
-        let roots = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
-        if roots.is_empty() {
-            return Err(wrong("it holds no certificate".to_owned()));
-        }
-        let builder = reqwest::Client::builder()
-            .tls_certs_only(roots)
-            .https_only(true)
-            // A proxy's address would be taken for ours, and a redirect would carry our token away.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_MAX)
-            .user_agent(concat!("hourgate/", env!("CARGO_PKG_VERSION")));
         let builder = match family {
             // An unspecified local address of a family leaves only that family to connect over.
             Some(Family::V4) => builder.local_address(IpAddr::from([0; 4])),
@@ -240,6 +226,38 @@ impl Client {
         url.set_query(query);
         url
     }
+}
+
+/// How every connection to a server is made.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    // A second installation is refused and changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder()
+        .https_only(true)
+        // A proxy's address would be taken for ours, and a redirect would carry our token away.
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_MAX)
+        .user_agent(concat!("hourgate/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The certificates that are believed; none where those of this machine are.
+pub(crate) fn roots(trust: &Trust) -> Result<Option<Vec<Certificate>>, Failure> {
+    let (shown, pem) = match trust {
+        Trust::Public => return Ok(None),
+        Trust::Pem(pem) => ("of the profile".to_owned(), Ok(pem.clone().into_bytes())),
+        Trust::File(path) => (format!("{} of the profile", path.display()), std::fs::read(path)),
+    };
+    let wrong = |why: String| {
+        Failure::usage(format!("The CA {shown} cannot be used: {why}."))
+            .advise("It is the server's `ca.pem`; the next start of the server renews its path.")
+    };
+    let pem = pem.map_err(|error| wrong(error.to_string()))?;
+    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
+    if roots.is_empty() {
+        return Err(wrong("it holds no certificate".to_owned()));
+    }
+    Ok(Some(roots))
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

@@ -18,6 +18,23 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     Rotate(Rotate),
+    RotateKeys(RotateKeys),
+}
+
+/// Have another key sign tokens at once
+///
+/// They rotate by themselves, every 30 days or as `token_key_age` says; this is for when one may be in other hands.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo hourgate admin rotate-keys
+  sudo hourgate admin rotate-keys --drop-old           end every token now")]
+pub(crate) struct RotateKeys {
+    /// Believe no token of an older key any more: everybody's next call needs a new one
+    #[arg(long)]
+    drop_old: bool,
+    #[command(flatten)]
+    place: DataDir,
 }
 
 /// Replace the administrator's secret, also when it is lost
@@ -53,6 +70,7 @@ pub(crate) struct Accept {
 /// Does what was typed behind `admin`.
 pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
     match args {
+        Admin::RotateKeys(args) => rotate_keys(global, args),
         Admin::Rotate(Rotate { place }) => {
             let dir = place.find(global.profile.as_deref())?;
             let file = block_on(hourgate_server::rotate_admin(&dir))?
@@ -64,6 +82,21 @@ pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
             Output::new(global.output, global.query).show(&answer)
         }
     }
+}
+
+fn rotate_keys(global: Global, args: RotateKeys) -> Result<(), Failure> {
+    let RotateKeys { drop_old, place } = args;
+    let dir = place.find(global.profile.as_deref())?;
+    let key = block_on(hourgate_server::rotate_keys(&dir, drop_old))?;
+    let key = key.map_err(|error| failed(&dir, &error))?;
+    let mut table = Table::new(["SIGNS NOW"]);
+    table.row([key.clone()]);
+    let next = match drop_old {
+        true => "Every token of an older key is dead.",
+        false => "Tokens of the older keys hold until their end, within the hour.",
+    };
+    let answer = Answer::new(json!({ "key": key, "droppedOld": drop_old }), table);
+    Output::new(global.output, global.query).show(&answer.then(vec![next.to_owned()]))
 }
 
 /// Does what was typed behind `clock`.

@@ -35,6 +35,8 @@ pub(crate) mod eligibility;
 
 pub(crate) mod bring;
 
+pub(crate) mod login;
+pub(crate) mod session;
 pub(crate) mod whoami;
 
 pub(crate) mod log;
@@ -92,6 +94,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => online(global, async |s| status::run(&s, &args).await),
         Command::Close(args) => online(global, async |s| access::close(&s, args).await),
         Command::Explain(args) => online(global, async |s| explain::run(&s, args).await),
+        Command::Login(args) => login::login(global, args),
+        Command::Logout(args) => login::logout(global, args),
+        Command::Session(args) => online(global, async |s| session::run(&s, args).await),
         Command::Whoami => online(global, async |s| whoami::run(&s).await),
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),

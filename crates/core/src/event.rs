@@ -343,16 +343,6 @@ pub enum Note {
         /// What it is called.
         name: Personal,
     },
-    /// An account lets nobody in any more, until it is enabled.
-    AccountDisabled {
-        /// Whose.
-        object: Uuid,
-    },
-    /// An account lets somebody in again.
-    AccountEnabled {
-        /// Whose.
-        object: Uuid,
-    },
     /// An account is gone, with all that it could be signed in with.
     AccountRemoved {
         /// Whose.

@@ -3,9 +3,6 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The issuer of everybody who is known to this installation alone.
-pub(crate) const LOCAL_ISSUER: &str = "hourgate:local";
-
 /// What somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {

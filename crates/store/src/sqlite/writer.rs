@@ -428,8 +428,6 @@ fn is_refusal(note: &Note) -> bool {
         | Note::SignedIn { .. }
         | Note::SecretRotated { .. }
         | Note::AccountMade { .. }
-        | Note::AccountDisabled { .. }
-        | Note::AccountEnabled { .. }
         | Note::AccountRemoved { .. }
         | Note::PasswordSet { .. }
         | Note::CredentialMade { .. }

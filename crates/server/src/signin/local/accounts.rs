@@ -6,6 +6,7 @@ use hourgate_api::text::is_plain;
 use hourgate_core::{
     event::Note,
     personal::Personal,
+    role::principal::LOCAL_ISSUER,
     time::{Now, Timestamp, later},
 };
 use hourgate_store::{Credential, CredentialChange, CredentialKind, Origin, Store};
@@ -26,7 +27,7 @@ use crate::{
     mint::{self, NoRandomness},
     signin::{
         guesses::Guesses,
-        object::{LOCAL_ISSUER, Of, object_id},
+        object::{Of, object_id},
     },
 };
 

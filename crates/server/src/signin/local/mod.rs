@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod factors;
 pub(crate) mod prove;
+pub(crate) mod service;
 
 pub(crate) mod hashing;
 pub(crate) mod name;

@@ -40,6 +40,8 @@ const LINE_BYTES_MAX: u64 = 4 << 10;
 
 /// The action of whoever rotates keys on the machine.
 const ROTATE_KEYS: &str = "Hourgate.Access/keys/rotate/action";
+/// The action of whoever has a link made on the machine.
+const FIRST_LINK: &str = "Hourgate.Access/administrator/link/action";
 /// How old a key becomes where no server runs: of no effect, since nothing is tended there.
 const ROTATED_EVERY_ELSEWHERE: Duration = Duration::from_hours(720);
 
@@ -113,7 +115,10 @@ impl From<LogVerdict> for LogAnswer {
 pub async fn verify_log(data_dir: &Path) -> Result<LogAnswer, LocalError> {
     match ask(data_dir, Ask::VerifyLog).await? {
         Done::Log(answer) => Ok(answer),
-        Done::RotatedAdmin { .. } | Done::RotatedKeys { .. } | Done::Clock(_) => {
+        Done::RotatedAdmin { .. }
+        | Done::RotatedKeys { .. }
+        | Done::FirstLink { .. }
+        | Done::Clock(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -123,7 +128,7 @@ pub async fn verify_log(data_dir: &Path) -> Result<LogAnswer, LocalError> {
 pub async fn rotate_admin(data_dir: &Path) -> Result<PathBuf, LocalError> {
     match ask(data_dir, Ask::RotateAdmin).await? {
         Done::RotatedAdmin { file } => Ok(file),
-        Done::RotatedKeys { .. } | Done::Clock(_) | Done::Log(_) => {
+        Done::RotatedKeys { .. } | Done::FirstLink { .. } | Done::Clock(_) | Done::Log(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -134,7 +139,18 @@ pub async fn rotate_admin(data_dir: &Path) -> Result<PathBuf, LocalError> {
 pub async fn rotate_keys(data_dir: &Path, drop_old: bool) -> Result<String, LocalError> {
     match ask(data_dir, Ask::RotateKeys { drop_old }).await? {
         Done::RotatedKeys { key } => Ok(key),
-        Done::RotatedAdmin { .. } | Done::Clock(_) | Done::Log(_) => {
+        Done::RotatedAdmin { .. } | Done::FirstLink { .. } | Done::Clock(_) | Done::Log(_) => {
+            Err(LocalError::Failed("the server answered something else".to_owned()))
+        }
+    }
+}
+
+/// Makes a link with which somebody becomes the first administrator, within the hour and once. The server runs:
+/// it is what the link leads to.
+pub async fn first_link(data_dir: &Path) -> Result<String, LocalError> {
+    match ask(data_dir, Ask::FirstLink).await? {
+        Done::FirstLink { link } => Ok(link),
+        Done::RotatedAdmin { .. } | Done::RotatedKeys { .. } | Done::Clock(_) | Done::Log(_) => {
             Err(LocalError::Failed("the server answered something else".to_owned()))
         }
     }
@@ -144,9 +160,10 @@ pub async fn rotate_keys(data_dir: &Path, drop_old: bool) -> Result<String, Loca
 pub async fn accept_clock(data_dir: &Path) -> Result<ClockAnswer, LocalError> {
     match ask(data_dir, Ask::AcceptClock).await? {
         Done::Clock(answer) => Ok(answer),
-        Done::RotatedAdmin { .. } | Done::RotatedKeys { .. } | Done::Log(_) => {
-            Err(LocalError::Failed("the server answered something else".to_owned()))
-        }
+        Done::RotatedAdmin { .. }
+        | Done::RotatedKeys { .. }
+        | Done::FirstLink { .. }
+        | Done::Log(_) => Err(LocalError::Failed("the server answered something else".to_owned())),
     }
 }
 
@@ -158,6 +175,7 @@ enum Ask {
     RotateKeys {
         drop_old: bool,
     },
+    FirstLink,
     AcceptClock,
     VerifyLog,
 }
@@ -165,7 +183,9 @@ enum Ask {
 impl Ask {
     fn within(self) -> Duration {
         match self {
-            Ask::RotateAdmin | Ask::RotateKeys { .. } | Ask::AcceptClock => ANSWER_WITHIN,
+            Ask::RotateAdmin | Ask::RotateKeys { .. } | Ask::FirstLink | Ask::AcceptClock => {
+                ANSWER_WITHIN
+            }
             Ask::VerifyLog => VERIFY_WITHIN,
         }
     }
@@ -176,6 +196,7 @@ impl Ask {
 enum Done {
     RotatedAdmin { file: PathBuf },
     RotatedKeys { key: String },
+    FirstLink { link: String },
     Clock(ClockAnswer),
     Log(LogAnswer),
 }
@@ -319,6 +340,9 @@ async fn carry_out<S: Store>(
             });
             Ok((Done::Clock(answer), None))
         }
+        Ask::FirstLink => {
+            Err(failed(&"no server runs there that a link could lead to; start it first"))
+        }
         // The running server holds them: it does that by itself.
         Ask::RotateKeys { .. } => Err(failed(&"the server does not look after its keys")),
         Ask::VerifyLog => {
@@ -347,6 +371,10 @@ type RotateKeys = dyn Fn(bool, Origin) -> Pin<Box<dyn Future<Output = Result<Str
     + Send
     + Sync;
 
+/// Makes a link of a running server.
+type FirstLink =
+    dyn Fn(Origin) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync;
+
 /// What a running server does of it.
 pub(crate) struct Control<S> {
     pub(crate) store: S,
@@ -356,6 +384,8 @@ pub(crate) struct Control<S> {
     pub(crate) replaced: Arc<dyn Fn(Principal) + Send + Sync>,
     /// Has another key sign tokens; its id comes back.
     pub(crate) rotate_keys: Arc<RotateKeys>,
+    /// Makes a link for the first administrator.
+    pub(crate) first_link: Arc<FirstLink>,
     /// Called when a clock was accepted: what was held back may open.
     pub(crate) accepted: Arc<dyn Fn() + Send + Sync>,
 }
@@ -391,6 +421,14 @@ impl<S: Store> Control<S> {
         let mut read = BufReader::new(read.take(LINE_BYTES_MAX));
         tokio::time::timeout(ANSWER_WITHIN, read.read_line(&mut line)).await??;
         let answer = match serde_json::from_str(&line) {
+            Ok(Ask::FirstLink) => match local_origin(FIRST_LINK, uid) {
+                Ok(origin) => {
+                    let made = (self.first_link)(origin).await;
+                    made.map(|link| (Done::FirstLink { link }, None))
+                        .map_err(|error| failed(&error))
+                }
+                Err(error) => Err(error),
+            },
             Ok(Ask::RotateKeys { drop_old }) => match local_origin(ROTATE_KEYS, uid) {
                 Ok(origin) => {
                     let rotated = (self.rotate_keys)(drop_old, origin).await;

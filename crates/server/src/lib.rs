@@ -34,7 +34,8 @@ mod metrics;
 pub use admin::{AdminError, AdminFile};
 pub use config::Config;
 pub use control::{
-    ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin, rotate_keys, verify_log,
+    ClockAnswer, LocalError, LogAnswer, accept_clock, first_link, rotate_admin, rotate_keys,
+    verify_log,
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;

@@ -41,7 +41,8 @@ use crate::{
     portal::Portal,
     server::{Owed, Places, Server, ours},
     signin::{
-        Audiences, Lives, NoAccounts, SealError, SignIn, SignInError, kept_keys, local::seal::Seal,
+        Audiences, Lives, SealError, SignIn, SignInError, kept_keys,
+        local::{accounts::Accounts, hashing::COST, seal::Seal, vault::Vault},
     },
     storage::{self, StorageError},
     tls::{Tls, TlsError},
@@ -86,6 +87,8 @@ pub struct Ready {
     pub ca: PathBuf,
     /// That certificate's SHA-256, if it was made just now: people must be told.
     pub fingerprint: Option<String>,
+    /// Where the first administrator sets a password, within the hour and once, if this is the first start.
+    pub welcome: Option<String>,
 }
 
 /// Why a server does not run.
@@ -112,6 +115,9 @@ pub enum ServeError {
     /// Nothing can be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// There is no way in for the first administrator.
+    #[error("no link for the first administrator can be made: {0}")]
+    Link(String),
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -179,6 +185,7 @@ pub async fn serve_over<S: Store>(
     };
     let control = control::listen(&dir);
     let control = control.map_err(|error| ServeError::Control(dir.control_socket(), error))?;
+    let is_first = store.directory().principals().next().is_none();
     // Last, and whole: whoever waits for this file finds all that it names, and somebody who listens.
     let administrator = admin::ensure(&store, &dir, &url).await?;
     let (stop, stopping) = watch::channel(false);
@@ -187,14 +194,15 @@ pub async fn serve_over<S: Store>(
     let audiences = Audiences::new(&base, &addresses, own.clone());
     let rows = store.credentials().await?;
     let sealed = rows.iter().any(|row| row.kind.is_sealed());
-    let seal = Arc::new(Seal::open(&dir, sealed)?);
+    let seal = Seal::open(&dir, sealed)?;
+    let accounts = Accounts::open(Vault::new(rows.clone()), Seal::open(&dir, true)?, &base, COST)?;
     let keys = kept_keys::read(&dir, &seal, &rows, config.token_key_age, clock.now().wall)?;
     let lives = Lives { idle: config.session_idle, longest: config.session_longest };
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
         sign_in: SignIn::open(installation.tenant, administrator, audiences, keys, (lives, &rows)),
         seal,
-        proofs: Arc::new(NoAccounts),
+        accounts,
         portal: Portal::new()?,
         owed: Owed::default(),
         base,
@@ -224,6 +232,11 @@ pub async fn serve_over<S: Store>(
         admin: dir.admin(),
         ca: dir.ca(),
         fingerprint: tls.fresh_fingerprint(),
+        welcome: if is_first {
+            Some(server.first_link(ours(mint::uuid()?)).await.map_err(ServeError::Link)?)
+        } else {
+            None
+        },
     };
 
     let mut work = JoinSet::new();
@@ -269,6 +282,12 @@ fn announce(ready: &Ready) {
             ca = %ready.ca.display(),
             fingerprint,
             "a new certificate authority was made; give clients this file, and this SHA-256 to compare"
+        );
+    }
+    if let Some(welcome) = &ready.welcome {
+        tracing::info!(
+            link = welcome,
+            "open this link within the hour to become the first administrator; `hourgate admin link` makes another"
         );
     }
     tracing::info!(url = ready.url, admin = %ready.admin.display(), "ready");
@@ -404,7 +423,8 @@ fn controlled<S: Store>(
     url: &str,
     look: Arc<Notify>,
 ) -> Control<S> {
-    let (rotated, accepted, keys) = (server.clone(), server.clone(), server.clone());
+    let (rotated, accepted) = (server.clone(), server.clone());
+    let (keys, links) = (server.clone(), server.clone());
     Control {
         store: server.store.clone(),
         dir: dir.clone(),
@@ -413,6 +433,10 @@ fn controlled<S: Store>(
         rotate_keys: Arc::new(move |drop_old, origin| {
             let server = keys.clone();
             Box::pin(async move { server.rotate_keys(drop_old, origin).await })
+        }),
+        first_link: Arc::new(move |origin| {
+            let server = links.clone();
+            Box::pin(async move { server.first_link(origin).await })
         }),
         accepted: Arc::new(move || {
             accepted.gate.wake_all();

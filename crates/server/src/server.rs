@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use hourgate_api::paths::{Page, Route};
 use hourgate_core::{
     command::Command,
     event::{Event, Note},
@@ -24,7 +25,13 @@ use crate::{
     mint,
     operations::{Call, Denials, Problem, Waiters},
     portal::Portal,
-    signin::{KeyChanges, Proofs, SignIn, SignInError, kept_keys, local::seal::Seal},
+    signin::{
+        KeyChanges, SignIn, SignInError, kept_keys,
+        local::{
+            accounts::{Accounts, Occasion},
+            seal::Seal,
+        },
+    },
 };
 
 /// How many requests are worked on at once; each may hold a body of 4 MiB.
@@ -84,11 +91,11 @@ pub(crate) struct Server<S> {
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,
     /// Knows what people without a provider prove who they are with.
-    pub(crate) proofs: Arc<dyn Proofs>,
+    pub(crate) accounts: Accounts,
     /// What browsers are shown, and what they are half-way through.
     pub(crate) portal: Portal,
     /// Seals keys that sign.
-    pub(crate) seal: Arc<Seal>,
+    pub(crate) seal: Seal,
     /// What became of credentials and could not be written yet.
     pub(crate) owed: Owed,
     /// Sign-ins that failed. Counted apart: strangers must not use up the room for records of people.
@@ -186,6 +193,15 @@ impl<S: Store> Server<S> {
         };
         self.keep(by.unwrap_or_else(|| ours(correlation)), rows, note).await;
         Ok(())
+    }
+
+    /// A link with which somebody becomes the first administrator; one that was made before no longer holds.
+    pub(crate) async fn first_link(&self, origin: Origin) -> Result<String, String> {
+        let (store, now) = (&self.store, self.now());
+        let from = std::net::IpAddr::from([127, 0, 0, 1]);
+        let made = self.accounts.first_link(Occasion { store, origin, from, now }).await;
+        let secret = made.map_err(|error| error.to_string())?;
+        Ok(format!("{}{}?link={secret}", self.base, Route::Page(Page::Welcome)))
     }
 
     /// Forgets sessions whose time is over.

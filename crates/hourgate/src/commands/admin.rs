@@ -17,8 +17,22 @@ use crate::{
 /// The first administrator
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
+    Link(Link),
     Rotate(Rotate),
     RotateKeys(RotateKeys),
+}
+
+/// Make a link with which somebody becomes the first administrator
+///
+/// It holds for an hour and once; one that was made before no longer does. Whoever opens it chooses a name, a
+/// password and a second factor, and is Owner.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo hourgate admin link")]
+pub(crate) struct Link {
+    #[command(flatten)]
+    place: DataDir,
 }
 
 /// Have another key sign tokens at once
@@ -70,6 +84,7 @@ pub(crate) struct Accept {
 /// Does what was typed behind `admin`.
 pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
     match args {
+        Admin::Link(args) => link(global, args),
         Admin::RotateKeys(args) => rotate_keys(global, args),
         Admin::Rotate(Rotate { place }) => {
             let dir = place.find(global.profile.as_deref())?;
@@ -82,6 +97,17 @@ pub(crate) fn run(global: Global, args: Admin) -> Result<(), Failure> {
             Output::new(global.output, global.query).show(&answer)
         }
     }
+}
+
+fn link(global: Global, args: Link) -> Result<(), Failure> {
+    let dir = args.place.find(global.profile.as_deref())?;
+    let link = block_on(hourgate_server::first_link(&dir))?;
+    let link = link.map_err(|error| failed(&dir, &error))?;
+    let mut table = Table::new(["LINK"]);
+    table.row([link.clone()]);
+    let next = "Open it within the hour. Whoever has it becomes an administrator.".to_owned();
+    Output::new(global.output, global.query)
+        .show(&Answer::new(json!({ "link": link }), table).then(vec![next]))
 }
 
 fn rotate_keys(global: Global, args: RotateKeys) -> Result<(), Failure> {

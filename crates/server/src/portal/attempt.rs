@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hourgate_core::time::{Timestamp, later};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::next::Next;
-use crate::signin::{Known, PasskeyTask};
 
 /// How long somebody may look for their phone.
 const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
@@ -18,10 +18,8 @@ const ATTEMPTS_PER_ACCOUNT_MAX: usize = 10;
 /// Somebody whose password was right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
-    pub(super) known: Known,
+    pub(super) object: Uuid,
     pub(super) next: Next,
-    /// What their passkey was asked.
-    pub(super) passkey: Option<PasskeyTask>,
     pub(super) at: Timestamp,
 }
 
@@ -33,7 +31,7 @@ impl Attempts {
     /// One more. Of an account with many the oldest goes.
     pub(super) fn begin(&mut self, cookie: &str, attempt: Attempt) {
         self.0.retain(|_, held| attempt.at < later(held.at, ATTEMPT_LIFE));
-        let theirs = self.0.iter().filter(|(_, held)| held.known.object == attempt.known.object);
+        let theirs = self.0.iter().filter(|(_, held)| held.object == attempt.object);
         let oldest = |of: &mut dyn Iterator<Item = (&[u8; 32], &Attempt)>| {
             of.min_by_key(|(_, held)| held.at).map(|(digest, _)| *digest)
         };
@@ -69,21 +67,14 @@ fn digest(secret: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
     fn an_attempt_is_one_browsers_for_ten_minutes_and_an_account_has_few() {
         let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).expect("a time");
         let attempt = |object, seconds| Attempt {
-            known: Known {
-                object: Uuid::from_u128(object),
-                name: "Ann".to_owned(),
-                login: "ann".to_owned(),
-            },
+            object: Uuid::from_u128(object),
             next: Next::sessions(),
-            passkey: None,
             at: at(seconds),
         };
         let mut attempts = Attempts::default();

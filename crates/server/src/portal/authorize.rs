@@ -1,10 +1,12 @@
 //! A client on somebody's machine wants to be signed in as them: it gets a code, bound to it by PKCE.
 
+use std::time::Duration;
+
 use hourgate_api::{
     paths::Route,
     token::{TokenError, issuer},
 };
-use hourgate_core::event::Note;
+use hourgate_core::{event::Note, time::distance};
 use hourgate_store::Store;
 use hyper::StatusCode;
 use maud::html;
@@ -21,6 +23,8 @@ use crate::{
 
 /// Longest state and nonce that are given back.
 const STATE_BYTES_MAX: usize = 1 << 10;
+/// How long ago a sign-in may be that was asked for just now.
+const SIGNED_IN_NOW: Duration = Duration::from_mins(1);
 /// What the form carries on, as the client sent it.
 const CARRIED: [&str; 10] = [
     "client_id",
@@ -75,6 +79,13 @@ pub(super) fn ask<S: Store>(visit: &Visit<'_, S>, tenant: &str) -> Reply {
         let here = Route::Authorize(tenant.to_owned());
         return visit.sign_in_first(&Next::to(&here, visit.query.as_deref()));
     };
+    // A client may want to know that somebody is there; how long ago is enough, it says.
+    let ago = distance(session.who.at, visit.now.wall).as_secs();
+    let too_long = visit.field("max_age").parse().is_ok_and(|most: u64| ago > most);
+    if too_long || (visit.field("prompt") == "login" && ago > SIGNED_IN_NOW.as_secs()) {
+        let here = Route::Authorize(tenant.to_owned());
+        return visit.sign_in_again(&Next::to(&here, visit.query.as_deref()));
+    }
     if visit.field("prompt") == "none" {
         // Any program of the machine can listen there: somebody says each time that it was them.
         let description = "Somebody must say yes.".to_owned();

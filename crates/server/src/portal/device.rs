@@ -48,22 +48,19 @@ pub(super) async fn decide<S: Store>(visit: &Visit<'_, S>) -> Reply {
     };
     let sign_in = &visit.server.sign_in;
     let now = visit.now.wall;
+    let (object, from) = (session.who.object, visit.from);
+    // Whoever guesses would let a stranger's device in as themselves, or turn one away.
+    if let Err(wait) = sign_in.types_code(object, from, visit.now) {
+        return visit.too_often(wait);
+    }
     let code = UserCode::parse(visit.field("code"));
     let asking = code.and_then(|code| sign_in.devices().asking(code, now).cloned());
     let (Some(code), Some(asking)) = (code, asking) else {
-        // Whoever is signed in and guesses would let a stranger's device in as themselves, or turn one away.
-        return match sign_in.guessed(session.who.object, visit.from, visit.now) {
-            Some(wait) => visit.too_often(wait),
-            None => {
-                visit.failed("a device's code".to_owned()).await;
-                visit.problem(
-                    StatusCode::BAD_REQUEST,
-                    "Let a device in",
-                    form(visit, Some(NO_DEVICE)),
-                )
-            }
-        };
+        visit.failed(Some(object), "userCode").await;
+        let body = form(visit, Some(NO_DEVICE));
+        return visit.problem(StatusCode::BAD_REQUEST, "Let a device in", body);
     };
+    sign_in.typed_right(object, from);
     let who = match visit.field("decision") {
         "approve" => Some(session.who.clone()),
         "deny" => None,

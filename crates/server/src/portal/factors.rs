@@ -1,138 +1,205 @@
 //! Second factors of whoever is signed in: an authenticator app, passkeys, recovery codes.
 
-use hourgate_api::paths::{Page, Route};
-use hourgate_store::Store;
+use std::time::Duration;
+
+use hourgate_api::{
+    paths::{Page, Route},
+    text::moment,
+};
+use hourgate_core::time::distance;
+use hourgate_store::{CredentialKind, Store};
 use hyper::StatusCode;
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::{
-    layout::{alert, input},
+    layout::{alert, input, passkey, shown},
     next::Next,
     visit::{Reply, Visit},
 };
-use crate::signin::{Factors, Known, Method, NotSet, Session};
+use crate::signin::{
+    Session,
+    local::{accounts::AccountFault, factors::Factors},
+};
+
+/// How long ago somebody may have shown who they are: whoever finds a browser open must not make it theirs.
+const SHOWN_WITHIN: Duration = Duration::from_mins(15);
 
 /// What there is, and what can be set up.
 pub(super) fn show<S: Store>(visit: &Visit<'_, S>) -> Reply {
-    let Some(session) = &visit.session else {
-        return visit.sign_in_first(&Next::to(&Route::Page(Page::Factors), None));
-    };
-    visit.page("Second factors", overview(visit, session, None))
+    match lately(visit) {
+        Ok(session) => visit.page("Second factors", overview(visit, session, None)),
+        Err(reply) => reply,
+    }
+}
+
+/// The session, if its owner showed who they are a short while ago; else they do so first.
+fn lately<'a, S: Store>(visit: &'a Visit<'_, S>) -> Result<&'a Session, Reply> {
+    let here = Next::to(&Route::Page(Page::Factors), None);
+    let session = visit.session.as_ref().ok_or_else(|| visit.sign_in_first(&here))?;
+    if distance(session.who.at, visit.now.wall) >= SHOWN_WITHIN {
+        return Err(visit.sign_in_again(&here));
+    }
+    Ok(session)
 }
 
 fn overview<S: Store>(visit: &Visit<'_, S>, session: &Session, wrong: Option<&str>) -> Markup {
-    let proofs = &visit.server.proofs;
-    if session.who.methods.contains(&Method::Fed) {
+    let (accounts, object) = (&visit.server.accounts, session.who.object);
+    if accounts.get(object).is_none() {
         return html! { p { "You sign in with another provider, which looks after your second factors." } };
     }
-    let Factors { codes, passkeys, recovery } = proofs.factors(session.who.object);
-    let passkey = proofs.new_passkey(&known(session), visit.here()).ok();
+    let Factors { totp, passkeys, recovery_codes } = accounts.factors(object);
+    let options = accounts.new_passkey_options(object, visit.now);
     let action = Route::Page(Page::Factors);
     html! {
         @if let Some(wrong) = wrong { (alert(wrong)) }
-        dl {
-            dt { "Authenticator app" } dd { @if codes { "set up" } @else { "none" } }
-            dt { "Passkeys" } dd { (passkeys) }
-            dt { "Recovery codes left" } dd { (recovery) }
+        @if totp.is_none() && passkeys.is_empty() {
+            p { "With your password alone, whoever learns it is you. Set one of these up." }
         }
-        @if !codes && passkeys == 0 {
-            p { "With your password alone somebody who learns it is you. Set one of them up." }
+        h2 { "Authenticator app" }
+        @match totp {
+            Some(made) => {
+                p { "Set up at " (moment(made)) "." }
+                (removal(visit, "totp", "", "Remove the app"))
+            }
+            None => { (button(visit, "app", "Set up an authenticator app")) }
         }
-        @if let Some(task) = passkey {
-            form method="post" action=(action) data-passkey=(task.options) data-make="1" hidden {
-                (visit.form_token())
-                input type="hidden" name="do" value="passkey";
-                input type="hidden" name="challenge" value=(task.challenge);
-                input type="hidden" name="answer" value="";
-                (input("What to call the passkey", "label", "text", "off", false))
-                button { "Make a passkey" }
-                p role="status" {}
+        h2 { "Passkeys" }
+        @for one in &passkeys {
+            p { strong { (shown(&one.name)) } span.hint { " made at " (moment(one.made)) } }
+            (removal(visit, "passkey", &one.id, "Remove this passkey"))
+        }
+        @match options {
+            Ok(Some(options)) => {
+                (passkey(&action, &options, Some("make"), html! {
+                    (visit.form_token())
+                    input type="hidden" name="do" value="passkey";
+                    (input("What to call the new passkey", "label", "text", "off", false))
+                    button.quiet { "Make a passkey" }
+                }))
+            }
+            Ok(None) | Err(_) => {
+                p.hint { "Passkeys need a server that is reached by a name, and not by an address." }
             }
         }
-        form method="post" action=(action) {
-            (visit.form_token())
-            input type="hidden" name="do" value="app";
-            button.quiet { @if codes { "Set up another authenticator app" } @else { "Set up an authenticator app" } }
+        @if totp.is_some() || !passkeys.is_empty() {
+            h2 { "Recovery codes" }
+            p { (recovery_codes) " are left. Each lets you in once, without the other factors." }
+            (button(visit, "codes", "Make new ones"))
         }
         p.or { a href=(Route::Page(Page::Sessions)) { "Your sessions" } }
-        script src=(Route::Page(Page::Script)) defer {}
     }
 }
 
-/// Sets one up.
+fn button<S: Store>(visit: &Visit<'_, S>, what: &str, label: &str) -> Markup {
+    html! {
+        form method="post" action=(Route::Page(Page::Factors)) {
+            (visit.form_token())
+            button.quiet name="do" value=(what) { (label) }
+        }
+    }
+}
+
+fn removal<S: Store>(visit: &Visit<'_, S>, kind: &str, id: &str, label: &str) -> Markup {
+    html! {
+        form method="post" action=(Route::Page(Page::Factors)) {
+            (visit.form_token())
+            input type="hidden" name="kind" value=(kind);
+            input type="hidden" name="id" value=(id);
+            button.stop.small name="do" value="remove" { (label) }
+        }
+    }
+}
+
+/// Sets one up, or takes one away.
 pub(super) async fn change<S: Store>(visit: &Visit<'_, S>) -> Reply {
-    let Some(session) = &visit.session else {
-        return visit.sign_in_first(&Next::to(&Route::Page(Page::Factors), None));
+    let session = match lately(visit) {
+        Ok(session) => session,
+        Err(reply) => return reply,
     };
-    let (proofs, object) = (&visit.server.proofs, session.who.object);
-    let refused = |NotSet(why): NotSet| {
-        let body = overview(visit, session, Some(&why));
-        visit.problem(StatusCode::BAD_REQUEST, "Second factors", body)
-    };
-    match visit.field("do") {
-        "app" => match proofs.new_app(&known(session), visit.here()).await {
-            Ok(app) => {
+    let (accounts, object) = (&visit.server.accounts, session.who.object);
+    let done = match visit.field("do") {
+        "app" => match accounts.propose_totp(object, visit.now) {
+            Ok(proposal) => {
                 let body = html! {
                     p { "Add this to your authenticator app, then type the code that it shows." }
-                    p { a.button.quiet href=(app.uri) { "Open it in an app on this device" } }
+                    p { a.button.quiet href=(proposal.uri) { "Open it in an app on this device" } }
                     p.hint { "Or type this secret there:" }
-                    code.secret { (app.secret) }
-                    (confirm(visit, None))
+                    code.secret { (proposal.typed) }
+                    (confirm(visit, &proposal.sealed, None))
                 };
-                visit.page("Set up an authenticator app", body)
+                return visit.page("Set up an authenticator app", body);
             }
-            Err(why) => refused(why),
+            Err(why) => Err(why),
         },
-        "confirm" => match proofs.confirm_app(object, visit.field("code"), visit.here()).await {
-            Ok(codes) => done(visit, &codes),
-            Err(NotSet(why)) => {
-                let body = confirm(visit, Some(&why));
-                visit.problem(StatusCode::BAD_REQUEST, "Set up an authenticator app", body)
-            }
-        },
-        "passkey" => {
-            let made = (visit.field("challenge"), visit.field("answer"), visit.field("label"));
-            match proofs.keep_passkey(object, made, visit.here()).await {
-                Ok(codes) => done(visit, &codes),
-                Err(why) => refused(why),
+        "confirm" => {
+            let (sealed, code) = (visit.field("proposal"), visit.field("code"));
+            match accounts.confirm_totp(visit.occasion(), object, sealed, code).await {
+                Err(AccountFault::Code) => {
+                    let why = AccountFault::Code.to_string();
+                    let body = confirm(visit, sealed, Some(&why));
+                    let title = "Set up an authenticator app";
+                    return visit.problem(StatusCode::BAD_REQUEST, title, body);
+                }
+                other => other,
             }
         }
-        _ => visit.to(&Next::to(&Route::Page(Page::Factors), None)),
+        "passkey" => {
+            let (label, answer) = (visit.field("label"), visit.field("answer").as_bytes());
+            accounts.add_passkey(visit.occasion(), object, label, answer).await
+        }
+        "codes" => return codes(visit, session).await,
+        "remove" => {
+            let kind = match visit.field("kind") {
+                "totp" => CredentialKind::Totp,
+                _ => CredentialKind::Passkey,
+            };
+            accounts.remove_factor(visit.occasion(), object, kind, visit.field("id")).await
+        }
+        _ => Ok(()),
+    };
+    match done {
+        Ok(()) if needs_codes(visit, object) => codes(visit, session).await,
+        Ok(()) => visit.to(&Next::to(&Route::Page(Page::Factors), None)),
+        Err(AccountFault::Vault(_) | AccountFault::NoRandomness(_)) => visit.busy(),
+        Err(why) => {
+            let body = overview(visit, session, Some(&why.to_string()));
+            visit.problem(StatusCode::BAD_REQUEST, "Second factors", body)
+        }
     }
 }
 
-fn confirm<S: Store>(visit: &Visit<'_, S>, wrong: Option<&str>) -> Markup {
+/// Whoever has a second factor and no way around it is locked out with the first phone that breaks.
+fn needs_codes<S: Store>(visit: &Visit<'_, S>, object: Uuid) -> bool {
+    let Factors { totp, passkeys, recovery_codes } = visit.server.accounts.factors(object);
+    (totp.is_some() || !passkeys.is_empty()) && recovery_codes == 0
+}
+
+async fn codes<S: Store>(visit: &Visit<'_, S>, session: &Session) -> Reply {
+    let made = visit.server.accounts.new_recovery_codes(visit.occasion(), session.who.object).await;
+    let Ok(codes) = made else { return visit.busy() };
+    let body = html! {
+        p {
+            "Each of these lets you in once, without your other factors. Print them or keep them in a safe place: "
+            "they are shown this once, and those that you had before no longer hold."
+        }
+        code.secret { @for code in &codes { (code) br; } }
+        a.button.quiet href=(Route::Page(Page::Factors)) { "I have kept them" }
+    };
+    visit.page("Recovery codes", body)
+}
+
+fn confirm<S: Store>(visit: &Visit<'_, S>, sealed: &str, wrong: Option<&str>) -> Markup {
     html! {
         @if let Some(wrong) = wrong { (alert(wrong)) }
         form method="post" action=(Route::Page(Page::Factors)) {
             (visit.form_token())
             input type="hidden" name="do" value="confirm";
+            input type="hidden" name="proposal" value=(sealed);
             label for="code" { "Code that the app shows" }
             input.code #code name="code" type="text" inputmode="numeric" required
                 autocomplete="one-time-code" maxlength="10";
             button { "Go on" }
         }
     }
-}
-
-fn done<S: Store>(visit: &Visit<'_, S>, recovery: &[String]) -> Reply {
-    let body = html! {
-        p { "From your next sign-in on, it is asked for." }
-        @if !recovery.is_empty() {
-            h2 { "Recovery codes" }
-            p {
-                "Each lets you in once without it. Print them or keep them in a safe place: they are shown this "
-                "once."
-            }
-            code.secret { @for code in recovery { (code) br; } }
-        }
-        a.button.quiet href=(Route::Page(Page::Sessions)) { "Go on" }
-    };
-    visit.page("Set up", body)
-}
-
-fn known(session: &Session) -> Known {
-    let (object, name) = (session.who.object, session.who.name.clone());
-    let login = session.who.upn.clone().unwrap_or_default();
-    Known { object, name, login }
 }

@@ -5,6 +5,7 @@ use hourgate_api::{
     text::escaped,
 };
 use maud::{DOCTYPE, Markup, html};
+use serde_json::Value;
 
 use crate::signin::SignedIn;
 
@@ -57,6 +58,23 @@ pub(super) fn shown(text: &str) -> String {
 /// What went wrong with a form, above it. Told to those who hear a page too.
 pub(super) fn alert(text: &str) -> Markup {
     html! { p.alert role="alert" { (text) } }
+}
+
+/// A form that a passkey fills in, where the browser runs our script and knows them.
+pub(super) fn passkey(
+    action: &Route,
+    options: &Value,
+    make: Option<&str>,
+    fields: Markup,
+) -> Markup {
+    html! {
+        form method="post" action=(action) data-passkey=(options) data-make=[make] hidden {
+            (fields)
+            input type="hidden" name="answer" value="";
+            p role="status" {}
+        }
+        script src=(Route::Page(Page::Script)) defer {}
+    }
 }
 
 /// A labelled field.

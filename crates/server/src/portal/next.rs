@@ -58,6 +58,11 @@ impl Next {
         &self.0
     }
 
+    /// The sign-in page that leads here, also for somebody who is signed in.
+    pub(super) fn sign_in_again(&self) -> String {
+        format!("{}&again=1", self.sign_in())
+    }
+
     /// The sign-in page that leads here.
     pub(super) fn sign_in(&self) -> String {
         let next = utf8_percent_encode(&self.0, NON_ALPHANUMERIC);

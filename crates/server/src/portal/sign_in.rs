@@ -1,37 +1,44 @@
-//! Who are you? A password, a second factor, or another provider's word; and the way out.
+//! Who are you? A password and a second factor, a passkey, or another provider's word; and the way out.
 
 use std::collections::BTreeSet;
 
-use hourgate_api::{
-    paths::{Page, Route},
-    text::quoted,
-};
+use hourgate_api::paths::{Page, Route};
 use hourgate_core::event::Note;
-use hourgate_store::Store;
+use hourgate_store::{CredentialKind, Store};
 use hyper::StatusCode;
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::{
     attempt::Attempt,
     cookie::{self, ATTEMPT_COOKIE, SESSION_COOKIE},
-    layout::{alert, input, shown},
+    layout::{alert, input, passkey, shown},
     next::Next,
     visit::{Reply, Visit},
 };
 use crate::{
     mint,
-    signin::{Factors, Known, Method, Proof, Second, SignedIn},
+    signin::{
+        Method, SignedIn,
+        local::{
+            passkey::{PasskeyFault, challenge::Purpose},
+            prove::{Outcome, PasswordRight, SecondFactor},
+        },
+    },
 };
 
 /// What everybody is told whose name or password is wrong.
 const WRONG: &str = "The name or the password is wrong.";
 /// What everybody is told whose second factor is.
-const WRONG_SECOND: &str = "That code does not fit. Codes are good once, and for half a minute.";
+const WRONG_SECOND: &str = "That does not fit. Codes are good once, and for half a minute.";
+/// What everybody is told whose passkey is.
+const WRONG_PASSKEY: &str = "That passkey does not sign in here.";
 
 /// The form.
 pub(super) fn ask<S: Store>(visit: &Visit<'_, S>) -> Reply {
     let next = visit.next();
-    if visit.session.is_some() {
+    // Who is signed in may be asked once more, before something that somebody at their desk must not do.
+    if visit.session.is_some() && visit.field("again").is_empty() {
         return visit.to(&next);
     }
     visit.page("Sign in", form(visit, &next, None))
@@ -39,14 +46,23 @@ pub(super) fn ask<S: Store>(visit: &Visit<'_, S>) -> Reply {
 
 fn form<S: Store>(visit: &Visit<'_, S>, next: &Next, wrong: Option<&str>) -> Markup {
     let providers = visit.server.sign_in.provider_names();
+    let action = Route::Page(Page::SignIn);
+    let options = visit.server.accounts.passkey_options(Purpose::SignIn, visit.now);
     html! {
         @if let Some(wrong) = wrong { (alert(wrong)) }
-        form method="post" action=(Route::Page(Page::SignIn)) {
+        form method="post" action=(action) {
             (visit.form_token())
             input type="hidden" name="next" value=(next.as_str());
             (input("Name", "login", "text", "username", true))
             (input("Password", "password", "password", "current-password", false))
             button { "Sign in" }
+        }
+        @if let Ok(Some(options)) = options {
+            (passkey(&action, &options, None, html! {
+                (visit.form_token())
+                input type="hidden" name="next" value=(next.as_str());
+                button.quiet { "Sign in with a passkey" }
+            }))
         }
         @if !providers.is_empty() {
             div.or {
@@ -65,46 +81,74 @@ fn encoded(next: &Next) -> String {
     form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect()
 }
 
-/// Looks at a name and a password.
+/// Looks at a name and a password, or at a passkey alone.
 pub(super) async fn password<S: Store>(visit: &Visit<'_, S>) -> Reply {
     let next = visit.next();
+    let answer = visit.field("answer");
+    if !answer.is_empty() {
+        return passkey_alone(visit, answer, &next).await;
+    }
     let (login, password) = (visit.field("login"), visit.field("password"));
-    let proofs = &visit.server.proofs;
-    match proofs.password(login, password, visit.here()).await {
-        Proof::Right(known) => {
-            let factors = proofs.factors(known.object);
-            if factors == Factors::default() {
-                return visit.signed_in(signed_in(visit, known, [Method::Pwd]), &next).await;
-            }
-            let passkey = (factors.passkeys > 0)
-                .then(|| proofs.ask_passkey(known.object, visit.here()))
-                .flatten();
+    let accounts = &visit.server.accounts;
+    match accounts.password(visit.occasion(), login, password).await {
+        Outcome::Right(PasswordRight { object, .. }) if !visit.is_let_in(object) => {
+            wrong(visit, Some(object), &next).await
+        }
+        Outcome::Right(PasswordRight { object, second }) if second.is_empty() => {
+            let_in(visit, object, [Method::Pwd], &next).await
+        }
+        Outcome::Right(PasswordRight { object, .. }) => {
             let Ok(cookie) = mint::secret() else { return visit.busy() };
-            let attempt = Attempt { known, next, passkey, at: visit.now.wall };
+            let attempt = Attempt { object, next, at: visit.now.wall };
             visit.server.portal.attempts().begin(&cookie, attempt);
             Reply::To {
                 place: Route::Page(Page::SecondFactor).to_string(),
                 cookies: vec![cookie::set(ATTEMPT_COOKIE, &cookie)],
             }
         }
-        Proof::Wrong => {
-            visit.failed(quoted(login)).await;
-            let body = form(visit, &next, Some(WRONG));
-            visit.problem(StatusCode::UNAUTHORIZED, "Sign in", body)
-        }
-        Proof::TooOften(wait) => visit.too_often(wait),
-        Proof::Busy => visit.busy(),
+        Outcome::Wrong(object) => wrong(visit, object, &next).await,
+        Outcome::Wait(wait) => visit.too_often(wait),
+        Outcome::Busy => visit.busy(),
     }
 }
 
-fn signed_in<S: Store>(
+async fn wrong<S: Store>(visit: &Visit<'_, S>, object: Option<Uuid>, next: &Next) -> Reply {
+    visit.failed(object, CredentialKind::Password.as_str()).await;
+    visit.problem(StatusCode::UNAUTHORIZED, "Sign in", form(visit, next, Some(WRONG)))
+}
+
+async fn passkey_alone<S: Store>(visit: &Visit<'_, S>, answer: &str, next: &Next) -> Reply {
+    let accounts = &visit.server.accounts;
+    match accounts.passkey(visit.occasion(), Purpose::SignIn, answer.as_bytes()).await {
+        Ok(object) if visit.is_let_in(object) => {
+            let_in(visit, object, [Method::Hwk, Method::Mfa], next).await
+        }
+        Ok(object) => wrong_passkey(visit, Some(object), next).await,
+        Err(fault) => {
+            visit.maybe_copied(fault).await;
+            wrong_passkey(visit, None, next).await
+        }
+    }
+}
+
+async fn wrong_passkey<S: Store>(visit: &Visit<'_, S>, object: Option<Uuid>, next: &Next) -> Reply {
+    visit.failed(object, CredentialKind::Passkey.as_str()).await;
+    visit.problem(StatusCode::UNAUTHORIZED, "Sign in", form(visit, next, Some(WRONG_PASSKEY)))
+}
+
+/// A session begins for the owner of an account.
+pub(super) async fn let_in<S: Store>(
     visit: &Visit<'_, S>,
-    known: Known,
+    object: Uuid,
     methods: impl IntoIterator<Item = Method>,
-) -> SignedIn {
-    let Known { object, name, login } = known;
+    next: &Next,
+) -> Reply {
+    // Removed meanwhile.
+    let Some(account) = visit.server.accounts.get(object) else { return visit.to_sign_in() };
     let methods: BTreeSet<Method> = methods.into_iter().collect();
-    SignedIn { object, name, upn: Some(login), at: visit.now.wall, methods }
+    let (name, upn) = (account.display, Some(account.name.to_string()));
+    let who = SignedIn { object, name, upn, at: visit.now.wall, methods };
+    visit.signed_in(who, next).await
 }
 
 /// The form of the second factor.
@@ -116,22 +160,24 @@ pub(super) fn ask_second<S: Store>(visit: &Visit<'_, S>) -> Reply {
 }
 
 fn second_form<S: Store>(visit: &Visit<'_, S>, attempt: &Attempt, wrong: Option<&str>) -> Markup {
-    let factors = visit.server.proofs.factors(attempt.known.object);
+    let accounts = &visit.server.accounts;
+    let has = accounts.second_factors(attempt.object);
+    let options = accounts.passkey_options(Purpose::Prove(attempt.object), visit.now);
     let action = Route::Page(Page::SecondFactor);
     html! {
-        p.hint { "Signing in as " (shown(&attempt.known.login)) }
-        @if let Some(wrong) = wrong { (alert(wrong)) }
-        @if let Some(task) = &attempt.passkey {
-            form method="post" action=(action) data-passkey=(task.options) hidden {
-                (visit.form_token())
-                input type="hidden" name="challenge" value=(task.challenge);
-                input type="hidden" name="answer" value="";
-                button { "Use a passkey" }
-                p role="status" {}
-            }
-            noscript { p.hint { "Passkeys need a script, which this browser does not run." } }
+        @if let Some(account) = accounts.get(attempt.object) {
+            p.hint { "Signing in as " (shown(account.name.as_str())) }
         }
-        @if factors.codes {
+        @if let Some(wrong) = wrong { (alert(wrong)) }
+        @if has.contains(&SecondFactor::Passkey) {
+            @if let Ok(Some(options)) = options {
+                (passkey(&action, &options, None, html! {
+                    (visit.form_token())
+                    button { "Use a passkey" }
+                }))
+            }
+        }
+        @if has.contains(&SecondFactor::Totp) {
             form method="post" action=(action) {
                 (visit.form_token())
                 label for="code" { "Code of your authenticator app" }
@@ -140,7 +186,7 @@ fn second_form<S: Store>(visit: &Visit<'_, S>, attempt: &Attempt, wrong: Option<
                 button { "Go on" }
             }
         }
-        @if factors.recovery > 0 {
+        @if has.contains(&SecondFactor::RecoveryCode) {
             details {
                 summary { "I cannot use it now" }
                 form method="post" action=(action) {
@@ -150,44 +196,49 @@ fn second_form<S: Store>(visit: &Visit<'_, S>, attempt: &Attempt, wrong: Option<
                 }
             }
         }
-        script src=(Route::Page(Page::Script)) defer {}
     }
 }
 
 /// Looks at the second factor.
 pub(super) async fn second<S: Store>(visit: &Visit<'_, S>) -> Reply {
     let Some((cookie, attempt)) = attempt(visit) else { return visit.to_sign_in() };
-    let (code, recovery, answer) =
-        (visit.field("code"), visit.field("recovery"), visit.field("answer"));
-    let second = if !answer.is_empty() {
-        let challenge = visit.field("challenge").to_owned();
-        Second::Passkey { challenge, answer: answer.to_owned() }
+    let (accounts, object) = (&visit.server.accounts, attempt.object);
+    let (recovery, answer) = (visit.field("recovery"), visit.field("answer"));
+    let (outcome, kind, method) = if !answer.is_empty() {
+        let purpose = Purpose::Prove(object);
+        let used = accounts.passkey(visit.occasion(), purpose, answer.as_bytes()).await;
+        let outcome = match used {
+            Ok(_) => Outcome::Right(()),
+            Err(fault) => {
+                visit.maybe_copied(fault).await;
+                Outcome::Wrong(Some(object))
+            }
+        };
+        (outcome, CredentialKind::Passkey, Method::Hwk)
     } else if !recovery.is_empty() {
-        Second::Recovery(recovery.to_owned())
+        let outcome = match accounts.recovery_code(visit.occasion(), object, recovery).await {
+            Outcome::Right(_) => Outcome::Right(()),
+            Outcome::Wrong(object) => Outcome::Wrong(object),
+            Outcome::Wait(wait) => Outcome::Wait(wait),
+            Outcome::Busy => Outcome::Busy,
+        };
+        (outcome, CredentialKind::RecoveryCode, Method::Otp)
     } else {
-        Second::Code(code.to_owned())
+        let outcome = accounts.totp(visit.occasion(), object, visit.field("code")).await;
+        (outcome, CredentialKind::Totp, Method::Otp)
     };
-    let proofs = &visit.server.proofs;
-    match proofs.second(attempt.known.object, second, visit.here()).await {
-        Proof::Right(method) => {
-            let who = signed_in(visit, attempt.known, [Method::Pwd, method, Method::Mfa]);
-            visit.signed_in(who, &attempt.next).await
+    match outcome {
+        Outcome::Right(()) if visit.is_let_in(object) => {
+            visit.server.portal.attempts().end(&cookie);
+            let_in(visit, object, [Method::Pwd, method, Method::Mfa], &attempt.next).await
         }
-        Proof::Wrong => {
-            visit.failed(attempt.known.object.to_string()).await;
-            // A passkey answers a challenge once.
-            let passkey = attempt
-                .passkey
-                .is_some()
-                .then(|| proofs.ask_passkey(attempt.known.object, visit.here()))
-                .flatten();
-            let attempt = Attempt { passkey, ..attempt };
-            visit.server.portal.attempts().begin(&cookie, attempt.clone());
+        Outcome::Right(()) | Outcome::Wrong(_) => {
+            visit.failed(Some(object), kind.as_str()).await;
             let body = second_form(visit, &attempt, Some(WRONG_SECOND));
             visit.problem(StatusCode::UNAUTHORIZED, "One more step", body)
         }
-        Proof::TooOften(wait) => visit.too_often(wait),
-        Proof::Busy => visit.busy(),
+        Outcome::Wait(wait) => visit.too_often(wait),
+        Outcome::Busy => visit.busy(),
     }
 }
 
@@ -244,5 +295,22 @@ impl<S: Store> Visit<'_, S> {
     /// The sign-in page, from the beginning.
     fn to_sign_in(&self) -> Reply {
         Reply::To { place: Route::Page(Page::SignIn).to_string(), cookies: Vec::new() }
+    }
+
+    /// Whether somebody may have a session: the directory knows them, and they are not disabled. They are told
+    /// no more than whoever has a wrong password.
+    fn is_let_in(&self, object: Uuid) -> bool {
+        let known = self.server.store.directory();
+        known.principal(object).is_some_and(|who| !who.disabled)
+    }
+
+    /// A passkey of which there may be a copy is worth an alarm.
+    async fn maybe_copied(&self, fault: PasskeyFault) {
+        tracing::info!(%fault, "a passkey was not taken");
+        if fault == PasskeyFault::Copied {
+            let what = "a passkey was used of which there may be a copy: it counted backwards";
+            tracing::error!(what);
+            self.server.note(self.origin(None), Note::Alarm { what: what.to_owned() }).await;
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     admin::visitor,
     mint,
     server::Server,
-    signin::{Here, Session, SignedIn},
+    signin::{Session, SignedIn, local::accounts::Occasion},
 };
 
 /// Longest field of a form that is looked at: a passkey's answer has some 2 KiB.
@@ -131,8 +131,11 @@ impl<'a, S: Store> Visit<'a, S> {
         self.fields.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    pub(super) fn here(&self) -> Here {
-        Here { from: self.from, now: self.now }
+    /// When, from where and on whose behalf something is done to an account.
+    pub(super) fn occasion(&self) -> Occasion<'_, S> {
+        let who = self.session.as_ref().map(|session| &session.who);
+        let (store, origin) = (&self.server.store, self.origin(who));
+        Occasion { store, origin, from: self.from, now: self.now }
     }
 
     pub(super) fn attempt_cookie(&self) -> Option<&str> {
@@ -214,6 +217,20 @@ impl<'a, S: Store> Visit<'a, S> {
         Reply::To { place: next.sign_in(), cookies: Vec::new() }
     }
 
+    /// The same for somebody who is signed in, and must show once more who they are.
+    pub(super) fn sign_in_again(&self, next: &Next) -> Reply {
+        Reply::To { place: next.sign_in_again(), cookies: Vec::new() }
+    }
+
+    /// Nothing that somebody held before lets anybody in any more.
+    pub(super) async fn shut_out(&self, object: Uuid) {
+        let changes = self.server.sign_in.shut_out(object);
+        if !changes.is_empty() {
+            let note = Note::SessionEnded { object, session: "all".to_owned() };
+            self.server.keep(self.origin(None), changes, note).await;
+        }
+    }
+
     /// Somebody guesses too often.
     pub(super) fn too_often(&self, wait: Duration) -> Reply {
         self.server.metrics.sign_in_failures.inc();
@@ -233,8 +250,9 @@ impl<'a, S: Store> Visit<'a, S> {
         Reply::Page(Shown { retry_after: Some(Duration::from_secs(1)), ..shown })
     }
 
-    /// Somebody was wrong: recorded, as far as there is room.
-    pub(super) async fn failed(&self, as_whom: String) {
+    /// Somebody was wrong: recorded, as far as there is room. What they typed is not: a password is soon typed
+    /// where a name belongs.
+    pub(super) async fn failed(&self, object: Option<Uuid>, factor: &str) {
         let server = self.server;
         server.metrics.sign_in_failures.inc();
         let (recorded, before) = server.failed_sign_ins.count(self.now.boot.nanos);
@@ -242,7 +260,8 @@ impl<'a, S: Store> Visit<'a, S> {
             server.note(self.origin(None), Note::MoreRefused { count: before }).await;
         }
         if recorded {
-            server.note(self.origin(None), Note::SignInFailed { client: as_whom }).await;
+            let note = Note::FactorWrong { object, factor: factor.to_owned() };
+            server.note(self.origin(None), note).await;
         }
     }
 

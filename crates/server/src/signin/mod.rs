@@ -5,16 +5,12 @@
 mod audience;
 mod form;
 mod grant;
-#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
-pub(crate) mod guesses;
+mod guesses;
 pub(crate) mod kept_keys;
 mod keys;
-#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
 pub(crate) mod local;
-#[cfg_attr(not(test), allow(dead_code, reason = "who signs in with it comes next"))]
 pub(crate) mod object;
 mod person;
-mod proofs;
 mod session;
 mod throttle;
 mod token;
@@ -38,6 +34,7 @@ use uuid::Uuid;
 use crate::mint::NoRandomness;
 
 use self::{
+    guesses::{Account, Guess, Guesses, Whence},
     throttle::Throttle,
     token::{Bearer, Tokens},
 };
@@ -54,7 +51,6 @@ pub(crate) use self::{
     },
     keys::{KeptKey, KeyChanges, KeyRing},
     person::{Method, SignedIn},
-    proofs::{Factors, Here, Known, NoAccounts, NotSet, PasskeyTask, Proof, Proofs, Second},
     session::{Lives, Place, RefreshToken, Refreshed, Session, Sessions},
     token::{ALGORITHM, BadToken, TOKEN_LIFE},
 };
@@ -141,6 +137,8 @@ pub(crate) struct SignIn {
     pub(crate) sessions: Sessions,
     devices: Mutex<Devices>,
     codes: Mutex<Codes>,
+    /// Who tried to guess the code of somebody's device.
+    guesses: Guesses,
 }
 
 impl SignIn {
@@ -160,6 +158,7 @@ impl SignIn {
             sessions: Sessions::of(lives, rows),
             devices: Mutex::default(),
             codes: Mutex::default(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -274,6 +273,18 @@ impl SignIn {
         let changes = self.tokens.keys.rotate(drop_old, now.wall)?;
         self.tokens.forget();
         Ok(changes)
+    }
+
+    /// Somebody who is signed in types the code of a device. Nothing may be looked at while they must wait: it
+    /// can be guessed, unlike a secret of ours.
+    pub(crate) fn types_code(&self, who: Uuid, from: IpAddr, now: Now) -> Result<(), Duration> {
+        let (from, account) = (Whence::Stranger(from), Account::known(who));
+        self.guesses.begin(from, Guess::UserCode, account, now.boot.nanos)
+    }
+
+    /// A device shows the code that they typed.
+    pub(crate) fn typed_right(&self, who: Uuid, from: IpAddr) {
+        self.guesses.was_right(Whence::Stranger(from), Guess::UserCode, Account::known(who));
     }
 
     /// Whether a page's origin is this server, by one of its names.

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::harness::{Running, Wanted, fresh_dir, start, start_in, start_with_key};
+use crate::harness::{Running, Wanted, fresh_dir, start_in, start_with_key};
 
 const WHOAMI: &str = "/whoami?api-version=2026-11-01";
 

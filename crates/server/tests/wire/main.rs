@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test stops where what it stands on is not there")]
 
+mod browser;
 mod harness;
 mod raw;
 
@@ -27,6 +28,8 @@ mod machines;
 mod network;
 mod network_bad_input;
 mod outlook;
+mod pages;
+mod people;
 mod pricing;
 mod questions;
 mod signin;

@@ -1,5 +1,8 @@
 //! What the operator configured: TOML, unknown keys are errors, flags win.
 
+mod outgoing;
+mod provider;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -22,6 +25,11 @@ use hourgate_core::{
 };
 use ipnet::IpNet;
 use serde::Deserialize;
+
+use self::{outgoing::OutgoingTable, provider::ProviderTable};
+use crate::outgoing::{Outgoing, OutgoingConfig};
+
+pub use self::provider::{ClaimNames, ClientConfig, ProviderConfig};
 
 /// Where servers listen that were not told otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
@@ -99,6 +107,10 @@ pub struct Config {
     pub token_key_age: Duration,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
+    /// What may be called, and whose certificates are believed there.
+    pub outgoing: OutgoingConfig,
+    /// Who vouches for people besides the server itself.
+    pub providers: Vec<ProviderConfig>,
 }
 
 /// One guard.
@@ -128,9 +140,15 @@ pub struct Flags {
     pub listen: Vec<SocketAddr>,
 }
 
-/// Tests a configuration file, and says what would hold with it.
+/// Tests a configuration file and the files that it names, and says what would hold with it.
 pub fn check(path: &Path) -> Result<Config, ConfigError> {
-    load(Some(path), Flags::default())
+    let config = load(Some(path), Flags::default())?;
+    let in_file = |why: String| ConfigError(format!("{}: {why}", path.display()));
+    Outgoing::check(&config.outgoing).map_err(|error| in_file(error.to_string()))?;
+    for provider in &config.providers {
+        provider.secret().map_err(|error| in_file(error.to_string()))?;
+    }
+    Ok(config)
 }
 
 /// The configuration that a file (none: all defaults) and flags make.
@@ -189,6 +207,8 @@ struct File {
     session_longest: Option<String>,
     token_key_age: Option<String>,
     guard: Option<Vec<GuardTable>>,
+    outgoing: Option<OutgoingTable>,
+    provider: Option<Vec<ProviderTable>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -279,6 +299,8 @@ impl File {
             session_longest,
             token_key_age,
             guards: guards(self.guard, &data_dir)?,
+            outgoing: outgoing::complete(self.outgoing)?,
+            providers: provider::complete(self.provider.unwrap_or_default())?,
             data_dir,
         })
     }

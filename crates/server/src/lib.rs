@@ -14,6 +14,8 @@ pub mod guards;
 
 mod signin;
 
+pub mod outgoing;
+
 mod admin;
 mod adopt;
 mod control;
@@ -40,6 +42,6 @@ pub use control::{
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;
 pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
-pub use signin::{SealError, SignInError};
+pub use signin::{SealError, SignInError, provider};
 pub use storage::StorageError;
 pub use tls::TlsError;

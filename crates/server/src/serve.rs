@@ -38,11 +38,13 @@ use crate::{
     metrics::Metrics,
     mint::{self, NoRandomness},
     operations::{Denials, Waiters},
+    outgoing::{Limits, OpenError, Outgoing},
     portal::Portal,
     server::{Owed, Places, Server, ours},
     signin::{
         Audiences, Lives, SealError, SignIn, SignInError, kept_keys,
-        local::{accounts::Accounts, hashing::COST, seal::Seal, vault::Vault},
+        local::{accounts::Accounts, hashing::COST, seal::Seal, service::Services, vault::Vault},
+        provider::Providers,
     },
     storage::{self, StorageError},
     tls::{Tls, TlsError},
@@ -112,6 +114,9 @@ pub enum ServeError {
     /// Nobody can sign in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
+    /// Nobody can be called.
+    #[error(transparent)]
+    Outgoing(#[from] OpenError),
     /// Nothing can be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -195,14 +200,26 @@ pub async fn serve_over<S: Store>(
     let rows = store.credentials().await?;
     let sealed = rows.iter().any(|row| row.kind.is_sealed());
     let seal = Seal::open(&dir, sealed)?;
-    let accounts = Accounts::open(Vault::new(rows.clone()), Seal::open(&dir, true)?, &base, COST)?;
+    let vault = Vault::new(rows.clone());
+    let services = Services::new(vault.clone());
+    let accounts = Accounts::open(vault, Seal::open(&dir, true)?, &base, COST)?;
+    let outgoing = Arc::new(Outgoing::open(&config.outgoing, Limits::default())?);
+    let providers = Providers::open(config.providers.clone(), outgoing)?;
     let keys = kept_keys::read(&dir, &seal, &rows, config.token_key_age, clock.now().wall)?;
     let lives = Lives { idle: config.session_idle, longest: config.session_longest };
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
-        sign_in: SignIn::open(installation.tenant, administrator, audiences, keys, (lives, &rows)),
+        sign_in: SignIn::open(
+            installation.tenant,
+            administrator,
+            audiences,
+            keys,
+            (lives, &rows),
+            services,
+        ),
         seal,
         accounts,
+        providers,
         portal: Portal::new()?,
         owed: Owed::default(),
         base,

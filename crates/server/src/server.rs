@@ -31,6 +31,7 @@ use crate::{
             accounts::{Accounts, Occasion},
             seal::Seal,
         },
+        provider::Providers,
     },
 };
 
@@ -90,6 +91,8 @@ pub(crate) struct Server<S> {
     pub(crate) stop: watch::Receiver<bool>,
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,
+    /// Other providers, who vouch for people and services.
+    pub(crate) providers: Providers,
     /// Knows what people without a provider prove who they are with.
     pub(crate) accounts: Accounts,
     /// What browsers are shown, and what they are half-way through.

@@ -366,6 +366,7 @@ fn authenticate<S: Store>(
     })?;
     let (object, session) = match identity {
         Identity::Administrator(principal) => (principal.object, None),
+        Identity::Service(object) => (object, None),
         Identity::Person(Visitor { session, who, .. }) => (who.object, Some(session)),
     };
     let known = server.store.directory();

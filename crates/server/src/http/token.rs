@@ -8,7 +8,10 @@ use hourgate_api::{
     paths::{Page, Route},
     token::{DeviceAnswer, TokenAnswer, TokenError, TokenErrorKind},
 };
-use hourgate_core::event::Note;
+use hourgate_core::{
+    event::Note,
+    time::{Now, Timestamp},
+};
 use hourgate_store::{Origin, Principal, Store};
 use hyper::StatusCode;
 use uuid::Uuid;
@@ -22,7 +25,13 @@ use crate::{
     signin::{
         Asking, Attempt, Client, Code, DEVICE_LIFE, DeviceForm, Grant, INTERVAL, Polled, Redeemed,
         RefreshToken, Refreshed, SessionTokens, SignInError, SignedIn, TOKEN_LIFE, TokenForm,
-        UserCode, device_form, revoke_form, token_form,
+        UserCode, device_form,
+        local::{
+            accounts::Occasion,
+            service::{Proved, assertion::Issuers},
+        },
+        provider::Providers,
+        revoke_form, token_form,
     },
 };
 
@@ -36,6 +45,29 @@ pub(super) struct Caller<'a, S> {
     pub(super) server: &'a Server<S>,
     pub(super) exchange: &'a Exchange,
     pub(super) from: IpAddr,
+}
+
+/// Asks the providers about tokens that stand for services.
+struct Federated<'a> {
+    providers: &'a Providers,
+    now: Now,
+}
+
+impl Issuers for Federated<'_> {
+    async fn subject(
+        &self,
+        token: &str,
+        issuer: &str,
+        audience: &str,
+        _now: Timestamp,
+    ) -> Result<String, String> {
+        let verified = self.providers.verify_assertion(token, &[audience], self.now).await;
+        let verified = verified.map_err(|rejected| rejected.to_string())?;
+        if *verified.issuer != *issuer {
+            return Err("another issuer made it".to_owned());
+        }
+        Ok(verified.subject)
+    }
 }
 
 /// Why there is no token.
@@ -136,8 +168,16 @@ impl<S: Store> Caller<'_, S> {
         });
         // Who names no resource gets a token for the name that the device or browser was told.
         match grant {
+            Grant::Assertion { client, assertion } => {
+                self.asserted(client.as_deref(), &assertion, audience?).await
+            }
             Grant::Secret(sent) => {
                 let audience = audience?;
+                let now = server.now();
+                let services = &server.sign_in.services;
+                if let Some(proved) = services.secret(&sent.client, &sent.secret, now.wall) {
+                    return self.account(&proved, audience).await;
+                }
                 match server.sign_in.attempt(&sent, self.from, server.now()) {
                     Attempt::Right(principal) => self.service(&principal, audience).await,
                     Attempt::Wrong => {
@@ -170,6 +210,53 @@ impl<S: Store> Caller<'_, S> {
             }
             Grant::Refresh { client, token } => self.refresh(client, &token, audience?).await,
         }
+    }
+
+    /// A service shows what it signed, or what another issuer did.
+    async fn asserted(
+        &self,
+        client: Option<&str>,
+        assertion: &str,
+        audience: String,
+    ) -> Result<TokenAnswer, Refused> {
+        let (server, now) = (self.server, self.server.now());
+        let on = Occasion { store: &server.store, origin: self.origin(None), from: self.from, now };
+        let is_ours = |audience: &str| server.sign_in.is_asserted_to(&server.base, audience);
+        let federated = Federated { providers: &server.providers, now };
+        let services = &server.sign_in.services;
+        match services.assertion(on, (assertion, client), is_ours, &federated).await {
+            Ok(proved) => self.account(&proved, audience).await,
+            Err(fault) => {
+                tracing::info!(%fault, "an assertion was not taken");
+                let client = client.and_then(|client| client.parse().ok()).unwrap_or_default();
+                match server.sign_in.guessed(client, self.from, now) {
+                    Some(wait) => {
+                        self.passed_over();
+                        Err(Refused::TooOften(wait))
+                    }
+                    None => {
+                        self.failed(client.to_string()).await;
+                        Err(TokenErrorKind::InvalidClient.into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// A token for a service account. Whether it is disabled is told like a wrong secret.
+    async fn account(&self, proved: &Proved, audience: String) -> Result<TokenAnswer, Refused> {
+        let server = self.server;
+        let client = proved.service.client.to_string();
+        let known = server.store.directory();
+        let known = known.principal(proved.service.object).filter(|known| !known.disabled);
+        let Some(known) = known else {
+            self.failed(client).await;
+            return Err(TokenErrorKind::InvalidClient.into());
+        };
+        let origin = Origin { person: Some(known.person()), ..self.origin(None) };
+        server.note(origin, Note::SignedIn { client }).await;
+        let token = server.sign_in.account_token(proved, &server.base, audience, server.now())?;
+        Ok(TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1))
     }
 
     /// A token for a service that showed its secret.
@@ -255,6 +342,9 @@ impl<S: Store> Caller<'_, S> {
         id: Uuid,
     ) -> Result<TokenAnswer, Refused> {
         let (server, now) = (self.server, self.server.now());
+        if !self.is_let_in(who.object) {
+            return Err(TokenErrorKind::InvalidGrant.into());
+        }
         let first = RefreshToken::first(id, mint::key()?, mint::key()?);
         let sessions = &server.sign_in.sessions;
         let begun =
@@ -276,6 +366,9 @@ impl<S: Store> Caller<'_, S> {
         let fresh = sent.next(mint::key()?);
         match server.sign_in.sessions.refresh(sent, client.id(), &fresh, now.wall) {
             Refreshed::Next { session, change } => {
+                if !self.is_let_in(session.who.object) {
+                    return Err(TokenErrorKind::InvalidGrant.into());
+                }
                 let (object, family) = (session.who.object, session.id.to_string());
                 let note = Note::TokensRenewed { object, family };
                 let origin = self.origin(Some(&session.who));
@@ -323,6 +416,11 @@ impl<S: Store> Caller<'_, S> {
             server.sign_in.session_tokens((session, client), who, target, nonce, now)?;
         let life = TOKEN_LIFE.as_secs() - 1;
         Ok(TokenAnswer::of_session(access, life, refresh.text(), (id, client_info), scope))
+    }
+
+    /// Whether somebody is known and not disabled.
+    fn is_let_in(&self, object: Uuid) -> bool {
+        self.server.store.directory().principal(object).is_some_and(|who| !who.disabled)
     }
 
     /// Somebody sent a code or a token that is nobody's.

@@ -11,6 +11,7 @@ mod factors;
 mod form;
 mod layout;
 mod next;
+mod provider;
 mod sessions;
 mod sign_in;
 mod visit;
@@ -22,7 +23,7 @@ use hourgate_api::paths::{Page, Route};
 use hourgate_store::Store;
 use hyper::Method;
 
-use self::{attempt::Attempts, form::FormKey};
+use self::{attempt::Attempts, form::FormKey, provider::Aways};
 pub(crate) use self::{
     layout::{SCRIPT, STYLE},
     visit::{Reply, Sent, Shown, Visit},
@@ -33,12 +34,21 @@ use crate::mint::NoRandomness;
 pub(crate) struct Portal {
     form_key: FormKey,
     attempts: Mutex<Attempts>,
+    aways: Mutex<Aways>,
 }
 
 impl Portal {
     /// Nobody is half-way through anything.
     pub(crate) fn new() -> Result<Portal, NoRandomness> {
-        Ok(Portal { form_key: FormKey::mint()?, attempts: Mutex::default() })
+        Ok(Portal {
+            form_key: FormKey::mint()?,
+            attempts: Mutex::default(),
+            aways: Mutex::default(),
+        })
+    }
+
+    fn aways(&self) -> MutexGuard<'_, Aways> {
+        self.aways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -59,8 +69,8 @@ pub(crate) async fn visit<S: Store>(visit: &Visit<'_, S>, route: &Route) -> Repl
         Route::Page(Page::SignIn) => sign_in::ask(visit),
         Route::Page(Page::SecondFactor) if is_post => sign_in::second(visit).await,
         Route::Page(Page::SecondFactor) => sign_in::ask_second(visit),
-        Route::Page(Page::With(name)) => sign_in::with(visit, name).await,
-        Route::Page(Page::Callback) => sign_in::callback(visit).await,
+        Route::Page(Page::With(name)) => provider::with(visit, name).await,
+        Route::Page(Page::Callback) => provider::callback(visit).await,
         Route::Page(Page::Welcome) if is_post => welcome::set(visit).await,
         Route::Page(Page::Welcome) => welcome::ask(visit),
         Route::Page(Page::Factors) if is_post => factors::change(visit).await,

@@ -45,7 +45,8 @@ pub(super) fn ask<S: Store>(visit: &Visit<'_, S>) -> Reply {
 }
 
 fn form<S: Store>(visit: &Visit<'_, S>, next: &Next, wrong: Option<&str>) -> Markup {
-    let providers = visit.server.sign_in.provider_names();
+    let providers: Vec<_> = visit.server.providers.names().collect();
+    let again = if visit.field("again").is_empty() { "" } else { "&again=1" };
     let action = Route::Page(Page::SignIn);
     let options = visit.server.accounts.passkey_options(Purpose::SignIn, visit.now);
     html! {
@@ -66,10 +67,10 @@ fn form<S: Store>(visit: &Visit<'_, S>, next: &Next, wrong: Option<&str>) -> Mar
         }
         @if !providers.is_empty() {
             div.or {
-                @for name in &providers {
-                    @let route = Route::Page(Page::With(name.clone()));
-                    a.button.quiet href={ (route) "?next=" (encoded(next)) } {
-                        "Sign in with " (shown(name))
+                @for offered in &providers {
+                    @let route = Route::Page(Page::With(offered.name.to_owned()));
+                    a.button.quiet href={ (route) "?next=" (encoded(next)) (again) } {
+                        "Sign in with " (shown(offered.title))
                     }
                 }
             }
@@ -246,16 +247,6 @@ fn attempt<S: Store>(visit: &Visit<'_, S>) -> Option<(String, Attempt)> {
     let cookie = visit.attempt_cookie()?;
     let attempt = visit.server.portal.attempts().get(cookie, visit.now.wall)?;
     Some((cookie.to_owned(), attempt))
-}
-
-/// To another provider.
-pub(super) async fn with<S: Store>(visit: &Visit<'_, S>, _name: &str) -> Reply {
-    visit.nothing_here()
-}
-
-/// Back from one.
-pub(super) async fn callback<S: Store>(visit: &Visit<'_, S>) -> Reply {
-    visit.nothing_here()
 }
 
 /// Asks whether somebody means to leave: a link alone signs nobody out.

@@ -8,7 +8,7 @@ use hourgate_core::{
         Scope,
         built_in::OWNER,
         change::{AssignmentDraft, DirectoryCommand, Introduction},
-        principal::PrincipalKind,
+        principal::{LOCAL_ISSUER, PrincipalKind},
     },
 };
 use hourgate_store::{Store, TransactError};
@@ -30,7 +30,6 @@ use crate::{
             accounts::{AccountFault, Draft, OpenLink, Purpose},
             password::{PASSWORD_CHARS_MIN, Password},
         },
-        object::LOCAL_ISSUER,
     },
 };
 

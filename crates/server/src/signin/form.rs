@@ -11,7 +11,11 @@ use hourgate_api::{
     },
 };
 
-use super::{grant::Client, session::RefreshToken};
+use super::{
+    grant::Client,
+    local::service::assertion::{ASSERTION_BYTES_MAX, ASSERTION_TYPE},
+    session::RefreshToken,
+};
 
 /// Longest field that is looked at: a secret, a code, an assertion.
 const FIELD_BYTES_MAX: usize = 4 << 10;
@@ -34,6 +38,8 @@ pub(crate) struct TokenForm {
 pub(crate) enum Grant {
     /// A service, with its secret.
     Secret(Credentials),
+    /// A service, with what it or its issuer signed.
+    Assertion { client: Option<String>, assertion: String },
     /// A device whose code somebody may have typed.
     Device { client: Client, secret: String },
     /// A client that a browser brought a code.
@@ -61,7 +67,10 @@ pub(crate) struct DeviceForm {
 pub(crate) fn token_form(body: &[u8], basic: Option<&str>) -> Result<TokenForm, TokenError> {
     let mut fields = Fields::read(body)?;
     let grant = match fields.needed("grant_type")?.as_str() {
-        CLIENT_CREDENTIALS => Grant::Secret(fields.credentials(basic)?),
+        CLIENT_CREDENTIALS => match fields.assertion()? {
+            Some(assertion) => Grant::Assertion { client: fields.take("client_id")?, assertion },
+            None => Grant::Secret(fields.credentials(basic)?),
+        },
         DEVICE_CODE => {
             // az sends the same as `code` too.
             Grant::Device { client: fields.client()?, secret: fields.needed("device_code")? }
@@ -140,12 +149,25 @@ impl Fields {
         Client::of(&id).ok_or_else(|| TokenError::new(TokenErrorKind::InvalidClient))
     }
 
-    fn credentials(&mut self, basic: Option<&str>) -> Result<Credentials, TokenError> {
-        if self.take("client_assertion")?.is_some() {
+    /// A client assertion (RFC 7521, 4.2), of the only type that there is.
+    fn assertion(&mut self) -> Result<Option<String>, TokenError> {
+        let Some(assertion) = self.0.remove("client_assertion") else { return Ok(None) };
+        if self.needed("client_assertion_type")? != ASSERTION_TYPE {
+            return Err(invalid(format!("The client_assertion_type is '{ASSERTION_TYPE}'.")));
+        }
+        if assertion.len() > ASSERTION_BYTES_MAX {
+            let most = ASSERTION_BYTES_MAX;
+            return Err(invalid(format!("A client assertion is longer than {most} bytes.")));
+        }
+        if self.0.contains_key("client_secret") {
             return Err(invalid(
-                "This server takes a client secret, no client assertion.".to_owned(),
+                "A client sends a secret or an assertion, and not both.".to_owned(),
             ));
         }
+        Ok(Some(assertion))
+    }
+
+    fn credentials(&mut self, basic: Option<&str>) -> Result<Credentials, TokenError> {
         let (client, secret) = (self.take("client_id")?, self.take("client_secret")?);
         let (client, secret) = match (client, secret, basic.and_then(from_basic)) {
             (Some(client), Some(secret), _) => (client, secret),

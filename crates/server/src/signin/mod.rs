@@ -6,11 +6,13 @@ mod audience;
 mod form;
 mod grant;
 mod guesses;
+pub(crate) mod introduce;
 pub(crate) mod kept_keys;
 mod keys;
 pub(crate) mod local;
 pub(crate) mod object;
 mod person;
+pub mod provider;
 mod session;
 mod throttle;
 mod token;
@@ -23,7 +25,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hourgate_api::token::{Keys, issuer};
+use hourgate_api::{
+    paths::Route,
+    token::{Keys, issuer},
+};
 use hourgate_core::time::Now;
 use hourgate_store::{Credential, Principal};
 use serde_json::json;
@@ -35,6 +40,7 @@ use crate::mint::NoRandomness;
 
 use self::{
     guesses::{Account, Guess, Guesses, Whence},
+    local::service::{Proved, Services},
     throttle::Throttle,
     token::{Bearer, Tokens},
 };
@@ -103,6 +109,8 @@ pub(crate) enum Attempt {
 pub(crate) enum Identity {
     /// The first administrator's service principal.
     Administrator(Arc<Principal>),
+    /// A service account, by object id.
+    Service(Uuid),
     /// Somebody in a session, which stands.
     Person(Visitor),
 }
@@ -135,6 +143,7 @@ pub(crate) struct SignIn {
     throttle: Throttle,
     principal: RwLock<Arc<Principal>>,
     pub(crate) sessions: Sessions,
+    pub(crate) services: Services,
     devices: Mutex<Devices>,
     codes: Mutex<Codes>,
     /// Who tried to guess the code of somebody's device.
@@ -148,6 +157,7 @@ impl SignIn {
         audiences: Audiences,
         keys: KeyRing,
         (lives, rows): (Lives, &[Credential]),
+        services: Services,
     ) -> SignIn {
         SignIn {
             tenant,
@@ -156,6 +166,7 @@ impl SignIn {
             throttle: Throttle::default(),
             principal: RwLock::new(Arc::new(administrator)),
             sessions: Sessions::of(lives, rows),
+            services,
             devices: Mutex::default(),
             codes: Mutex::default(),
             guesses: Guesses::default(),
@@ -205,6 +216,26 @@ impl SignIn {
         self.tokens.for_service(principal, issuer, audience, now.wall)
     }
 
+    /// A token for a service account that proved what it is.
+    pub(crate) fn account_token(
+        &self,
+        proved: &Proved,
+        base: &str,
+        audience: String,
+        now: Now,
+    ) -> Result<String, SignInError> {
+        let of = (proved.service.object, proved.service.client, proved.credential);
+        self.tokens.for_account(of, issuer(base, self.tenant), audience, now.wall)
+    }
+
+    /// Whether an assertion's audience is this server: its issuer, or the token route of this tenant.
+    pub(crate) fn is_asserted_to(&self, base: &str, audience: &str) -> bool {
+        let issuer = issuer(base, self.tenant);
+        let routes = [self.tenant.to_string(), "organizations".to_owned(), "common".to_owned()];
+        let token = |tenant: &String| format!("{base}{}", Route::Token(tenant.clone()));
+        audience == issuer || routes.iter().any(|tenant| audience == token(tenant))
+    }
+
     /// Tokens for a session of a client. `base` is the server's URL.
     pub(crate) fn session_tokens(
         &self,
@@ -229,6 +260,10 @@ impl SignIn {
         let bearer =
             self.tokens.verify(token, now.wall, |audience| self.audiences.has(audience))?;
         match &*bearer {
+            Bearer::Account { object, credential } => {
+                let stands = self.services.stands((*object, *credential), now.wall);
+                stands.then_some(Identity::Service(*object)).ok_or(BadToken::Invalid)
+            }
             Bearer::Service { client, credential } => {
                 let principal = self.principal();
                 let stands =
@@ -290,11 +325,6 @@ impl SignIn {
     /// Whether a page's origin is this server, by one of its names.
     pub(crate) fn is_here(&self, origin: &str) -> bool {
         self.audiences.has(origin)
-    }
-
-    /// The providers that somebody can sign in with, by name.
-    pub(crate) fn provider_names(&self) -> Vec<String> {
-        Vec::new()
     }
 
     /// Devices that wait for somebody to type their code.

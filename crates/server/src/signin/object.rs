@@ -8,6 +8,8 @@ use uuid::Uuid;
 pub(crate) enum Of {
     /// A person.
     Person,
+    /// Many people, by their provider's word.
+    Group,
     /// A program.
     Service,
 }
@@ -16,6 +18,7 @@ pub(crate) enum Of {
 pub(crate) fn object_id(of: Of, issuer: &str, subject: &str) -> Uuid {
     let kind = match of {
         Of::Person => "User",
+        Of::Group => "Group",
         Of::Service => "ServicePrincipal",
     };
     let mut digest = Sha256::new();

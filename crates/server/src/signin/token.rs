@@ -57,6 +57,8 @@ enum By {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preferred_username: Option<String>,
     },
+    /// Binds the token to what a service account signed in with.
+    Account { svc: Uuid },
     /// Binds the token to the secret it was given for: a replaced secret ends its tokens.
     Secret { cred: String },
 }
@@ -83,8 +85,10 @@ pub(crate) enum BadToken {
 /// What a token was given for, and to whom. Whether that still stands is asked for every call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bearer {
-    /// A service, with its secret.
+    /// The first administrator, with its secret.
     Service { client: Uuid, credential: String },
+    /// A service account, with one of its credentials.
+    Account { object: Uuid, credential: Uuid },
     /// Somebody in a session.
     Session { session: Uuid, client: Uuid, who: Box<SignedIn> },
 }
@@ -119,6 +123,18 @@ impl Tokens {
         let by = By::Secret { cred: credential(principal) };
         let claims = self.claims(principal.object, principal.client, (issuer, audience), by, now);
         self.sign(&claims, now)
+    }
+
+    /// A token for a service account.
+    pub(super) fn for_account(
+        &self,
+        (object, client, credential): (Uuid, Uuid, Uuid),
+        issuer: String,
+        audience: String,
+        now: Timestamp,
+    ) -> Result<String, SignInError> {
+        let by = By::Account { svc: credential };
+        self.sign(&self.claims(object, client, (issuer, audience), by, now), now)
     }
 
     /// A token for a session.
@@ -255,6 +271,7 @@ fn by_session(session: Uuid, who: &SignedIn) -> By {
 fn bearer(claims: Claims) -> Option<Bearer> {
     let Claims { oid: object, appid: client, by, .. } = claims;
     Some(match by {
+        By::Account { svc } => Bearer::Account { object, credential: svc },
         By::Secret { cred } => Bearer::Service { client, credential: cred },
         By::Session { sid, auth_time, amr, name, preferred_username: upn } => {
             let at = Timestamp::from_second(auth_time).ok()?;

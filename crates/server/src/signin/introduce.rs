@@ -1,0 +1,69 @@
+//! Whoever signs in with a provider is made known to the directory, with the groups that the provider says.
+
+use std::collections::BTreeSet;
+
+use hourgate_core::{
+    command::Command,
+    personal::Personal,
+    role::{
+        change::{DirectoryCommand, Introduction},
+        principal::{PRINCIPAL_NAME_CHARS_MAX, PrincipalKind},
+    },
+};
+use hourgate_store::{Origin, Store, TransactError};
+use uuid::Uuid;
+
+use super::{
+    object::{Of, object_id},
+    provider::{Groups, Verified},
+};
+use crate::server::Server;
+
+/// Makes somebody known, or known as they are now. None where they are not let in: they are disabled, there is
+/// no room, or nothing can be written and nobody knew them before.
+pub(crate) async fn person<S: Store>(
+    server: &Server<S>,
+    origin: Origin,
+    verified: &Verified,
+) -> Option<Uuid> {
+    let object = object_id(Of::Person, &verified.issuer, &verified.subject);
+    let introduction = introduction(object, verified);
+    let command = Command::Directory(DirectoryCommand::Introduce(introduction));
+    match server.store.transact(origin, command).await {
+        Ok(committed) => server.gate.wake_for(&committed),
+        Err(TransactError::Refused(why)) => {
+            tracing::warn!(%object, ?why, "somebody cannot be made known");
+            return None;
+        }
+        // Whoever was known before comes in as they were: somebody must be able to close a port.
+        Err(TransactError::Store(error)) => {
+            tracing::error!(%object, %error, "who signed in could not be kept");
+        }
+    }
+    let directory = server.store.directory();
+    directory.principal(object).is_some_and(|who| !who.disabled).then_some(object)
+}
+
+fn introduction(object: Uuid, verified: &Verified) -> Introduction {
+    let text = |text: &str| Personal(text.chars().take(PRINCIPAL_NAME_CHARS_MAX).collect());
+    let said = |said: &str| (!said.is_empty()).then(|| text(said));
+    let group = |id: &String| object_id(Of::Group, &verified.issuer, id);
+    let mail = verified.email.as_ref().filter(|(_, is_verified)| *is_verified);
+    Introduction {
+        id: object,
+        kind: PrincipalKind::User,
+        issuer: verified.issuer.to_string(),
+        subject: Personal(verified.subject.clone()),
+        name: said(&verified.name)
+            .or_else(|| said(&verified.upn))
+            .unwrap_or_else(|| text(&verified.subject)),
+        upn: said(&verified.upn),
+        verified_mail: mail.map(|(mail, _)| text(mail)),
+        groups: match &verified.groups {
+            Groups::Known(groups) => Some(groups.iter().map(group).collect()),
+            // Nothing is known of them: what was known before must not go on.
+            Groups::TooMany | Groups::Unreadable => Some(BTreeSet::new()),
+            Groups::Absent => None,
+        },
+    }
+}

@@ -19,4 +19,5 @@ mod configured;
 mod down;
 mod led_astray;
 mod rotation;
+mod whole;
 mod with_real;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     browser::{Browser, PASSWORD, between},
-    harness::{Running, Wanted, start},
+    harness::{Running, Wanted, start, start_with_key},
 };
 
 const AZ: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
@@ -468,4 +468,66 @@ async fn keys_rotate_by_hand_and_those_that_may_be_stolen_are_dropped() {
         server.token_call(&server.admin.client_secret).await.json().await.expect("JSON");
     let header = jsonwebtoken::decode_header(text(&answer, "access_token")).expect("a header");
     assert_eq!(header.kid.as_deref(), Some(offline.as_str()));
+}
+
+#[tokio::test]
+async fn no_token_but_ours_lets_anybody_in() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    let (server, key) = start_with_key().await;
+    let token = server.token().await;
+    let ours = jsonwebtoken::decode_header(&token).expect("a header");
+    let good = claims(&token);
+    let signed = |header: &Header, claims: &Value, key: &EncodingKey| {
+        encode(header, claims, key).expect("a token")
+    };
+    assert_eq!(server.status_with(&signed(&ours, &good, &key)).await, 200, "as it should be");
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let foreign = rcgen::KeyPair::generate().expect("a key");
+    let foreign = EncodingKey::from_ec_der(foreign.serialized_der());
+    let header = |kid: Option<&str>| Header {
+        kid: kid.map(str::to_owned),
+        ..Header::new(Algorithm::ES256)
+    };
+    let elsewhere = Header { jku: Some("https://evil.example/keys".to_owned()), ..ours.clone() };
+    let path = format!("/{}/discovery/v2.0/keys", server.admin.tenant_id);
+    let keys = server.client.get(server.url(&path)).send().await.expect("an answer");
+    let keys = keys.text().await.expect("a body");
+    let symmetric = Header { alg: Algorithm::HS256, ..ours.clone() };
+    let public = EncodingKey::from_secret(keys.as_bytes());
+    let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let unsigned = |alg: &str| {
+        let head = serde_json::json!({ "alg": alg, "typ": "JWT", "kid": ours.kid });
+        format!("{}.{}.", encoded(&head), encoded(&good))
+    };
+    let now = hourgate_core::time::Clock::now(&*server.clock).wall.as_second();
+    for (why, bad) in [
+        ("expired", signed(&ours, &with("exp", (now - 1).into()), &key)),
+        ("for another", signed(&ours, &with("aud", "https://evil.example".into()), &key)),
+        ("of another tenant", signed(&ours, &with("tid", uuid::Uuid::nil().to_string().into()), &key)),
+        ("for a secret that is none", signed(&ours, &with("cred", "00".into()), &key)),
+        ("of nobody", signed(&ours, &with("appid", uuid::Uuid::nil().to_string().into()), &key)),
+        ("by another key under our name", signed(&ours, &good, &foreign)),
+        ("by a key that is none of ours", signed(&header(Some("mine")), &good, &foreign)),
+        ("by a key without a name", signed(&header(None), &good, &foreign)),
+        ("by a key that lies elsewhere", signed(&elsewhere, &good, &foreign)),
+        ("by our public key as a secret", signed(&symmetric, &good, &public)),
+        ("by nobody", unsigned("none")),
+        ("by nobody, again", unsigned("None")),
+        ("with no signature", unsigned("ES256")),
+        ("too long", format!("{token}{}", "x".repeat(9_000))),
+    ] {
+        for call in ["first", "second"] {
+            assert_eq!(server.status_with(&bad).await, 401, "{why}, {call} call");
+        }
+    }
+    // Many names of keys cost nothing, and nobody is asked for them.
+    for n in 0..200 {
+        let flood = signed(&header(Some(&n.to_string())), &good, &foreign);
+        assert_eq!(server.status_with(&flood).await, 401);
+    }
+    assert_eq!(server.status_with(&token).await, 200);
 }

@@ -38,7 +38,7 @@ function configuration() {
         client_id: 'hourgate',
         // Encoded before it is sent (RFC 6749, 2.3.1), and these characters show whether it was.
         client_secret: 'a secret: with + and %',
-        redirect_uris: ['https://hourgate.test/back'],
+        redirect_uris: ['https://hourgate.test/back', 'https://hourgate.test/signin/callback'],
         grant_types: ['authorization_code', 'client_credentials'],
         response_types: ['code'],
       },

@@ -42,7 +42,7 @@ use crate::{
     server::{Owed, Places, Server, ours},
     signin::{
         Audiences, Lives, SealError, SignIn, SignInError, kept_keys,
-        local::{accounts::Accounts, hashing::COST, seal::Seal, vault::Vault},
+        local::{accounts::Accounts, hashing::COST, seal::Seal, service::Services, vault::Vault},
     },
     storage::{self, StorageError},
     tls::{Tls, TlsError},
@@ -195,7 +195,9 @@ pub async fn serve_over<S: Store>(
     let rows = store.credentials().await?;
     let sealed = rows.iter().any(|row| row.kind.is_sealed());
     let seal = Seal::open(&dir, sealed)?;
-    let accounts = Accounts::open(Vault::new(rows.clone()), Seal::open(&dir, true)?, &base, COST)?;
+    let vault = Vault::new(rows.clone());
+    let services = Services::new(vault.clone());
+    let accounts = Accounts::open(vault, Seal::open(&dir, true)?, &base, COST)?;
     let keys = kept_keys::read(&dir, &seal, &rows, config.token_key_age, clock.now().wall)?;
     let lives = Lives { idle: config.session_idle, longest: config.session_longest };
     let server = Arc::new(Server {
@@ -203,6 +205,7 @@ pub async fn serve_over<S: Store>(
         sign_in: SignIn::open(installation.tenant, administrator, audiences, keys, (lives, &rows)),
         seal,
         accounts,
+        services,
         portal: Portal::new()?,
         owed: Owed::default(),
         base,
@@ -475,6 +478,7 @@ impl<S: Store> Keeper<S> {
                 tracing::error!(%error, "the keys that sign tokens could not be looked after");
             }
             self.server.sweep_sessions().await;
+            self.server.sweep_credentials().await;
         }
     }
 

@@ -11,9 +11,13 @@ use hourgate_api::{
     },
 };
 
-use super::{grant::Client, session::RefreshToken};
+use super::{
+    grant::Client,
+    local::service::assertion::{ASSERTION_BYTES_MAX, ASSERTION_TYPE},
+    session::RefreshToken,
+};
 
-/// Longest field that is looked at: a secret, a code, an assertion.
+/// Longest field that is looked at, but for assertions: a secret, a code.
 const FIELD_BYTES_MAX: usize = 4 << 10;
 /// How many fields of a form are read. MSAL sends a dozen.
 const FIELDS_MAX: usize = 64;
@@ -34,6 +38,8 @@ pub(crate) struct TokenForm {
 pub(crate) enum Grant {
     /// A service, with its secret.
     Secret(Credentials),
+    /// A service, with an assertion; and the client id that the form names.
+    Assertion { client: Option<String>, assertion: String },
     /// A device whose code somebody may have typed.
     Device { client: Client, secret: String },
     /// A client that a browser brought a code.
@@ -61,7 +67,10 @@ pub(crate) struct DeviceForm {
 pub(crate) fn token_form(body: &[u8], basic: Option<&str>) -> Result<TokenForm, TokenError> {
     let mut fields = Fields::read(body)?;
     let grant = match fields.needed("grant_type")?.as_str() {
-        CLIENT_CREDENTIALS => Grant::Secret(fields.credentials(basic)?),
+        CLIENT_CREDENTIALS => match fields.assertion()? {
+            Some(assertion) => Grant::Assertion { client: fields.take("client_id")?, assertion },
+            None => Grant::Secret(fields.credentials(basic)?),
+        },
         DEVICE_CODE => {
             // az sends the same as `code` too.
             Grant::Device { client: fields.client()?, secret: fields.needed("device_code")? }
@@ -140,12 +149,23 @@ impl Fields {
         Client::of(&id).ok_or_else(|| TokenError::new(TokenErrorKind::InvalidClient))
     }
 
-    fn credentials(&mut self, basic: Option<&str>) -> Result<Credentials, TokenError> {
-        if self.take("client_assertion")?.is_some() {
-            return Err(invalid(
-                "This server takes a client secret, no client assertion.".to_owned(),
-            ));
+    /// An assertion, where there is one (RFC 7521, section 4.2). A secret beside it would be a second way in.
+    fn assertion(&mut self) -> Result<Option<String>, TokenError> {
+        let Some(assertion) = self.0.remove("client_assertion") else { return Ok(None) };
+        if self.needed("client_assertion_type")? != ASSERTION_TYPE {
+            return Err(invalid(format!("A client assertion is of the type '{ASSERTION_TYPE}'.")));
         }
+        if assertion.len() > ASSERTION_BYTES_MAX {
+            let most = format!("An assertion is longer than {ASSERTION_BYTES_MAX} bytes.");
+            return Err(invalid(most));
+        }
+        if self.take("client_secret")?.is_some() {
+            return Err(invalid("Send a client secret or an assertion, not both.".to_owned()));
+        }
+        Ok(Some(assertion))
+    }
+
+    fn credentials(&mut self, basic: Option<&str>) -> Result<Credentials, TokenError> {
         let (client, secret) = (self.take("client_id")?, self.take("client_secret")?);
         let (client, secret) = match (client, secret, basic.and_then(from_basic)) {
             (Some(client), Some(secret), _) => (client, secret),

@@ -35,6 +35,7 @@ use crate::mint::NoRandomness;
 
 use self::{
     guesses::{Account, Guess, Guesses, Whence},
+    local::service::Proved,
     throttle::Throttle,
     token::{Bearer, Tokens},
 };
@@ -103,6 +104,13 @@ pub(crate) enum Attempt {
 pub(crate) enum Identity {
     /// The first administrator's service principal.
     Administrator(Arc<Principal>),
+    /// A service account, by what it signed in with; whether that still holds is to be asked.
+    Service {
+        /// Its client id.
+        client: Uuid,
+        /// Its credential's id.
+        credential: Uuid,
+    },
     /// Somebody in a session, which stands.
     Person(Visitor),
 }
@@ -201,8 +209,33 @@ impl SignIn {
         audience: String,
         now: Now,
     ) -> Result<String, SignInError> {
-        let issuer = issuer(base, self.tenant);
-        self.tokens.for_service(principal, issuer, audience, now.wall)
+        let (issuer, cred) = (issuer(base, self.tenant), token::credential(principal));
+        let who = (principal.object, principal.client);
+        self.tokens.for_service(who, cred, issuer, audience, now.wall)
+    }
+
+    /// A token for a service account that proved what it is. `base` is the server's URL.
+    pub(crate) fn service_token(
+        &self,
+        proved: &Proved,
+        base: &str,
+        audience: String,
+        now: Now,
+    ) -> Result<String, SignInError> {
+        let (issuer, cred) = (issuer(base, self.tenant), proved.credential.to_string());
+        let who = (proved.service.object, proved.service.client);
+        self.tokens.for_service(who, cred, issuer, audience, now.wall)
+    }
+
+    /// Whether that is our issuer or our token route, by one of our names: for whom a service makes an
+    /// assertion.
+    pub(crate) fn takes_assertions_for(&self, audience: &str) -> bool {
+        let ends = ["/oauth2/v2.0/token", "/v2.0"];
+        ends.into_iter().filter_map(|end| audience.strip_suffix(end)).any(|rest| {
+            rest.rsplit_once('/').is_some_and(|(server, tenant)| {
+                self.is_tenant(tenant) && self.audiences.has(server)
+            })
+        })
     }
 
     /// Tokens for a session of a client. `base` is the server's URL.
@@ -231,8 +264,11 @@ impl SignIn {
         match &*bearer {
             Bearer::Service { client, credential } => {
                 let principal = self.principal();
-                let stands =
-                    principal.client == *client && token::credential(&principal) == *credential;
+                if principal.client != *client {
+                    let credential = credential.parse().map_err(|_| BadToken::Invalid)?;
+                    return Ok(Identity::Service { client: *client, credential });
+                }
+                let stands = token::credential(&principal) == *credential;
                 stands.then_some(Identity::Administrator(principal)).ok_or(BadToken::Invalid)
             }
             Bearer::Session { session, client, who } => {

@@ -108,16 +108,17 @@ impl Tokens {
         Tokens { tenant, keys, remembered: RwLock::default() }
     }
 
-    /// A token for a principal that showed its secret, from `now` on.
+    /// A token for a service that proved what it is, from `now` on; `cred` is what it did that with.
     pub(super) fn for_service(
         &self,
-        principal: &Principal,
+        (object, client): (Uuid, Uuid),
+        cred: String,
         issuer: String,
         audience: String,
         now: Timestamp,
     ) -> Result<String, SignInError> {
-        let by = By::Secret { cred: credential(principal) };
-        let claims = self.claims(principal.object, principal.client, (issuer, audience), by, now);
+        let by = By::Secret { cred };
+        let claims = self.claims(object, client, (issuer, audience), by, now);
         self.sign(&claims, now)
     }
 

@@ -4,6 +4,7 @@
 
 pub mod paths;
 
+pub mod account;
 pub mod body;
 
 pub mod jit;

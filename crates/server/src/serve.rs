@@ -209,16 +209,10 @@ pub async fn serve_over<S: Store>(
     let lives = Lives { idle: config.session_idle, longest: config.session_longest };
     let server = Arc::new(Server {
         gate: gate(&config, dir.path(), store.clone(), clock.clone()),
-        sign_in: SignIn::open(
-            installation.tenant,
-            administrator,
-            audiences,
-            keys,
-            (lives, &rows),
-            services,
-        ),
+        sign_in: SignIn::open(installation.tenant, administrator, audiences, keys, (lives, &rows)),
         seal,
         accounts,
+        services,
         providers,
         portal: Portal::new()?,
         owed: Owed::default(),
@@ -492,6 +486,7 @@ impl<S: Store> Keeper<S> {
                 tracing::error!(%error, "the keys that sign tokens could not be looked after");
             }
             self.server.sweep_sessions().await;
+            self.server.sweep_credentials().await;
         }
     }
 

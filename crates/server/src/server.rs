@@ -30,6 +30,7 @@ use crate::{
         local::{
             accounts::{Accounts, Occasion},
             seal::Seal,
+            service::Services,
         },
         provider::Providers,
     },
@@ -95,6 +96,8 @@ pub(crate) struct Server<S> {
     pub(crate) providers: Providers,
     /// Knows what people without a provider prove who they are with.
     pub(crate) accounts: Accounts,
+    /// Service accounts.
+    pub(crate) services: Services,
     /// What browsers are shown, and what they are half-way through.
     pub(crate) portal: Portal,
     /// Seals keys that sign.
@@ -205,6 +208,13 @@ impl<S: Store> Server<S> {
         let made = self.accounts.first_link(Occasion { store, origin, from, now }).await;
         let secret = made.map_err(|error| error.to_string())?;
         Ok(format!("{}{}?link={secret}", self.base, Route::Page(Page::Welcome)))
+    }
+
+    /// Forgets links, places and what services signed in with, once they are over.
+    pub(crate) async fn sweep_credentials(&self) {
+        if let Ok(correlation) = mint::uuid() {
+            self.services.sweep(&self.store, &ours(correlation), self.now().wall).await;
+        }
     }
 
     /// Forgets sessions whose time is over.

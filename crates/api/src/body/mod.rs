@@ -1,5 +1,6 @@
 //! What is sent to us, read strictly: every problem at once, each with its path and what would be accepted.
 
+mod account;
 mod flow;
 mod initiate;
 pub(crate) mod json;
@@ -9,6 +10,7 @@ mod pricing;
 mod resource;
 mod value;
 
+pub use account::{account, key, secret, service, trust};
 pub use flow::flow;
 pub use initiate::{AskParts, initiate};
 pub use policy::policy;

@@ -208,6 +208,10 @@ pub enum Code {
     RoleAssignmentExists,
     /// 409: another role has that name.
     RoleDefinitionWithSameNameExists,
+    /// 400: there are as many accounts, or ways to sign in to one, as can be.
+    AccountLimitReached,
+    /// 409: another account has that name.
+    AccountNameTaken,
     /// 409: nobody would be left who can give roles.
     LastOwner,
     /// 409: the subscription's plan is off.

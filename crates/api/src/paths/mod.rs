@@ -2,6 +2,7 @@
 //!
 //! Words of a path are compared without case, names as Azure compares them.
 
+mod account;
 mod page;
 mod parse;
 mod query;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::watcher::WatcherId;
 
+pub use account::{AccountRoute, AccountStep, CredentialSort};
 pub use page::Page;
 pub use parse::PathError;
 pub use query::{
@@ -137,6 +139,8 @@ pub enum Route {
     Sessions(SubscriptionId),
     /// End a session.
     RevokeSession(SubscriptionId, Uuid),
+    /// Local accounts and service accounts.
+    Account(SubscriptionId, AccountRoute),
     /// Whether the server is up, and nothing more.
     Healthz,
     /// Whether it is ready, and what it still waits for.
@@ -229,6 +233,7 @@ impl Route {
             | Route::Token(_) => &["POST"],
             Route::Authorize(_) => &["GET", "POST"],
             Route::Page(page) => page.methods(),
+            Route::Account(_, account) => account.methods(),
             Route::Resources { .. }
             | Route::Parts(..)
             | Route::Part(_, Parts::DefaultSecurityRules, _)
@@ -309,6 +314,7 @@ impl Route {
             | Route::Group(..)
             | Route::Sessions(_)
             | Route::RevokeSession(..)
+            | Route::Account(..)
             | Route::Tenants => false,
         }
     }
@@ -334,6 +340,7 @@ impl Route {
             | Route::Groups(subscription)
             | Route::Sessions(subscription)
             | Route::RevokeSession(subscription, _)
+            | Route::Account(subscription, _)
             | Route::Group(subscription, _) => Some(*subscription),
             Route::Policy(policy) | Route::Initiate(policy) | Route::Confirm(policy) => {
                 Some(policy.subscription)
@@ -375,6 +382,7 @@ impl Route {
             | Route::Explain(_)
             | Route::Sessions(_)
             | Route::RevokeSession(..)
+            | Route::Account(..)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {

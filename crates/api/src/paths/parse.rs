@@ -6,7 +6,7 @@ use hourgate_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Page, Parts, Route};
+use super::{AccountRoute, Page, Parts, Route};
 use crate::{
     error::{ArmError, Code, path_not_found},
     text::quoted,
@@ -256,6 +256,10 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["sessions", id, "revoke"] => {
             let id = id.parse().map_err(|_| PathError::Unknown)?;
             Ok(Route::RevokeSession(subscription, id))
+        }
+        ["accounts" | "serviceaccounts", ..] => {
+            let route = AccountRoute::parse(folded).ok_or(PathError::Unknown)?;
+            Ok(Route::Account(subscription, route))
         }
         ["explain"] => Ok(Route::Explain(subscription)),
         ["outlook"] => Ok(Route::Outlook(subscription)),

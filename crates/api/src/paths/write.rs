@@ -119,6 +119,9 @@ impl fmt::Display for Route {
             Route::RevokeSession(subscription, id) => {
                 write!(f, "{}/{id}/revoke", Route::Sessions(*subscription))
             }
+            Route::Account(subscription, route) => {
+                write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/{route}")
+            }
             Route::Healthz => f.write_str("/healthz"),
             Route::Readyz => f.write_str("/readyz"),
         }

@@ -32,6 +32,7 @@ use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::{
+    accounts,
     asked::Asked,
     caller, eligibility,
     error::status,
@@ -250,6 +251,7 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::CloseRequest(_, id) => own::close(asked, *id).await,
         Route::Whoami(_) => Ok(own::whoami(asked)),
         Route::Guards(_) => own::guards(asked).await,
+        Route::Account(_, route) => accounts::answer(asked, *route).await,
         Route::Sessions(_) => sessions::list(asked).await,
         Route::RevokeSession(_, id) => sessions::revoke(asked, *id).await,
         Route::Explain(_) => own::explain(asked).await,
@@ -343,6 +345,7 @@ async fn without_token<S: Store>(
         | Route::Group(..)
         | Route::Sessions(_)
         | Route::RevokeSession(..)
+        | Route::Account(..)
         | Route::Tenants => Err(authentication_failed()),
     }
 }
@@ -366,8 +369,12 @@ fn authenticate<S: Store>(
     })?;
     let (object, session) = match identity {
         Identity::Administrator(principal) => (principal.object, None),
-        Identity::Service(object) => (object, None),
         Identity::Person(Visitor { session, who, .. }) => (who.object, Some(session)),
+        // With what it signed in must still be its own: a removed secret ends its tokens.
+        Identity::Service { client, credential } => {
+            let stands = server.services.holds(client, credential, server.now().wall);
+            (stands.ok_or_else(invalid_token)?, None)
+        }
     };
     let known = server.store.directory();
     // Nobody is let in who was forgotten or disabled since.
@@ -460,6 +467,7 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::MetadataEndpoints | Route::Discovery(_) | Route::Keys(_) => "discovery",
         Route::Token(_) | Route::DeviceCode(_) | Route::Revoke(_) => "token",
         Route::Authorize(_) | Route::Page(_) => "page",
+        Route::Account(..) => "account",
         Route::Sessions(_) => "session_list",
         Route::RevokeSession(..) => "session_revoke",
         Route::Healthz | Route::Readyz => "health",

@@ -73,6 +73,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::RoleDefinitionNotAssignable
         | Code::RoleLimitExceeded
         | Code::RoleAssignmentUpdateNotPermitted
+        | Code::AccountLimitReached
         | Code::RequestNotSubset
         | Code::VmNotInPolicy
         | Code::PortNotInPolicy
@@ -89,6 +90,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::RoleAssignmentExists
         | Code::RoleDefinitionWithSameNameExists
         | Code::LastOwner
+        | Code::AccountNameTaken
         | Code::VmUnsupported
         | Code::NotEnforced
         | Code::MappedPortsFull

@@ -1,5 +1,6 @@
 //! HTTPS: parse, one operation, present. Nothing is decided here.
 
+mod accounts;
 mod asked;
 mod caller;
 mod dispatch;

@@ -28,7 +28,10 @@ use crate::{
         UserCode, device_form,
         local::{
             accounts::Occasion,
-            service::{Proved, assertion::Issuers},
+            service::{
+                Proved,
+                assertion::{AssertionFault, Issuers},
+            },
         },
         provider::Providers,
         revoke_form, token_form,
@@ -168,17 +171,12 @@ impl<S: Store> Caller<'_, S> {
         });
         // Who names no resource gets a token for the name that the device or browser was told.
         match grant {
-            Grant::Assertion { client, assertion } => {
-                self.asserted(client.as_deref(), &assertion, audience?).await
-            }
             Grant::Secret(sent) => {
-                let audience = audience?;
-                let now = server.now();
-                let services = &server.sign_in.services;
-                if let Some(proved) = services.secret(&sent.client, &sent.secret, now.wall) {
-                    return self.account(&proved, audience).await;
+                let (audience, now) = (audience?, server.now());
+                if let Some(proved) = server.services.secret(&sent.client, &sent.secret, now.wall) {
+                    return self.service_account(&proved, audience).await;
                 }
-                match server.sign_in.attempt(&sent, self.from, server.now()) {
+                match server.sign_in.attempt(&sent, self.from, now) {
                     Attempt::Right(principal) => self.service(&principal, audience).await,
                     Attempt::Wrong => {
                         self.failed(hourgate_api::text::quoted(&sent.client)).await;
@@ -188,6 +186,21 @@ impl<S: Store> Caller<'_, S> {
                         self.passed_over();
                         Err(Refused::TooOften(wait))
                     }
+                }
+            }
+            Grant::Assertion { client, assertion } => {
+                let (audience, sent) = (audience?, (assertion.as_str(), client.as_deref()));
+                let on = Occasion {
+                    store: &server.store,
+                    origin: self.origin(None),
+                    from: self.from,
+                    now: server.now(),
+                };
+                let is_ours = |audience: &str| server.sign_in.takes_assertions_for(audience);
+                let issuers = Federated { providers: &server.providers, now: server.now() };
+                match server.services.assertion(on, sent, is_ours, &issuers).await {
+                    Ok(proved) => self.service_account(&proved, audience).await,
+                    Err(fault) => Err(self.no_assertion(client, &fault).await),
                 }
             }
             Grant::Device { client, secret } => {
@@ -212,53 +225,6 @@ impl<S: Store> Caller<'_, S> {
         }
     }
 
-    /// A service shows what it signed, or what another issuer did.
-    async fn asserted(
-        &self,
-        client: Option<&str>,
-        assertion: &str,
-        audience: String,
-    ) -> Result<TokenAnswer, Refused> {
-        let (server, now) = (self.server, self.server.now());
-        let on = Occasion { store: &server.store, origin: self.origin(None), from: self.from, now };
-        let is_ours = |audience: &str| server.sign_in.is_asserted_to(&server.base, audience);
-        let federated = Federated { providers: &server.providers, now };
-        let services = &server.sign_in.services;
-        match services.assertion(on, (assertion, client), is_ours, &federated).await {
-            Ok(proved) => self.account(&proved, audience).await,
-            Err(fault) => {
-                tracing::info!(%fault, "an assertion was not taken");
-                let client = client.and_then(|client| client.parse().ok()).unwrap_or_default();
-                match server.sign_in.guessed(client, self.from, now) {
-                    Some(wait) => {
-                        self.passed_over();
-                        Err(Refused::TooOften(wait))
-                    }
-                    None => {
-                        self.failed(client.to_string()).await;
-                        Err(TokenErrorKind::InvalidClient.into())
-                    }
-                }
-            }
-        }
-    }
-
-    /// A token for a service account. Whether it is disabled is told like a wrong secret.
-    async fn account(&self, proved: &Proved, audience: String) -> Result<TokenAnswer, Refused> {
-        let server = self.server;
-        let client = proved.service.client.to_string();
-        let known = server.store.directory();
-        let known = known.principal(proved.service.object).filter(|known| !known.disabled);
-        let Some(known) = known else {
-            self.failed(client).await;
-            return Err(TokenErrorKind::InvalidClient.into());
-        };
-        let origin = Origin { person: Some(known.person()), ..self.origin(None) };
-        server.note(origin, Note::SignedIn { client }).await;
-        let token = server.sign_in.account_token(proved, &server.base, audience, server.now())?;
-        Ok(TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1))
-    }
-
     /// A token for a service that showed its secret.
     async fn service(
         &self,
@@ -272,6 +238,43 @@ impl<S: Store> Caller<'_, S> {
         let (base, now) = (&self.server.base, self.server.now());
         let token = self.server.sign_in.token(principal, base, audience, now)?;
         Ok(TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1))
+    }
+
+    /// A token for a service account that proved what it is.
+    async fn service_account(
+        &self,
+        proved: &Proved,
+        audience: String,
+    ) -> Result<TokenAnswer, Refused> {
+        let server = self.server;
+        let known = server.store.directory().principal(proved.service.object).cloned();
+        let Some(known) = known.filter(|known| !known.disabled) else {
+            self.failed(proved.service.client.to_string()).await;
+            return Err(TokenErrorKind::InvalidClient.into());
+        };
+        let client = proved.service.client.to_string();
+        let origin = Origin { person: Some(known.person()), ..self.origin(None) };
+        server.note(origin, Note::SignedIn { client }).await;
+        let token = server.sign_in.service_token(proved, &server.base, audience, server.now())?;
+        Ok(TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1))
+    }
+
+    /// An assertion that is not taken. Why is for the log alone: whoever sent it may be anybody.
+    async fn no_assertion(&self, client: Option<String>, fault: &AssertionFault) -> Refused {
+        let client = client.unwrap_or_default();
+        let said = client.parse().unwrap_or_default();
+        match self.server.sign_in.guessed(said, self.from, self.server.now()) {
+            Some(wait) => {
+                self.passed_over();
+                Refused::TooOften(wait)
+            }
+            None => {
+                let client = hourgate_api::text::quoted(&client);
+                tracing::info!(client, %fault, "an assertion was not taken");
+                self.failed(client).await;
+                TokenErrorKind::InvalidClient.into()
+            }
+        }
     }
 
     fn begin(&self, form: DeviceForm) -> Result<DeviceAnswer, Refused> {

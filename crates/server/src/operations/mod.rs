@@ -1,6 +1,7 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod account;
 mod eligibility;
 mod explain;
 mod group;
@@ -29,6 +30,11 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    account::{
+        NewCredential, add_credential, get_account, get_service, is_enabled, list_accounts,
+        list_services, make_account, make_service, remove_account, remove_credential,
+        remove_service, reset_account, set_account_disabled, set_service_disabled,
+    },
     eligibility::{Machine, eligibility},
     explain::explain,
     group::{Group, groups, tag_group},

@@ -17,7 +17,7 @@ use super::{
     session::RefreshToken,
 };
 
-/// Longest field that is looked at: a secret, a code, an assertion.
+/// Longest field that is looked at, but for assertions: a secret, a code.
 const FIELD_BYTES_MAX: usize = 4 << 10;
 /// How many fields of a form are read. MSAL sends a dozen.
 const FIELDS_MAX: usize = 64;
@@ -38,7 +38,7 @@ pub(crate) struct TokenForm {
 pub(crate) enum Grant {
     /// A service, with its secret.
     Secret(Credentials),
-    /// A service, with what it or its issuer signed.
+    /// A service, with an assertion; and the client id that the form names.
     Assertion { client: Option<String>, assertion: String },
     /// A device whose code somebody may have typed.
     Device { client: Client, secret: String },
@@ -149,20 +149,18 @@ impl Fields {
         Client::of(&id).ok_or_else(|| TokenError::new(TokenErrorKind::InvalidClient))
     }
 
-    /// A client assertion (RFC 7521, 4.2), of the only type that there is.
+    /// An assertion, where there is one (RFC 7521, section 4.2). A secret beside it would be a second way in.
     fn assertion(&mut self) -> Result<Option<String>, TokenError> {
         let Some(assertion) = self.0.remove("client_assertion") else { return Ok(None) };
         if self.needed("client_assertion_type")? != ASSERTION_TYPE {
-            return Err(invalid(format!("The client_assertion_type is '{ASSERTION_TYPE}'.")));
+            return Err(invalid(format!("A client assertion is of the type '{ASSERTION_TYPE}'.")));
         }
         if assertion.len() > ASSERTION_BYTES_MAX {
-            let most = ASSERTION_BYTES_MAX;
-            return Err(invalid(format!("A client assertion is longer than {most} bytes.")));
+            let most = format!("An assertion is longer than {ASSERTION_BYTES_MAX} bytes.");
+            return Err(invalid(most));
         }
-        if self.0.contains_key("client_secret") {
-            return Err(invalid(
-                "A client sends a secret or an assertion, and not both.".to_owned(),
-            ));
+        if self.take("client_secret")?.is_some() {
+            return Err(invalid("Send a client secret or an assertion, not both.".to_owned()));
         }
         Ok(Some(assertion))
     }

@@ -25,10 +25,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hourgate_api::{
-    paths::Route,
-    token::{Keys, issuer},
-};
+use hourgate_api::token::{Keys, issuer};
 use hourgate_core::time::Now;
 use hourgate_store::{Credential, Principal};
 use serde_json::json;
@@ -40,7 +37,7 @@ use crate::mint::NoRandomness;
 
 use self::{
     guesses::{Account, Guess, Guesses, Whence},
-    local::service::{Proved, Services},
+    local::service::Proved,
     throttle::Throttle,
     token::{Bearer, Tokens},
 };
@@ -109,8 +106,13 @@ pub(crate) enum Attempt {
 pub(crate) enum Identity {
     /// The first administrator's service principal.
     Administrator(Arc<Principal>),
-    /// A service account, by object id.
-    Service(Uuid),
+    /// A service account, by what it signed in with; whether that still holds is to be asked.
+    Service {
+        /// Its client id.
+        client: Uuid,
+        /// Its credential's id.
+        credential: Uuid,
+    },
     /// Somebody in a session, which stands.
     Person(Visitor),
 }
@@ -143,7 +145,6 @@ pub(crate) struct SignIn {
     throttle: Throttle,
     principal: RwLock<Arc<Principal>>,
     pub(crate) sessions: Sessions,
-    pub(crate) services: Services,
     devices: Mutex<Devices>,
     codes: Mutex<Codes>,
     /// Who tried to guess the code of somebody's device.
@@ -157,7 +158,6 @@ impl SignIn {
         audiences: Audiences,
         keys: KeyRing,
         (lives, rows): (Lives, &[Credential]),
-        services: Services,
     ) -> SignIn {
         SignIn {
             tenant,
@@ -166,7 +166,6 @@ impl SignIn {
             throttle: Throttle::default(),
             principal: RwLock::new(Arc::new(administrator)),
             sessions: Sessions::of(lives, rows),
-            services,
             devices: Mutex::default(),
             codes: Mutex::default(),
             guesses: Guesses::default(),
@@ -212,28 +211,33 @@ impl SignIn {
         audience: String,
         now: Now,
     ) -> Result<String, SignInError> {
-        let issuer = issuer(base, self.tenant);
-        self.tokens.for_service(principal, issuer, audience, now.wall)
+        let (issuer, cred) = (issuer(base, self.tenant), token::credential(principal));
+        let who = (principal.object, principal.client);
+        self.tokens.for_service(who, cred, issuer, audience, now.wall)
     }
 
-    /// A token for a service account that proved what it is.
-    pub(crate) fn account_token(
+    /// A token for a service account that proved what it is. `base` is the server's URL.
+    pub(crate) fn service_token(
         &self,
         proved: &Proved,
         base: &str,
         audience: String,
         now: Now,
     ) -> Result<String, SignInError> {
-        let of = (proved.service.object, proved.service.client, proved.credential);
-        self.tokens.for_account(of, issuer(base, self.tenant), audience, now.wall)
+        let (issuer, cred) = (issuer(base, self.tenant), proved.credential.to_string());
+        let who = (proved.service.object, proved.service.client);
+        self.tokens.for_service(who, cred, issuer, audience, now.wall)
     }
 
-    /// Whether an assertion's audience is this server: its issuer, or the token route of this tenant.
-    pub(crate) fn is_asserted_to(&self, base: &str, audience: &str) -> bool {
-        let issuer = issuer(base, self.tenant);
-        let routes = [self.tenant.to_string(), "organizations".to_owned(), "common".to_owned()];
-        let token = |tenant: &String| format!("{base}{}", Route::Token(tenant.clone()));
-        audience == issuer || routes.iter().any(|tenant| audience == token(tenant))
+    /// Whether that is our issuer or our token route, by one of our names: for whom a service makes an
+    /// assertion.
+    pub(crate) fn takes_assertions_for(&self, audience: &str) -> bool {
+        let ends = ["/oauth2/v2.0/token", "/v2.0"];
+        ends.into_iter().filter_map(|end| audience.strip_suffix(end)).any(|rest| {
+            rest.rsplit_once('/').is_some_and(|(server, tenant)| {
+                self.is_tenant(tenant) && self.audiences.has(server)
+            })
+        })
     }
 
     /// Tokens for a session of a client. `base` is the server's URL.
@@ -260,14 +264,13 @@ impl SignIn {
         let bearer =
             self.tokens.verify(token, now.wall, |audience| self.audiences.has(audience))?;
         match &*bearer {
-            Bearer::Account { object, credential } => {
-                let stands = self.services.stands((*object, *credential), now.wall);
-                stands.then_some(Identity::Service(*object)).ok_or(BadToken::Invalid)
-            }
             Bearer::Service { client, credential } => {
                 let principal = self.principal();
-                let stands =
-                    principal.client == *client && token::credential(&principal) == *credential;
+                if principal.client != *client {
+                    let credential = credential.parse().map_err(|_| BadToken::Invalid)?;
+                    return Ok(Identity::Service { client: *client, credential });
+                }
+                let stands = token::credential(&principal) == *credential;
                 stands.then_some(Identity::Administrator(principal)).ok_or(BadToken::Invalid)
             }
             Bearer::Session { session, client, who } => {

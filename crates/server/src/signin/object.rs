@@ -1,5 +1,6 @@
 //! Object ids of people and services: they follow from who vouches for somebody and from who they are there.
 
+pub(crate) use hourgate_core::role::principal::LOCAL_ISSUER;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

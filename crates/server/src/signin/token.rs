@@ -57,8 +57,6 @@ enum By {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preferred_username: Option<String>,
     },
-    /// Binds the token to what a service account signed in with.
-    Account { svc: Uuid },
     /// Binds the token to the secret it was given for: a replaced secret ends its tokens.
     Secret { cred: String },
 }
@@ -85,10 +83,8 @@ pub(crate) enum BadToken {
 /// What a token was given for, and to whom. Whether that still stands is asked for every call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bearer {
-    /// The first administrator, with its secret.
+    /// A service, with its secret.
     Service { client: Uuid, credential: String },
-    /// A service account, with one of its credentials.
-    Account { object: Uuid, credential: Uuid },
     /// Somebody in a session.
     Session { session: Uuid, client: Uuid, who: Box<SignedIn> },
 }
@@ -112,29 +108,18 @@ impl Tokens {
         Tokens { tenant, keys, remembered: RwLock::default() }
     }
 
-    /// A token for a principal that showed its secret, from `now` on.
+    /// A token for a service that proved what it is, from `now` on; `cred` is what it did that with.
     pub(super) fn for_service(
         &self,
-        principal: &Principal,
+        (object, client): (Uuid, Uuid),
+        cred: String,
         issuer: String,
         audience: String,
         now: Timestamp,
     ) -> Result<String, SignInError> {
-        let by = By::Secret { cred: credential(principal) };
-        let claims = self.claims(principal.object, principal.client, (issuer, audience), by, now);
+        let by = By::Secret { cred };
+        let claims = self.claims(object, client, (issuer, audience), by, now);
         self.sign(&claims, now)
-    }
-
-    /// A token for a service account.
-    pub(super) fn for_account(
-        &self,
-        (object, client, credential): (Uuid, Uuid, Uuid),
-        issuer: String,
-        audience: String,
-        now: Timestamp,
-    ) -> Result<String, SignInError> {
-        let by = By::Account { svc: credential };
-        self.sign(&self.claims(object, client, (issuer, audience), by, now), now)
     }
 
     /// A token for a session.
@@ -271,7 +256,6 @@ fn by_session(session: Uuid, who: &SignedIn) -> By {
 fn bearer(claims: Claims) -> Option<Bearer> {
     let Claims { oid: object, appid: client, by, .. } = claims;
     Some(match by {
-        By::Account { svc } => Bearer::Account { object, credential: svc },
         By::Secret { cred } => Bearer::Service { client, credential: cred },
         By::Session { sid, auth_time, amr, name, preferred_username: upn } => {
             let at = Timestamp::from_second(auth_time).ok()?;

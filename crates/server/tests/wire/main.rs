@@ -6,6 +6,7 @@ mod browser;
 mod harness;
 mod raw;
 
+mod accounts;
 mod adopting;
 mod alarms;
 mod audience;

@@ -488,10 +488,8 @@ async fn no_token_but_ours_lets_anybody_in() {
     };
     let foreign = rcgen::KeyPair::generate().expect("a key");
     let foreign = EncodingKey::from_ec_der(foreign.serialized_der());
-    let header = |kid: Option<&str>| Header {
-        kid: kid.map(str::to_owned),
-        ..Header::new(Algorithm::ES256)
-    };
+    let header =
+        |kid: Option<&str>| Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::ES256) };
     let elsewhere = Header { jku: Some("https://evil.example/keys".to_owned()), ..ours.clone() };
     let path = format!("/{}/discovery/v2.0/keys", server.admin.tenant_id);
     let keys = server.client.get(server.url(&path)).send().await.expect("an answer");
@@ -507,7 +505,10 @@ async fn no_token_but_ours_lets_anybody_in() {
     for (why, bad) in [
         ("expired", signed(&ours, &with("exp", (now - 1).into()), &key)),
         ("for another", signed(&ours, &with("aud", "https://evil.example".into()), &key)),
-        ("of another tenant", signed(&ours, &with("tid", uuid::Uuid::nil().to_string().into()), &key)),
+        (
+            "of another tenant",
+            signed(&ours, &with("tid", uuid::Uuid::nil().to_string().into()), &key),
+        ),
         ("for a secret that is none", signed(&ours, &with("cred", "00".into()), &key)),
         ("of nobody", signed(&ours, &with("appid", uuid::Uuid::nil().to_string().into()), &key)),
         ("by another key under our name", signed(&ours, &good, &foreign)),

@@ -129,6 +129,7 @@ impl Hashing {
     }
 
     /// How many were hashed: what sign-ins cost.
+    #[cfg(test)]
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }

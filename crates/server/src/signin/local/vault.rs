@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use hourgate_core::{event::Note, time::Timestamp};
@@ -21,6 +22,9 @@ use super::name::SignInName;
 const CREDENTIALS_MAX: usize = 500_000;
 /// How many may be changed at the same time, each another's. Commits that wait together are one.
 const LANES: usize = 64;
+
+/// How long a service's secret or key is shown after its end.
+const SHOWN_AFTER: Duration = Duration::from_hours(30 * 24);
 
 /// The kinds that are kept here. Sessions and signing keys know their own.
 const KINDS: [CredentialKind; 12] = [
@@ -139,13 +143,35 @@ impl Vault {
         })
     }
 
-    /// What takes away whatever was over before `than`; no more than is changed at once.
-    pub(crate) fn removal_of_old(&self, than: Timestamp) -> Vec<CredentialChange> {
-        self.read(|held| {
-            let over = held.by_id.iter().filter(|(_, one)| !is_live(one, than));
-            let over = over.take(CHANGES_MAX).map(|(key, _)| key.clone());
-            over.map(|(kind, id)| CredentialChange::Remove { kind, id }).collect()
-        })
+    /// Forgets what was over long ago: one account's, or one service's, after the other. How much of it.
+    pub(crate) async fn sweep<S: Store>(
+        &self,
+        store: &S,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> usize {
+        let is_old = |one: &Credential| !is_live(one, shown_until(one.kind, now));
+        let objects: BTreeSet<Uuid> = self.read(|held| {
+            let old = held.by_id.values().filter(|one| is_old(one));
+            old.take(CHANGES_MAX).map(|one| one.object).collect()
+        });
+        let mut swept = 0;
+        for object in objects {
+            let hold = self.hold(object).await;
+            let changes: Vec<CredentialChange> = self.read(|held| {
+                let keys = held.by_object.get(&object).into_iter().flatten();
+                let old = keys.filter(|key| held.by_id.get(*key).is_some_and(|one| is_old(one)));
+                let old = old.take(CHANGES_MAX).cloned();
+                old.map(|(kind, id)| CredentialChange::Remove { kind, id }).collect()
+            });
+            let count = changes.len();
+            let note = Note::CredentialsSwept { count: count as u64 };
+            match hold.keep(store, origin.clone(), changes, note).await {
+                Ok(()) => swept += count,
+                Err(error) => tracing::warn!(%error, "what is over could not be forgotten"),
+            }
+        }
+        swept
     }
 
     /// Keeps everybody else from changing what is somebody's: what is looked at then stays so until it is
@@ -174,6 +200,29 @@ impl Vault {
     fn has_room(&self, changes: &[CredentialChange]) -> bool {
         let puts = changes.iter().filter(|change| matches!(change, CredentialChange::Put(_)));
         self.read(|held| held.by_id.len()).saturating_add(puts.count()) <= CREDENTIALS_MAX
+    }
+}
+
+/// What was over at that time is forgotten now: secrets that ended are shown for a while, so that whoever
+/// wonders why a program no longer comes in finds them.
+fn shown_until(kind: CredentialKind, now: Timestamp) -> Timestamp {
+    match kind {
+        CredentialKind::ServiceSecret | CredentialKind::ServiceKey => {
+            now.checked_sub(SHOWN_AFTER).unwrap_or(Timestamp::MIN)
+        }
+        CredentialKind::Account
+        | CredentialKind::Password
+        | CredentialKind::Totp
+        | CredentialKind::Passkey
+        | CredentialKind::RecoveryCode
+        | CredentialKind::Link
+        | CredentialKind::Service
+        | CredentialKind::FederatedTrust
+        | CredentialKind::SpentAssertion
+        | CredentialKind::Place
+        | CredentialKind::Session
+        | CredentialKind::RefreshFamily
+        | CredentialKind::SigningKey => now,
     }
 }
 

@@ -12,10 +12,9 @@ use hourgate_api::text::is_plain;
 use hourgate_core::{
     event::Note,
     personal::Personal,
-    role::principal::LOCAL_ISSUER,
     time::{Timestamp, distance, later},
 };
-use hourgate_store::{Credential, CredentialChange, CredentialKind, Store};
+use hourgate_store::{Credential, CredentialChange, CredentialKind, Origin, Store};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -29,7 +28,7 @@ use super::{
 };
 use crate::{
     mint::{self, NoRandomness},
-    signin::object::{Of, object_id},
+    signin::object::{LOCAL_ISSUER, Of, object_id},
 };
 
 /// How many service accounts there can be.
@@ -187,6 +186,16 @@ impl What {
 impl Services {
     pub(crate) fn new(vault: Vault) -> Services {
         Services { vault }
+    }
+
+    /// Forgets what is over, of services and of accounts alike. How much.
+    pub(crate) async fn sweep<S: Store>(
+        &self,
+        store: &S,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> usize {
+        self.vault.sweep(store, origin, now).await
     }
 
     /// Every service account, by client id.
@@ -368,11 +377,14 @@ impl Services {
         bool::from(is_its).then_some(Proved { service, credential })
     }
 
-    /// Whether what somebody signed in with still holds: a token that was given for it ends with it.
-    pub(crate) fn stands(&self, proved: (Uuid, Uuid), now: Timestamp) -> bool {
-        let (object, id) = proved;
+    /// The object id of a service, if what it signed in with still holds: a token that was given for it ends
+    /// with it.
+    pub(crate) fn holds(&self, client: Uuid, id: Uuid, now: Timestamp) -> Option<Uuid> {
+        let object = self.vault.get(CredentialKind::Service, &client.to_string())?.object;
         let mut rows = KINDS.into_iter().flat_map(|kind| self.vault.of(object, kind));
-        rows.any(|row| is_live(&row, now) && credential(&row).is_some_and(|one| one.id == id))
+        let holds =
+            |row: &Credential| is_live(row, now) && credential(row).is_some_and(|one| one.id == id);
+        rows.any(|row| holds(&row)).then_some(object)
     }
 }
 

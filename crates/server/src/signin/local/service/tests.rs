@@ -146,9 +146,9 @@ async fn secrets_are_several_end_and_are_kept_as_digests() {
     }
     let proved = services.secret(&client_id, &secret, now).expect("right");
     assert_eq!(proved.credential, first.id);
-    let standing = (proved.service.object, first.id);
-    assert!(services.stands(standing, now));
-    assert!(!services.stands(standing, later(now, SECRET_LIFE)));
+    let object = proved.service.object;
+    assert_eq!(services.holds(*client, first.id, now), Some(object));
+    assert_eq!(services.holds(*client, first.id, later(now, SECRET_LIFE)), None);
     for row in world.store.credentials().await.expect("read") {
         assert!(!row.body.contains(&secret) && !row.id.contains(&secret));
     }
@@ -158,12 +158,33 @@ async fn secrets_are_several_end_and_are_kept_as_digests() {
     }
     services.remove_credential(on(), *client, first.id).await.expect("removed");
     assert_eq!(services.secret(&client_id, &secret, now), None);
-    assert!(!services.stands(standing, now));
+    assert_eq!(services.holds(*client, first.id, now), None);
     let again = services.remove_credential(on(), *client, first.id).await;
     assert!(matches!(again, Err(ServiceFault::NoCredential)));
     services.remove(on(), *client).await.expect("removed");
     assert_eq!(services.secret(&client_id, &other, now), None);
     assert_eq!(world.store.credentials().await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_and_an_ended_secret_is_shown_for_a_while() {
+    let scene = Scene::new().await;
+    let Scene { world, services, client } = &scene;
+    let until = Some(later(at(0).wall, Duration::from_secs(60)));
+    let on = || world.on(home(), at(0));
+    let _added = services.add_secret(on(), *client, "one", until).await.expect("added");
+    world.accounts.first_link(on()).await.expect("a link");
+    let day = 24 * 3_600;
+    let origin = on().origin;
+    let sweep = |seconds: i64| services.sweep(&world.store, &origin, at(seconds).wall);
+    assert_eq!(sweep(59).await, 0);
+    assert_eq!(sweep(day).await, 1, "the link");
+    let service = services.get(*client).expect("a service");
+    assert_eq!(services.credentials(&service).len(), 1, "it is still shown");
+    assert_eq!(sweep(31 * day).await, 1);
+    assert_eq!(services.credentials(&service), []);
+    assert_eq!(sweep(31 * day).await, 0);
+    assert_eq!(world.store.credentials().await.expect("read").len(), 1, "the account stays");
 }
 
 #[tokio::test]

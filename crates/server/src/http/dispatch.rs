@@ -344,7 +344,7 @@ fn authenticate<S: Store>(
     let who = who.ok_or_else(invalid_token)?;
     let (settings, now) = (server.store.settings(), server.now());
     let rights = Rights::of(&known, &settings, who.id, Groups::Fresh, now);
-    Ok(Caller { person: who.person(), address, rights })
+    Ok(Caller { person: who.person(), address, sign_in: None, rights })
 }
 
 /// 401, with the header that tells clients where to sign in.

@@ -398,6 +398,7 @@ pub(super) fn over(state: &State, settings: &Settings, now: Now) -> Vec<Event> {
     let over = directory.over(now).map(|given| given.id);
     let mut changes = taken(over, UnassignedBecause::Expired);
     changes.extend(activation::due(directory, now));
+    changes.extend(anchored(state, now));
     if changes.is_empty() {
         return Vec::new();
     }
@@ -407,6 +408,21 @@ pub(super) fn over(state: &State, settings: &Settings, now: Now) -> Vec<Event> {
     let lost = lost(&after.state, settings, &concerned, now);
     after.all(lost);
     after.events
+}
+
+/// After a reboot the ends of roles stand on the wall clock alone, and whoever sets it back prolongs them: each
+/// gets an end on this boot's clock too, once that clock can be believed.
+fn anchored(state: &State, now: Now) -> Vec<DirectoryChange> {
+    if state.clock_is_behind(now) {
+        return Vec::new();
+    }
+    let anchored = |given: &Arc<Assignment>| {
+        let until = given.until.filter(|end| !end.is_of_this_boot(now) && !end.is_over(now))?;
+        let until = Some(now.until(until.wall));
+        let assignment = Arc::new(Assignment { until, ..Assignment::clone(given) });
+        Some(DirectoryChange::Assigned { assignment })
+    };
+    state.directory.assignments().filter_map(anchored).collect()
 }
 
 /// What was given at what is gone now: the same name may be somebody else's tomorrow.

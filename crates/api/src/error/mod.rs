@@ -204,6 +204,18 @@ pub enum Code {
     RoleLimitExceeded,
     /// 400: whom, what and where an assignment is about does not change.
     RoleAssignmentUpdateNotPermitted,
+    /// 400: what the rules of the role want was not given (Azure's code).
+    RoleAssignmentRequestPolicyValidationFailed,
+    /// 400: they are not eligible for the role there.
+    EligibilityNotFound,
+    /// 403: they may not decide about an activation.
+    NotAnApprover,
+    /// 404: there is no such activation.
+    RoleAssignmentScheduleRequestNotFound,
+    /// 409: an activation waits, is over, or its id is taken.
+    RoleAssignmentRequestExists,
+    /// 409: an activation is over or was decided.
+    RoleAssignmentRequestIsOver,
     /// 409: somebody has that role there already.
     RoleAssignmentExists,
     /// 409: another role has that name.

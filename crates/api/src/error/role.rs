@@ -1,9 +1,11 @@
 //! Refusals about people and roles, in Azure's words where Azure has some.
 
-use hourgate_core::role::change::DirectoryRefusal;
+use std::{collections::BTreeSet, time::Duration};
+
+use hourgate_core::role::change::{DirectoryRefusal, Missing};
 
 use super::{ArmError, Code};
-use crate::text::{moment, quoted};
+use crate::text::{moment, quoted, span};
 
 /// What stands against a change of people or roles.
 pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
@@ -92,6 +94,77 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
             Code::InvalidParameter,
             format!("It would end at {}, and now is {}.", moment(*until), moment(*now)),
         ),
+        DirectoryRefusal::EligibilityExists { eligibility } => said(
+            Code::RoleAssignmentExists,
+            format!("They are eligible for that role there already. Its ID is {eligibility}."),
+        ),
+        DirectoryRefusal::EligibilityIsFixed { eligibility } => said(
+            Code::RoleAssignmentUpdateNotPermitted,
+            format!(
+                "Principal, role and scope of the eligibility {eligibility} are not allowed to be updated. \
+                 Make another one."
+            ),
+        ),
+        DirectoryRefusal::TooManyEligibilities { most } => said(
+            Code::RoleLimitExceeded,
+            format!("{most} eligibilities stand, and no more can."),
+        ),
+        DirectoryRefusal::NotEligible { role, scope } => said(
+            Code::EligibilityNotFound,
+            format!(
+                "You are not eligible for the role {role} at '{scope}', or not any more. Groups count only \
+                 while what is known of them is new enough: sign in again."
+            ),
+        ),
+        DirectoryRefusal::ActivationExists { activation } => said(
+            Code::RoleAssignmentRequestExists,
+            format!("The request {activation} exists already."),
+        ),
+        DirectoryRefusal::ActivationWaits { activation } => said(
+            Code::RoleAssignmentRequestExists,
+            format!("The role was asked for there before, by the request {activation}, which waits."),
+        ),
+        DirectoryRefusal::ActivationNotFound { activation } => said(
+            Code::RoleAssignmentScheduleRequestNotFound,
+            format!("The request {activation} was not found."),
+        ),
+        DirectoryRefusal::ActivationIsOver { activation } => said(
+            Code::RoleAssignmentRequestIsOver,
+            format!("The request {activation} is over, or was decided before."),
+        ),
+        DirectoryRefusal::TooManyActivations { most } => said(
+            Code::RoleLimitExceeded,
+            format!("{most} requests for roles are kept, and no more can be."),
+        ),
+        DirectoryRefusal::RulesNotMet { missing, longest, shortest } => {
+            rules_not_met(missing, *longest, *shortest)
+        }
+        DirectoryRefusal::NoApprover { role, scope } => said(
+            Code::NoApprover,
+            format!(
+                "The role {role} at '{scope}' needs somebody's approval, and nobody but you could give it."
+            ),
+        ),
+        DirectoryRefusal::OwnActivation { activation } => said(
+            Code::NotAnApprover,
+            format!("Nobody approves for themselves, and the request {activation} is yours."),
+        ),
+        DirectoryRefusal::NotAnApprover { activation } => said(
+            Code::NotAnApprover,
+            format!("You are no approver of the request {activation}."),
+        ),
+        DirectoryRefusal::RulesOutOfBounds { least, most } => said(
+            Code::InvalidParameter,
+            format!(
+                "A role can be activated for {} at least and {} at most.",
+                span(*least),
+                span(*most)
+            ),
+        ),
+        DirectoryRefusal::TooManyApprovers { most } => said(
+            Code::InvalidParameter,
+            format!("The rules of a role name {most} approvers at most; name a group."),
+        ),
         DirectoryRefusal::MayNotAsk { policy } => said(
             Code::AuthorizationFailed,
             format!(
@@ -106,4 +179,30 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
                 .to_owned(),
         ),
     }
+}
+
+/// Azure's sentence, which scripts look for, and what each rule wants.
+fn rules_not_met(missing: &BTreeSet<Missing>, longest: Duration, shortest: Duration) -> ArmError {
+    let rule = |missing: &Missing| match missing {
+        Missing::Length => "\"ExpirationRule\"",
+        Missing::Justification => "\"JustificationRule\"",
+        Missing::Ticket => "\"TicketingRule\"",
+        Missing::SecondFactor => "\"MfaRule\"",
+    };
+    let wants = |missing: &Missing| match missing {
+        Missing::Length => {
+            format!("a duration from {} to {}", span(shortest), span(longest))
+        }
+        Missing::Justification => "a justification".to_owned(),
+        Missing::Ticket => "a ticket".to_owned(),
+        Missing::SecondFactor => "a sign-in with a second factor".to_owned(),
+    };
+    let rules: Vec<&str> = missing.iter().map(rule).collect();
+    let wanted: Vec<String> = missing.iter().map(wants).collect();
+    let message = format!(
+        "The following policy rules failed: [{}]. The role wants {}.",
+        rules.join(","),
+        wanted.join(", and ")
+    );
+    ArmError::new(Code::RoleAssignmentRequestPolicyValidationFailed, message)
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
-use super::{Unfolding, ended};
+use super::{Unfolding, activation, ended};
 use crate::{
     command::Ask,
     event::Event,
@@ -40,11 +40,18 @@ pub(super) fn directory(
     let concerned = state.directory.concerned_by(command);
     let changes = changes(state, settings, command, now)?;
     let mut after = Unfolding { state: Cow::Borrowed(state), events: Vec::new() };
-    after.all(changes.into_iter().map(|change| Event::Directory { change }).collect());
+    after.all(with_consequences(state, changes, now));
     keeps_an_owner(settings, command, &after.state.directory)?;
     let lost = lost(&after.state, settings, &concerned, now);
     after.all(lost);
     Ok(after.events)
+}
+
+/// The changes as events, and what they mean for activated roles.
+fn with_consequences(state: &State, mut changes: Vec<DirectoryChange>, now: Now) -> Vec<Event> {
+    let more = activation::consequences(&state.directory, &changes, now);
+    changes.extend(more);
+    changes.into_iter().map(|change| Event::Directory { change }).collect()
 }
 
 fn changes(
@@ -66,8 +73,11 @@ fn changes(
         }
         DirectoryCommand::Forget { principal } => {
             let Some(who) = directory.principal(*principal) else { return Ok(Vec::new()) };
+            let why = UnassignedBecause::PrincipalGone;
             let given = directory.assignments_of(who.id).map(|given| given.id);
-            let mut changes = taken(given, UnassignedBecause::PrincipalGone);
+            let mut changes = taken(given, why);
+            changes
+                .extend(activation::goes_with(directory, why, |_, _, whose| whose == Some(who.id)));
             changes.push(DirectoryChange::PrincipalForgotten { id: who.id });
             Ok(changes)
         }
@@ -77,6 +87,21 @@ fn changes(
         DirectoryCommand::Unassign { assignment } => {
             let given = directory.assignment(*assignment).map(|given| given.id);
             Ok(taken(given, UnassignedBecause::Asked))
+        }
+        DirectoryCommand::MakeEligible(draft) => {
+            activation::make_eligible(state, settings, draft, now)
+        }
+        DirectoryCommand::Ineligible { eligibility } => {
+            Ok(activation::ineligible(directory, *eligibility))
+        }
+        DirectoryCommand::SetRules(rules) => activation::set_rules(state, settings, rules),
+        DirectoryCommand::Activate(ask) => activation::activate(state, settings, ask, now),
+        DirectoryCommand::Deactivate { activation } => {
+            activation::deactivate(directory, *activation, now)
+        }
+        DirectoryCommand::Decide { activation, by, approve, why, assignment } => {
+            let word = (by, *approve, why.as_deref());
+            activation::decide(state, settings, *activation, word, *assignment, now)
         }
     }
 }
@@ -182,7 +207,11 @@ fn undefine(directory: &Directory, role: RoleId) -> Result<Vec<DirectoryChange>,
         return Ok(Vec::new());
     }
     is_not_given(directory, role, |_| true)?;
-    Ok(vec![DirectoryChange::RoleUndefined { id: role }])
+    // Who could activate it has nothing, so nothing is taken; its rules go with it.
+    let why = UnassignedBecause::Asked;
+    let mut changes = activation::goes_with(directory, why, |of, _, _| of == role);
+    changes.push(DirectoryChange::RoleUndefined { id: role });
+    Ok(changes)
 }
 
 fn is_not_built_in(role: RoleId) -> Result<(), DirectoryRefusal> {
@@ -219,23 +248,7 @@ fn assign(
 ) -> Result<Vec<DirectoryChange>, DirectoryRefusal> {
     let directory = &*state.directory;
     let AssignmentDraft { id, scope, role, principal, .. } = draft;
-    let Some(definition) = directory.definition(*role) else {
-        return Err(DirectoryRefusal::RoleNotFound { role: *role });
-    };
-    let who = known(directory, *principal)?;
-    if draft.kind.is_some_and(|kind| kind != who.kind) {
-        return Err(DirectoryRefusal::PrincipalDiffers { principal: who.id, is: who.kind });
-    }
-    if !exists(state, settings, scope) {
-        return Err(DirectoryRefusal::ScopeNotFound { scope: scope.clone() });
-    }
-    if !definition.is_assignable_at(scope) {
-        let (name, scope) = (definition.said().name.clone(), scope.clone());
-        return Err(DirectoryRefusal::RoleNotAssignable { role: *role, name, scope });
-    }
-    if let Some(until) = draft.until.filter(|until| *until <= now.wall) {
-        return Err(DirectoryRefusal::EndsInThePast { until, now: now.wall });
-    }
+    can_be_given(state, settings, (*role, scope, *principal, draft.kind), draft.until, now)?;
     let stands = directory.assignment(*id);
     if let Some(stands) = stands {
         let same = stands.scope == *scope && stands.role == *role && stands.principal == *principal;
@@ -268,9 +281,40 @@ fn assign(
     Ok(vec![DirectoryChange::Assigned { assignment: Arc::new(assignment) }])
 }
 
+/// Whether a role can be given to somebody at a scope, until then.
+pub(super) fn can_be_given(
+    state: &State,
+    settings: &Settings,
+    (role, scope, principal, kind): (RoleId, &Scope, PrincipalId, Option<PrincipalKind>),
+    until: Option<Timestamp>,
+    now: Now,
+) -> Result<(), DirectoryRefusal> {
+    let directory = &*state.directory;
+    let Some(definition) = directory.definition(role) else {
+        return Err(DirectoryRefusal::RoleNotFound { role });
+    };
+    let who = known(directory, principal)?;
+    if kind.is_some_and(|kind| kind != who.kind) {
+        return Err(DirectoryRefusal::PrincipalDiffers { principal: who.id, is: who.kind });
+    }
+    if !exists(state, settings, scope) {
+        return Err(DirectoryRefusal::ScopeNotFound { scope: scope.clone() });
+    }
+    if !definition.is_assignable_at(scope) {
+        let (name, scope) = (definition.said().name.clone(), scope.clone());
+        return Err(DirectoryRefusal::RoleNotAssignable { role, name, scope });
+    }
+    match until {
+        Some(until) if until <= now.wall => {
+            Err(DirectoryRefusal::EndsInThePast { until, now: now.wall })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Whether there is anything at a scope. What is given where nothing is would wait there for whoever makes
 /// something of that name.
-fn exists(state: &State, settings: &Settings, scope: &Scope) -> bool {
+pub(super) fn exists(state: &State, settings: &Settings, scope: &Scope) -> bool {
     match scope.place() {
         Place::Subscription => settings
             .first_subscription
@@ -293,8 +337,15 @@ fn keeps_an_owner(
         DirectoryCommand::Forget { .. } | DirectoryCommand::Unassign { .. } => true,
         // An Owner can be given an end.
         DirectoryCommand::Assign(draft) => draft.until.is_some(),
+        // What is activated has an end, and counts for nobody who could be left.
         DirectoryCommand::Introduce(_)
         | DirectoryCommand::Define(_)
+        | DirectoryCommand::MakeEligible(_)
+        | DirectoryCommand::Ineligible { .. }
+        | DirectoryCommand::SetRules(_)
+        | DirectoryCommand::Activate(_)
+        | DirectoryCommand::Deactivate { .. }
+        | DirectoryCommand::Decide { .. }
         | DirectoryCommand::Undefine { .. } => false,
     };
     let Some(subscription) = settings.first_subscription.filter(|_| takes) else { return Ok(()) };
@@ -341,26 +392,43 @@ pub(super) fn may_ask(
     }
 }
 
-/// Assignments whose time is over, and what ends with them.
+/// Roles, eligibilities and activations whose time is over, and what ends with them.
 pub(super) fn over(state: &State, settings: &Settings, now: Now) -> Vec<Event> {
-    let over: Vec<&Arc<Assignment>> = state.directory.over(now).collect();
-    if over.is_empty() {
+    let directory = &*state.directory;
+    let over = directory.over(now).map(|given| given.id);
+    let mut changes = taken(over, UnassignedBecause::Expired);
+    changes.extend(activation::due(directory, now));
+    changes.extend(anchored(state, now));
+    if changes.is_empty() {
         return Vec::new();
     }
-    let holders = over.iter().flat_map(|given| state.directory.concerned(given.principal));
-    let concerned: BTreeSet<PrincipalId> = holders.collect();
-    let changes = taken(over.iter().map(|given| given.id), UnassignedBecause::Expired);
-    let mut events: Vec<Event> =
-        changes.into_iter().map(|change| Event::Directory { change }).collect();
-    // What is over gives nothing already, so that what ends is the same before and after it is taken.
-    events.extend(lost(state, settings, &concerned, now));
-    events
+    let concerned = directory.due(now);
+    let mut after = Unfolding { state: Cow::Borrowed(state), events: Vec::new() };
+    after.all(with_consequences(state, changes, now));
+    let lost = lost(&after.state, settings, &concerned, now);
+    after.all(lost);
+    after.events
+}
+
+/// After a reboot the ends of roles stand on the wall clock alone, and whoever sets it back prolongs them: each
+/// gets an end on this boot's clock too, once that clock can be believed.
+fn anchored(state: &State, now: Now) -> Vec<DirectoryChange> {
+    if state.clock_is_behind(now) {
+        return Vec::new();
+    }
+    let anchored = |given: &Arc<Assignment>| {
+        let until = given.until.filter(|end| !end.is_of_this_boot(now) && !end.is_over(now))?;
+        let until = Some(now.until(until.wall));
+        let assignment = Arc::new(Assignment { until, ..Assignment::clone(given) });
+        Some(DirectoryChange::Assigned { assignment })
+    };
+    state.directory.assignments().filter_map(anchored).collect()
 }
 
 /// What was given at what is gone now: the same name may be somebody else's tomorrow.
-pub(super) fn orphaned(state: &State, events: &[Event]) -> Vec<Event> {
+pub(super) fn orphaned(state: &State, events: &[Event], now: Now) -> Vec<Event> {
     let gone: Vec<Scope> = events.iter().filter_map(Event::gone).collect();
-    if gone.is_empty() || state.directory.assignment_count() == 0 {
+    if gone.is_empty() {
         return Vec::new();
     }
     // A group that nobody made is gone with the last that was in it.
@@ -376,12 +444,12 @@ pub(super) fn orphaned(state: &State, events: &[Event]) -> Vec<Event> {
         Place::Resource(id) if id.kind == Kind::ResourceGroups => !network.has_group(&id.name),
         Place::Resource(_) | Place::Subscription | Place::Policy(_) | Place::Other => false,
     };
-    let orphans = state
-        .directory
-        .assignments()
-        .filter(|given| gone.iter().any(|scope| scope.holds(&given.scope)) || empty(&given.scope));
-    let changes = taken(orphans.map(|given| given.id), UnassignedBecause::ScopeGone);
-    changes.into_iter().map(|change| Event::Directory { change }).collect()
+    let is_gone = |at: &Scope| gone.iter().any(|scope| scope.holds(at)) || empty(at);
+    let why = UnassignedBecause::ScopeGone;
+    let orphans = state.directory.assignments().filter(|given| is_gone(&given.scope));
+    let mut changes = taken(orphans.map(|given| given.id), why);
+    changes.extend(activation::goes_with(&state.directory, why, |_, at, _| is_gone(at)));
+    with_consequences(state, changes, now)
 }
 
 /// The end of what some of these people have, and may have no longer (product P8).

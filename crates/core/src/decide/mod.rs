@@ -3,6 +3,7 @@
 //! Time first, then people: what is overdue ends before the command is looked at, so nobody revokes or
 //! prolongs the past.
 
+mod activation;
 mod directory;
 mod due;
 mod effect;
@@ -71,7 +72,7 @@ pub fn decide(
         Command::Tick => Vec::new(),
     };
     after.events.extend(events);
-    let orphaned = directory::orphaned(&after.state, &after.events);
+    let orphaned = directory::orphaned(&after.state, &after.events, now);
     after.events.extend(orphaned);
     Ok(after.events)
 }

@@ -46,4 +46,6 @@ pub enum UnassignedBecause {
     ScopeGone,
     /// Whom it was given to is gone.
     PrincipalGone,
+    /// They activated it, and are not eligible any more.
+    EligibilityGone,
 }

@@ -7,12 +7,16 @@ use std::{
 
 use super::{
     Scope,
+    activation::{
+        ACTIVATION_SHOWN, Activation, ActivationId, ActivationStage, Eligibility, EligibilityId,
+        Rules,
+    },
     assignment::{Assignment, AssignmentId},
     built_in,
     definition::{Definition, RoleId},
     principal::{Principal, PrincipalId, PrincipalKind},
 };
-use crate::time::{Deadline, Now};
+use crate::time::{Deadline, Now, later};
 
 /// Everybody who is known, every role, and every assignment. Always there as a whole, and shared: it changes
 /// only by events.
@@ -21,6 +25,12 @@ pub struct Directory {
     principals: BTreeMap<PrincipalId, Arc<Principal>>,
     custom: BTreeMap<RoleId, Arc<Definition>>,
     assignments: BTreeMap<AssignmentId, Arc<Assignment>>,
+    /// Who may activate what.
+    eligibilities: BTreeMap<EligibilityId, Arc<Eligibility>>,
+    /// What it takes, where somebody set it.
+    rules: BTreeMap<(RoleId, Scope), Arc<Rules>>,
+    /// What was activated, and is shown.
+    activations: BTreeMap<ActivationId, Arc<Activation>>,
     /// The same assignments by whom they were given to.
     of: BTreeMap<PrincipalId, BTreeSet<AssignmentId>>,
 }
@@ -109,9 +119,72 @@ impl Directory {
             .filter(move |given| given.until.is_some_and(|until| until.is_over(now)))
     }
 
+    /// Whoever loses something at this moment, because time has come.
+    pub fn due(&self, now: Now) -> BTreeSet<PrincipalId> {
+        let taken = self.over(now).flat_map(|given| self.concerned(given.principal));
+        let ended = self
+            .eligibilities
+            .values()
+            .filter(|given| given.until.is_some_and(|until| until.is_over(now)));
+        let ended = ended.flat_map(|given| self.concerned(given.principal));
+        taken.chain(ended).collect()
+    }
+
     /// The ends that are to come or have passed.
     pub fn ends(&self) -> impl Iterator<Item = Deadline> {
-        self.assignments.values().filter_map(|given| given.until)
+        let assignments = self.assignments.values().filter_map(|given| given.until);
+        let eligibilities = self.eligibilities.values().filter_map(|given| given.until);
+        let activations =
+            self.activations.values().filter_map(|activation| match activation.stage {
+                ActivationStage::Waiting { until } => Some(until),
+                // Its assignment has the same end.
+                ActivationStage::Active { .. } => None,
+                ActivationStage::Ended { at, .. } => {
+                    Some(Deadline { wall: later(at, ACTIVATION_SHOWN), boot: None })
+                }
+            });
+        assignments.chain(eligibilities).chain(activations)
+    }
+
+    /// One eligibility.
+    pub fn eligibility(&self, id: EligibilityId) -> Option<&Arc<Eligibility>> {
+        self.eligibilities.get(&id)
+    }
+
+    /// Every eligibility.
+    pub fn eligibilities(&self) -> impl Iterator<Item = &Arc<Eligibility>> {
+        self.eligibilities.values()
+    }
+
+    /// What it takes to activate a role at a scope: what was set there, else what holds by default.
+    pub fn rules(&self, role: RoleId, scope: &Scope) -> Arc<Rules> {
+        let set = self.rules.get(&(role, scope.clone()));
+        set.cloned().unwrap_or_else(|| Arc::new(Rules::default_of(role, scope.clone())))
+    }
+
+    /// What somebody set.
+    pub fn set_rules_of(&self, role: RoleId, scope: &Scope) -> Option<&Arc<Rules>> {
+        self.rules.get(&(role, scope.clone()))
+    }
+
+    /// Everything that somebody set.
+    pub fn all_rules(&self) -> impl Iterator<Item = &Arc<Rules>> {
+        self.rules.values()
+    }
+
+    /// One activation.
+    pub fn activation(&self, id: ActivationId) -> Option<&Arc<Activation>> {
+        self.activations.get(&id)
+    }
+
+    /// Every activation that is shown.
+    pub fn activations(&self) -> impl Iterator<Item = &Arc<Activation>> {
+        self.activations.values()
+    }
+
+    /// The activation that gave an assignment.
+    pub fn activation_of(&self, assignment: AssignmentId) -> Option<&Arc<Activation>> {
+        self.activations.values().find(|activation| activation.assignment() == Some(assignment))
     }
 
     /// Somebody is as this says.
@@ -139,6 +212,36 @@ impl Directory {
         self.unassign(assignment.id);
         self.of.entry(assignment.principal).or_default().insert(assignment.id);
         self.assignments.insert(assignment.id, assignment);
+    }
+
+    /// Somebody may activate a role.
+    pub fn set_eligibility(&mut self, eligibility: Arc<Eligibility>) {
+        self.eligibilities.insert(eligibility.id, eligibility);
+    }
+
+    /// They no longer may.
+    pub fn remove_eligibility(&mut self, id: EligibilityId) {
+        self.eligibilities.remove(&id);
+    }
+
+    /// It takes this to activate a role.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules.insert((rules.role, rules.scope.clone()), rules);
+    }
+
+    /// It takes again what it takes by default.
+    pub fn remove_rules(&mut self, role: RoleId, scope: &Scope) {
+        self.rules.remove(&(role, scope.clone()));
+    }
+
+    /// An activation is as this says.
+    pub fn set_activation(&mut self, activation: Arc<Activation>) {
+        self.activations.insert(activation.id, activation);
+    }
+
+    /// An activation is no longer shown.
+    pub fn forget_activation(&mut self, id: ActivationId) {
+        self.activations.remove(&id);
     }
 
     /// A role is taken.

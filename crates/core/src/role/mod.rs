@@ -4,6 +4,7 @@
 //! of them at one moment; [`may`] is the question that every operation asks first.
 
 mod action;
+pub mod activation;
 pub mod assignment;
 pub mod built_in;
 pub mod change;
@@ -24,7 +25,7 @@ pub use self::{
     rights::{Groups, Right, Rights},
     scope::Scope,
 };
-use crate::personal::Personal;
+use crate::{personal::Personal, time::Timestamp};
 
 /// Who somebody is, whatever they are called today: the id of a principal, or a user of the machine itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +69,15 @@ impl OwnAddress {
     }
 }
 
+/// How somebody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// When they showed who they are; not when a token was made anew since.
+    pub at: Timestamp,
+    /// Whether they showed a second factor then.
+    pub second_factor: bool,
+}
+
 /// Who is asking, from where, with which roles. The first argument of every operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -75,6 +85,8 @@ pub struct Caller {
     pub person: Person,
     /// From where.
     pub address: OwnAddress,
+    /// How they signed in; none for a service, which has no second factor to show.
+    pub sign_in: Option<SignIn>,
     /// What they may, and where.
     pub rights: Rights,
 }

@@ -1,12 +1,12 @@
 //! What somebody may do, where: the roles that count for them at one moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     Action, Directory, Scope,
     assignment::Assignment,
     definition::Definition,
-    principal::{Membership, PrincipalId},
+    principal::{Membership, Principal, PrincipalId},
 };
 use crate::{
     id::{PolicyId, VmId},
@@ -53,15 +53,9 @@ impl Rights {
         let Some(who) = directory.principal(principal).filter(|who| !who.disabled) else {
             return Rights::default();
         };
-        let counted = match groups {
-            Groups::Fresh if !is_fresh(&who.groups, settings.groups_hold, now.wall) => None,
-            Groups::Fresh | Groups::Last => Some(&who.groups.groups),
-        };
-        let in_use =
-            |group: &&PrincipalId| directory.principal(**group).is_none_or(|g| !g.disabled);
-        let groups = counted.into_iter().flatten().filter(in_use);
-        let holders = std::iter::once(&who.id).chain(groups);
-        let given = holders.flat_map(|holder| directory.assignments_of(*holder));
+        let groups = Rights::groups_of(directory, settings, who, groups, now);
+        let holders = std::iter::once(who.id).chain(groups);
+        let given = holders.flat_map(|holder| directory.assignments_of(holder));
         let rights = given.filter_map(|assignment| {
             let over = assignment.until.is_some_and(|until| until.is_over(now));
             let role = directory.definition(assignment.role).filter(|_| !over)?;
@@ -76,6 +70,26 @@ impl Rights {
             },
         };
         Rights { rights: rights.collect(), highest }
+    }
+
+    /// The groups of somebody that count.
+    pub fn groups_of(
+        directory: &Directory,
+        settings: &Settings,
+        who: &Principal,
+        groups: Groups,
+        now: Now,
+    ) -> BTreeSet<PrincipalId> {
+        match groups {
+            Groups::Fresh if !is_fresh(&who.groups, settings.groups_hold, now.wall) => {
+                return BTreeSet::new();
+            }
+            Groups::Fresh | Groups::Last => {}
+        }
+        let in_use = |group: &&PrincipalId| {
+            directory.principal(**group).is_some_and(|group| !group.disabled)
+        };
+        who.groups.groups.iter().filter(in_use).copied().collect()
     }
 
     /// Whether they allow that there.

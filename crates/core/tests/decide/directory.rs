@@ -27,15 +27,15 @@ use crate::scene::*;
 
 const ISSUER: &str = "https://login.example.org";
 
-fn id(number: u128) -> Uuid {
+pub(crate) fn id(number: u128) -> Uuid {
     Uuid::from_u128(0x5000 + number)
 }
 
-const ANN: u128 = 1;
-const BEN: u128 = 2;
-const OPS: u128 = 9;
+pub(crate) const ANN: u128 = 1;
+pub(crate) const BEN: u128 = 2;
+pub(crate) const OPS: u128 = 9;
 
-fn introduction(who: u128, groups: Option<&[u128]>) -> Introduction {
+pub(crate) fn introduction(who: u128, groups: Option<&[u128]>) -> Introduction {
     let kind = if who == OPS { PrincipalKind::Group } else { PrincipalKind::User };
     Introduction {
         id: id(who),
@@ -49,15 +49,15 @@ fn introduction(who: u128, groups: Option<&[u128]>) -> Introduction {
     }
 }
 
-fn meet(who: u128, groups: Option<&[u128]>) -> Command {
+pub(crate) fn meet(who: u128, groups: Option<&[u128]>) -> Command {
     Command::Directory(DirectoryCommand::Introduce(introduction(who, groups)))
 }
 
-fn scope(text: &str) -> Scope {
+pub(crate) fn scope(text: &str) -> Scope {
     format!("/subscriptions/{}{text}", Uuid::nil()).parse().expect("a scope")
 }
 
-fn given(number: u128, role: Uuid, who: u128, at: &Scope) -> AssignmentDraft {
+pub(crate) fn given(number: u128, role: Uuid, who: u128, at: &Scope) -> AssignmentDraft {
     AssignmentDraft {
         id: Uuid::from_u128(0xa000 + number),
         scope: at.clone(),
@@ -70,24 +70,24 @@ fn given(number: u128, role: Uuid, who: u128, at: &Scope) -> AssignmentDraft {
     }
 }
 
-fn give(draft: AssignmentDraft) -> Command {
+pub(crate) fn give(draft: AssignmentDraft) -> Command {
     Command::Directory(DirectoryCommand::Assign(draft))
 }
 
-fn take(number: u128) -> Command {
+pub(crate) fn take(number: u128) -> Command {
     let assignment = Uuid::from_u128(0xa000 + number);
     Command::Directory(DirectoryCommand::Unassign { assignment })
 }
 
-fn disable(who: u128, disabled: bool) -> Command {
+pub(crate) fn disable(who: u128, disabled: bool) -> Command {
     Command::Directory(DirectoryCommand::SetDisabled { principal: id(who), disabled })
 }
 
-fn forget(who: u128) -> Command {
+pub(crate) fn forget(who: u128) -> Command {
     Command::Directory(DirectoryCommand::Forget { principal: id(who) })
 }
 
-fn role(number: u128, name: &str, actions: &[&str], at: &[Scope]) -> RoleDraft {
+pub(crate) fn role(number: u128, name: &str, actions: &[&str], at: &[Scope]) -> RoleDraft {
     let actions = actions.iter().map(|text| text.parse().expect("a pattern")).collect();
     RoleDraft {
         id: Uuid::from_u128(0xd000 + number),
@@ -98,18 +98,18 @@ fn role(number: u128, name: &str, actions: &[&str], at: &[Scope]) -> RoleDraft {
     }
 }
 
-fn define(draft: RoleDraft) -> Command {
+pub(crate) fn define(draft: RoleDraft) -> Command {
     Command::Directory(DirectoryCommand::Define(draft))
 }
 
-fn asks(who: u128) -> Asking {
+pub(crate) fn asks(who: u128) -> Asking {
     let mut ask = ask("web", 22);
     ask.0.requester = Person { id: id(who).into(), ..person("ann") };
     ask
 }
 
 /// One VM with a policy, and two people who are known.
-fn people() -> Scene {
+pub(crate) fn people() -> Scene {
     let mut scene = web(rule(22));
     scene.does(&meet(ANN, Some(&[OPS])));
     scene.does(&meet(BEN, None));
@@ -118,7 +118,7 @@ fn people() -> Scene {
 }
 
 #[track_caller]
-fn refused(scene: &mut Scene, command: &Command) -> DirectoryRefusal {
+pub(crate) fn refused(scene: &mut Scene, command: &Command) -> DirectoryRefusal {
     match scene.refuses(command).as_slice() {
         [Refusal::Directory { why }] => why.clone(),
         other => panic!("{other:?}"),

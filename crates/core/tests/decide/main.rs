@@ -6,6 +6,7 @@
     reason = "a test ends where it does not hold"
 )]
 
+mod activation;
 mod changes;
 mod clocks;
 mod concern;

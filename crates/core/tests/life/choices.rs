@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::{
     days::Life,
     oracle::SERVER,
-    scene::{hours, ip, minutes, person, policy, port, seconds, source, vm},
+    people::{ANN, BOB, person},
+    scene::{hours, ip, minutes, policy, port, seconds, source, vm},
 };
 
 /// Addresses that machines may have.
@@ -25,7 +26,6 @@ pub const ADDRESSES: &[&str] = &["10.0.0.2", "10.0.0.3", "10.0.0.4", "fd00::2", 
 pub const PORTS: &[u16] = &[22, 443];
 const VMS: &[&str] = &["a", "b", "c"];
 const POLICIES: &[&str] = &["p", "q"];
-const PEOPLE: &[&str] = &["ann", "bob"];
 const OWN: &[&str] = &["203.0.113.7", "203.0.112.9", "2001:db8::7"];
 const ASKED: &[&str] = &[
     "203.0.113.7",
@@ -97,7 +97,7 @@ impl Dice {
 impl Life<'_> {
     /// Somebody asks for something.
     pub fn command(&mut self) -> Command {
-        match self.dice.below(100) {
+        match self.dice.below(112) {
             0..=52 => self.request(),
             53..=70 => self.set_policy(),
             71..=72 => Command::RemovePolicy {
@@ -108,6 +108,7 @@ impl Life<'_> {
             81..=86 => self.register(),
             87..=89 => Command::UnregisterVm { id: self.vm() },
             90..=91 => Command::ConfirmPolicy { id: policy(self.dice.one(POLICIES)) },
+            92..=108 => self.people(),
             _ => Command::Tick,
         }
     }
@@ -261,7 +262,7 @@ impl Life<'_> {
         Command::Request(Ask {
             id: if taken { self.dice.one(&known) } else { fresh },
             policy: of,
-            requester: person(self.dice.one(PEOPLE)),
+            requester: person(self.dice.one(&[ANN, BOB])),
             address: if self.dice.in_hundred(6) {
                 OwnAddress::Nobodys(ip("127.0.0.1"))
             } else {

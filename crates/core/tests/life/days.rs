@@ -14,17 +14,19 @@ use hourgate_core::{
     state::{State, access_id},
     time::{Timestamp, later},
 };
+use uuid::Uuid;
 
 use crate::{
     choices::{ADDRESSES, Dice, PORTS},
     gate::Gate,
     oracle::{Oracle, SECOND, SERVER},
+    people,
     rules::Rules,
     scene::{Scene, hours, ip, minutes, port, register, scene, seconds, stage, written},
 };
 
 /// How many things happen in a life.
-const STEPS: usize = 90;
+const STEPS: usize = 110;
 
 /// Where packets come from.
 const FROM: &[&str] = &[
@@ -63,6 +65,7 @@ pub struct Life<'r> {
 pub fn live(rules: &dyn Rules, seed: u64, told: &mut Told) -> Result<(), String> {
     let mut scene = scene();
     scene.settings.server_addresses = vec![ip(SERVER)];
+    scene.settings.first_subscription = Some(Uuid::nil());
     let mut life = Life {
         rules,
         dice: Dice::new(seed),
@@ -74,6 +77,9 @@ pub fn live(rules: &dyn Rules, seed: u64, told: &mut Told) -> Result<(), String>
         began: BTreeMap::new(),
         reboots: 0,
     };
+    for command in people::first() {
+        life.hears(&command, told)?;
+    }
     life.hears(&register("a", 1_000_001, &["10.0.0.2", "fd00::2"]), told)?;
     life.hears(&register("b", 1_000_002, &["10.0.0.3"]), told)?;
     let first = life.set_policy();
@@ -97,11 +103,11 @@ impl Life<'_> {
             return self.hears(&Command::AcceptClock, told);
         }
         match self.dice.below(100) {
-            0..=44 => {
+            0..=49 => {
                 let command = self.command();
                 self.hears(&command, told)
             }
-            45..=56 => {
+            50..=58 => {
                 let length = self.dice.one(&[
                     seconds(1),
                     seconds(30),
@@ -113,7 +119,7 @@ impl Life<'_> {
                 self.waits(length);
                 Ok(())
             }
-            57..=68 => {
+            59..=68 => {
                 self.lands_on_a_deadline();
                 Ok(())
             }
@@ -133,13 +139,17 @@ impl Life<'_> {
                 self.scene.is_set_back(length);
                 Ok(())
             }
-            96 => {
+            96 | 97 => {
                 self.scene.reboots();
                 self.gate.boots();
                 self.reboots += 1;
+                // A machine without a battery wakes up in the past.
+                if self.dice.in_hundred(30) {
+                    self.scene.is_set_back(minutes(10));
+                }
                 Ok(())
             }
-            97 => self.meets_an_empty_memory(),
+            98 => self.meets_an_empty_memory(),
             _ => self.crashes(),
         }
     }
@@ -163,6 +173,8 @@ impl Life<'_> {
         ahead.extend(
             self.oracle.policies.values().filter_map(|book| Some(book.pending.as_ref()?.0 - wall)),
         );
+        let roles = self.oracle.people.given.values();
+        ahead.extend(roles.filter_map(|given| Some(given.until?.0 - wall)));
         ahead.retain(|length| (2..4 * 3_600 * SECOND).contains(length));
         if !ahead.is_empty() {
             let length = self.dice.one(&ahead) + self.dice.one(&[-1, 0, 0, 0, 1]);
@@ -239,6 +251,7 @@ impl Life<'_> {
         same("open, and for how long", &open, &self.oracle.open(now))?;
         self.packets_agree(&desired)?;
         self.stages_agree()?;
+        self.people_agree()?;
         self.nothing_outlives_its_time(&desired)
     }
 
@@ -282,6 +295,15 @@ impl Life<'_> {
         }
         let known: usize = self.scene.state.requests.values().map(|r| r.accesses.len()).sum();
         same("accesses", &known, &self.oracle.promises.len())
+    }
+
+    fn people_agree(&self) -> Result<(), String> {
+        let directory = &self.scene.state.directory;
+        let known: BTreeMap<_, _> = directory.principals().map(|w| (w.id, w.disabled)).collect();
+        let right = self.oracle.people.known.iter().map(|(id, known)| (*id, known.disabled));
+        same("known", &known, &right.collect())?;
+        let given: BTreeSet<_> = directory.assignments().map(|given| given.id).collect();
+        same("given", &given, &self.oracle.people.given.keys().copied().collect())
     }
 
     /// However clocks were set: in the time that really went by, nothing runs longer than it was given,
@@ -386,6 +408,9 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, right: &T) -> Res
 /// The name of an event's or refusal's kind.
 fn named(value: &impl std::fmt::Debug) -> String {
     let text = format!("{value:?}");
+    let of_people = text.strip_prefix("Directory { why: ");
+    let of_people = of_people.or_else(|| text.strip_prefix("Directory { change: "));
+    let text = of_people.unwrap_or(&text);
     text.split([' ', '{']).next().unwrap_or_default().to_owned()
 }
 
@@ -451,6 +476,23 @@ impl Told {
             "StartTooFarAhead",
             "ApprovalRequired",
             "ClockBehind",
+            "lost",
+            "PrincipalSet",
+            "PrincipalForgotten",
+            "RoleDefined",
+            "RoleUndefined",
+            "Assigned",
+            "Unassigned",
+            "MayNotAsk",
+            "LastOwner",
+            "PrincipalNotFound",
+            "RoleNotFound",
+            "RoleIsGiven",
+            "RoleNotAssignable",
+            "ScopeNotFound",
+            "EndsInThePast",
+            "AssignmentIsFixed",
+            "AssignmentExists",
         ];
         let rare: Vec<_> = wanted
             .into_iter()

@@ -16,6 +16,7 @@ mod gate;
 mod mutants;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod people;
 mod rules;
 #[path = "../scene/mod.rs"]
 mod scene;
@@ -24,7 +25,7 @@ use days::live;
 use rules::Real;
 
 /// How many lives the rules themselves are led through.
-const LIVES: u64 = 300;
+const LIVES: u64 = 400;
 /// How many lives a broken rule may go unnoticed.
 const LIVES_OF_A_MUTANT: u64 = LIVES;
 

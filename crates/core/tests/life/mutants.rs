@@ -1,7 +1,7 @@
 //! Broken rules: each is the real one with a mistake that somebody could make. They stand here, at the
 //! seam, so that product code carries none.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hourgate_core::{
     command::{Command, Precondition, Sent},
@@ -11,9 +11,14 @@ use hourgate_core::{
     plan::{Desired, Observed, Plan},
     policy::{Settings, Widest},
     refusal::{ApprovalNeeded, Refusal, Refusals},
-    role::OwnAddress,
+    role::{
+        Directory, OwnAddress, Scope,
+        assignment::{Assignment, UnassignedBecause},
+        change::{DirectoryChange, DirectoryCommand},
+        principal::Principal,
+    },
     state::State,
-    time::{Deadline, Now, Timestamp},
+    time::{BootTime, Deadline, Now, Timestamp, later},
 };
 
 use crate::rules::{Real, Rules};
@@ -91,6 +96,14 @@ pub fn all() -> Vec<Box<dyn Rules>> {
         Box::new(Decides("what is left out of a PUT is cleared", left_out_is_cleared)),
         Box::new(Decides("If-Match is ignored", if_match_ignored)),
         Box::new(Decides("what nobody confirmed stays", unconfirmed_stays)),
+        Box::new(Decides("who lost the right keeps what they have", right_kept)),
+        Box::new(Decides("a role gives a second too long", role_too_long)),
+        Box::new(Decides("who is disabled may", disabled_may)),
+        Box::new(Decides("who is disabled signs in again", enabled_by_sign_in)),
+        Box::new(Decides("a role at a machine is one at all", scopes_ignored)),
+        Box::new(Decides("what was given at a machine outlives it", outlives_its_scope)),
+        Box::new(Decides("a new word about groups is not heard", groups_not_heard)),
+        Box::new(Decides("the last owner goes", last_owner_goes)),
         Box::new(Plans("a lock goes when nobody mentions it", lock_vanishes)),
         Box::new(Plans("an end that moved is not told", ends_not_compared)),
         Box::new(Plans("nothing is closed", nothing_closed)),
@@ -329,6 +342,98 @@ fn unconfirmed_stays(state: &State, settings: &Settings, command: &Command, now:
         }
     }
     Real.decide(&patient, settings, command, now)
+}
+
+fn right_kept(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    without(Real.decide(state, settings, command, now), |event| {
+        matches!(event, Event::Ended { reason: EndReason::RightLost, .. })
+    })
+}
+
+fn with_directory(state: &State, change: impl FnOnce(&mut Directory)) -> State {
+    let mut state = state.clone();
+    change(Arc::make_mut(&mut state.directory));
+    state
+}
+
+fn role_too_long(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let state = with_directory(state, |directory| {
+        let all: Vec<Arc<Assignment>> = directory.assignments().cloned().collect();
+        for given in all {
+            let Some(until) = given.until else { continue };
+            let boot =
+                until.boot.map(|boot| BootTime { nanos: boot.nanos + 1_000_000_000, ..boot });
+            let wall = later(until.wall, Duration::from_secs(1));
+            let until = Some(Deadline { wall, boot });
+            directory.assign(Arc::new(Assignment { until, ..Assignment::clone(&given) }));
+        }
+    });
+    Real.decide(&state, settings, command, now)
+}
+
+fn disabled_may(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let Command::Request(_) = command else {
+        return Real.decide(state, settings, command, now);
+    };
+    let state = with_directory(state, |directory| {
+        let all: Vec<Arc<Principal>> = directory.principals().cloned().collect();
+        for who in all {
+            let enabled = Principal { disabled: false, ..Principal::clone(&who) };
+            directory.set_principal(Arc::new(enabled));
+        }
+    });
+    Real.decide(&state, settings, command, now)
+}
+
+fn enabled_by_sign_in(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let mut decided = Real.decide(state, settings, command, now);
+    if let (Ok(events), Command::Directory(DirectoryCommand::Introduce(_))) =
+        (&mut decided, command)
+    {
+        for event in events {
+            if let Event::Directory { change: DirectoryChange::PrincipalSet { principal } } = event
+            {
+                Arc::make_mut(principal).disabled = false;
+            }
+        }
+    }
+    decided
+}
+
+fn scopes_ignored(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let Command::Request(_) = command else {
+        return Real.decide(state, settings, command, now);
+    };
+    let state = with_directory(state, |directory| {
+        let all: Vec<Arc<Assignment>> = directory.assignments().cloned().collect();
+        for given in all {
+            let scope = Scope::subscription(given.scope.of_subscription());
+            directory.assign(Arc::new(Assignment { scope, ..Assignment::clone(&given) }));
+        }
+    });
+    Real.decide(&state, settings, command, now)
+}
+
+fn outlives_its_scope(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    without(Real.decide(state, settings, command, now), |event| {
+        let Event::Directory { change: DirectoryChange::Unassigned { why, .. } } = event else {
+            return false;
+        };
+        *why == UnassignedBecause::ScopeGone
+    })
+}
+
+fn groups_not_heard(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let mut command = command.clone();
+    if let Command::Directory(DirectoryCommand::Introduce(said)) = &mut command {
+        said.groups = None;
+    }
+    Real.decide(state, settings, &command, now)
+}
+
+fn last_owner_goes(state: &State, settings: &Settings, command: &Command, now: Now) -> Decided {
+    let settings = Settings { first_subscription: None, ..settings.clone() };
+    Real.decide(state, &settings, command, now)
 }
 
 fn lock_vanishes(desired: &Desired, observed: &Observed) -> Plan {

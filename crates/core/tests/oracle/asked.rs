@@ -18,6 +18,11 @@ const FIVE_MINUTES: i128 = 300 * SECOND;
 
 impl Oracle {
     pub(super) fn asked(&mut self, ask: &Ask, now: Now) -> Result<(), Kinds> {
+        let vms: Vec<_> = ask.accesses.iter().map(|one| &one.vm).collect();
+        let who = ask.requester.id.0.parse().expect("a principal");
+        if !self.people.may_ask(who, &ask.policy, &vms, now) {
+            return Err(Kinds::from(["MayNotAsk"]));
+        }
         let mut kinds = Kinds::new();
         let mut say = |kind, holds: bool| {
             if holds {

@@ -4,6 +4,7 @@
 //! commands, what a guard says), none of its arithmetic and none of its functions.
 
 mod asked;
+pub mod people;
 mod set;
 pub mod span;
 
@@ -39,6 +40,7 @@ pub struct Oracle {
     pub promises: Vec<Promise>,
     pub given_back: BTreeSet<(IpAddr, u16)>,
     pub highest: Option<i128>,
+    pub people: people::People,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -134,7 +136,7 @@ impl Oracle {
     /// What is so after the command, or the kinds of everything that stands against it.
     pub fn hears(&self, command: &Command, now: Now) -> Result<Oracle, Kinds> {
         let mut after = self.clone();
-        after.time_passes(now);
+        after.time_passes(*command == Command::Tick, now);
         match command {
             Command::RegisterVm { id, instance, location, addresses, .. } => {
                 after.registers(id, instance.0, location.as_str(), addresses)?;
@@ -174,9 +176,10 @@ impl Oracle {
             | Command::DeleteJitRule { .. } => {}
             // Every subscription of a random life has its plan.
             Command::SetPricing { .. } => {}
-            Command::Directory(_) => {}
+            Command::Directory(command) => after.is_told_of_people(command, now)?,
             Command::Tick => {}
         }
+        after.clears_up();
         after.highest = Some(after.highest.map_or(wall(now), |highest| highest.max(wall(now))));
         Ok(after)
     }
@@ -186,11 +189,15 @@ impl Oracle {
     }
 
     /// Time first, then people.
-    fn time_passes(&mut self, now: Now) {
+    fn time_passes(&mut self, ticks: bool, now: Now) {
         for promise in &mut self.promises {
             if promise.left(now) == Some(0) {
                 promise.over("expired");
             }
+        }
+        // Nobody else looks at what people have.
+        if ticks {
+            self.roles_end(now);
         }
         self.goes_back(now);
         if self.clock_is_behind(now) {

@@ -18,7 +18,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     resource::{Kind, ResourceId},
-    role::{Caller, Groups, OwnAddress, Rights},
+    role::{Caller, Groups, OwnAddress, Rights, SignIn},
 };
 use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -44,7 +44,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     server::{Places, Server},
-    signin::{BadToken, Identity, Visitor},
+    signin::{self, BadToken, Identity, Visitor},
 };
 
 /// How long a client may take to send a body of 4 MiB.
@@ -367,9 +367,14 @@ fn authenticate<S: Store>(
         BadToken::Invalid => invalid_token(),
         BadToken::Expired => expired_token(),
     })?;
+    let mut sign_in = None;
     let (object, session) = match identity {
         Identity::Administrator(principal) => (principal.object, None),
-        Identity::Person(Visitor { session, who, .. }) => (who.object, Some(session)),
+        Identity::Person(Visitor { session, who, .. }) => {
+            let second_factor = who.methods.contains(&signin::Method::Mfa);
+            sign_in = Some(SignIn { at: who.at, second_factor });
+            (who.object, Some(session))
+        }
         // With what it signed in must still be its own: a removed secret ends its tokens.
         Identity::Service { client, credential } => {
             let stands = server.services.holds(client, credential, server.now().wall);
@@ -382,7 +387,7 @@ fn authenticate<S: Store>(
     let who = who.ok_or_else(invalid_token)?;
     let (settings, now) = (server.store.settings(), server.now());
     let rights = Rights::of(&known, &settings, who.id, Groups::Fresh, now);
-    Ok((Caller { person: who.person(), address, rights }, session))
+    Ok((Caller { person: who.person(), address, sign_in, rights }, session))
 }
 
 /// 401, with the header that tells clients where to sign in.

@@ -24,6 +24,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         Code::AuthorizationFailed
         | Code::LinkedAuthorizationFailed
         | Code::ApprovalRequired
+        | Code::NotAnApprover
         | Code::NoApprover => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::MissingApiVersionParameter
@@ -74,6 +75,8 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::RoleLimitExceeded
         | Code::RoleAssignmentUpdateNotPermitted
         | Code::AccountLimitReached
+        | Code::RoleAssignmentRequestPolicyValidationFailed
+        | Code::EligibilityNotFound
         | Code::RequestNotSubset
         | Code::VmNotInPolicy
         | Code::PortNotInPolicy
@@ -85,9 +88,12 @@ pub(super) fn status(code: &Code) -> StatusCode {
         Code::InvalidResourceType
         | Code::SubscriptionNotFound
         | Code::ResourceGroupNotFound
+        | Code::RoleAssignmentScheduleRequestNotFound
         | Code::ResourceNotFound => StatusCode::NOT_FOUND,
         Code::PlanNeeded
         | Code::RoleAssignmentExists
+        | Code::RoleAssignmentRequestExists
+        | Code::RoleAssignmentRequestIsOver
         | Code::RoleDefinitionWithSameNameExists
         | Code::LastOwner
         | Code::AccountNameTaken

@@ -24,6 +24,28 @@ CREATE TABLE role_assignment (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX role_assignment_of ON role_assignment (principal);
 
+-- Who may activate which role, what it takes, and what was activated.
+CREATE TABLE role_eligibility (
+  id TEXT PRIMARY KEY CHECK (id = lower(id) AND length(id) = 36),
+  principal TEXT NOT NULL REFERENCES directory_principal (id),
+  body TEXT NOT NULL CHECK (json_valid(body) AND json_extract(body, '$.id') = id
+    AND json_extract(body, '$.principal') = principal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX role_eligibility_of ON role_eligibility (principal);
+
+CREATE TABLE role_rules (
+  role TEXT NOT NULL CHECK (role = lower(role)),
+  scope TEXT NOT NULL CHECK (scope = lower(scope)),
+  body TEXT NOT NULL CHECK (json_valid(body) AND json_extract(body, '$.role') = role
+    AND lower(json_extract(body, '$.scope')) = scope),
+  PRIMARY KEY (role, scope)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE role_activation (
+  id TEXT PRIMARY KEY CHECK (id = lower(id) AND length(id) = 36),
+  body TEXT NOT NULL CHECK (json_valid(body) AND json_extract(body, '$.id') = id)
+) STRICT, WITHOUT ROWID;
+
 -- An access can end because who has it may no longer. A list in a constraint does not grow, so the table is made
 -- anew.
 CREATE TABLE access_anew (

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hourgate_core::role::{
-    Directory,
+    Directory, Scope,
+    activation::{Activation, ActivationId, Eligibility, EligibilityId, Rules},
     assignment::{Assignment, AssignmentId},
     definition::{Definition, RoleId},
     principal::{Principal, PrincipalId},
@@ -23,6 +24,14 @@ pub(super) fn everything(db: &Connection) -> Result<Directory> {
     roles.into_iter().for_each(|role: Definition| directory.define(Arc::new(role)));
     let assignments = bodies(db, "SELECT body FROM role_assignment")?;
     assignments.into_iter().for_each(|given: Assignment| directory.assign(Arc::new(given)));
+    let eligibilities = bodies(db, "SELECT body FROM role_eligibility")?;
+    eligibilities
+        .into_iter()
+        .for_each(|given: Eligibility| directory.set_eligibility(Arc::new(given)));
+    let rules = bodies(db, "SELECT body FROM role_rules")?;
+    rules.into_iter().for_each(|rules: Rules| directory.set_rules(Arc::new(rules)));
+    let activations = bodies(db, "SELECT body FROM role_activation")?;
+    activations.into_iter().for_each(|it: Activation| directory.set_activation(Arc::new(it)));
     Ok(directory)
 }
 
@@ -73,6 +82,54 @@ pub(super) fn put_assignment(
         body(given)?,
     ])?;
     Ok(())
+}
+
+/// Writes an eligibility as it is now.
+pub(super) fn put_eligibility(
+    db: &Connection,
+    id: EligibilityId,
+    given: Option<&Eligibility>,
+) -> Result<()> {
+    let Some(given) = given else { return delete(db, "role_eligibility", id) };
+    db.prepare_cached(
+        "INSERT INTO role_eligibility (id, principal, body) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+    )?
+    .execute(params![id.to_string(), given.principal.to_string(), body(given)?])?;
+    Ok(())
+}
+
+/// Writes what it takes to activate a role as it is now.
+pub(super) fn put_rules(
+    db: &Connection,
+    (role, scope): (RoleId, &Scope),
+    rules: Option<&Rules>,
+) -> Result<()> {
+    let (role, scope) = (role.to_string(), scope.as_str().to_ascii_lowercase());
+    match rules {
+        Some(rules) => db
+            .prepare_cached(
+                "INSERT INTO role_rules (role, scope, body) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (role, scope) DO UPDATE SET body = excluded.body",
+            )?
+            .execute(params![role, scope, body(rules)?])?,
+        None => db
+            .prepare_cached("DELETE FROM role_rules WHERE role = ?1 AND scope = ?2")?
+            .execute([role, scope])?,
+    };
+    Ok(())
+}
+
+/// Writes an activation as it is now.
+pub(super) fn put_activation(
+    db: &Connection,
+    id: ActivationId,
+    activation: Option<&Activation>,
+) -> Result<()> {
+    match activation {
+        Some(activation) => put(db, "role_activation", id, &body(activation)?),
+        None => delete(db, "role_activation", id),
+    }
 }
 
 fn put(db: &Connection, table: &str, id: Uuid, body: &str) -> Result<()> {

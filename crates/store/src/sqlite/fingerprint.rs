@@ -60,6 +60,11 @@ impl Fingerprint {
         directory.principals().for_each(|who| sum.add(&of_directory(key, "person", &**who)));
         directory.custom().values().for_each(|role| sum.add(&of_directory(key, "role", &**role)));
         directory.assignments().for_each(|given| sum.add(&of_directory(key, "given", &**given)));
+        let eligibilities = directory.eligibilities();
+        eligibilities.for_each(|given| sum.add(&of_directory(key, "eligible", &**given)));
+        directory.all_rules().for_each(|rules| sum.add(&of_directory(key, "rules", &**rules)));
+        let activations = directory.activations();
+        activations.for_each(|it| sum.add(&of_directory(key, "activation", &**it)));
         sum
     }
 

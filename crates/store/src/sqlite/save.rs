@@ -12,6 +12,8 @@ use hourgate_core::{
     policy::{Member, Policy, Vm},
     resource::{Resource, ResourceId},
     role::{
+        Scope,
+        activation::{Activation, ActivationId, Eligibility, EligibilityId, Rules},
         assignment::{Assignment, AssignmentId},
         definition::{Definition, RoleId},
         principal::{Principal, PrincipalId},
@@ -53,9 +55,15 @@ pub(super) fn save(
     let (given, taken): (Vec<AssignmentId>, Vec<AssignmentId>) =
         touched.assignments.iter().partition(|id| after.directory.assignment(**id).is_some());
     taken.into_iter().try_for_each(|id| save.assignment(id))?;
+    let (eligible, ineligible): (Vec<EligibilityId>, Vec<EligibilityId>) =
+        touched.eligibilities.iter().partition(|id| after.directory.eligibility(**id).is_some());
+    ineligible.into_iter().try_for_each(|id| save.eligibility(id))?;
     touched.principals.iter().try_for_each(|id| save.principal(*id))?;
     touched.roles.iter().try_for_each(|id| save.role(*id))?;
     given.into_iter().try_for_each(|id| save.assignment(id))?;
+    eligible.into_iter().try_for_each(|id| save.eligibility(id))?;
+    touched.rules.iter().try_for_each(|(role, scope)| save.rules(*role, scope))?;
+    touched.activations.iter().try_for_each(|id| save.activation(*id))?;
     touched.pricings.iter().try_for_each(|id| save.pricing(*id))?;
     seen_gone(before, after).try_for_each(|lock| save.seen_gone(&lock))?;
     given_back(before, after).try_for_each(|(lock, is)| save.given_back(&lock, &is))
@@ -326,6 +334,30 @@ impl Saver<'_> {
         let [before, after] = [self.before, self.after].map(|state| state.directory.assignment(id));
         self.swap(before.map(digest), after.map(digest));
         directory::put_assignment(self.db, id, after.map(Arc::as_ref))
+    }
+
+    fn eligibility(&mut self, id: EligibilityId) -> Result<()> {
+        let digest = |it: &Arc<Eligibility>| fingerprint::of_directory(self.key, "eligible", &**it);
+        let [before, after] =
+            [self.before, self.after].map(|state| state.directory.eligibility(id));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_eligibility(self.db, id, after.map(Arc::as_ref))
+    }
+
+    fn rules(&mut self, role: RoleId, scope: &Scope) -> Result<()> {
+        let digest = |it: &Arc<Rules>| fingerprint::of_directory(self.key, "rules", &**it);
+        let [before, after] =
+            [self.before, self.after].map(|state| state.directory.set_rules_of(role, scope));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_rules(self.db, (role, scope), after.map(Arc::as_ref))
+    }
+
+    fn activation(&mut self, id: ActivationId) -> Result<()> {
+        let digest =
+            |it: &Arc<Activation>| fingerprint::of_directory(self.key, "activation", &**it);
+        let [before, after] = [self.before, self.after].map(|state| state.directory.activation(id));
+        self.swap(before.map(digest), after.map(digest));
+        directory::put_activation(self.db, id, after.map(Arc::as_ref))
     }
 
     fn seen_gone(&mut self, lock: &Lock) -> Result<()> {

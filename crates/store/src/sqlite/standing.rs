@@ -208,8 +208,7 @@ impl Standing {
 
     /// Whoever has something whose time is over.
     pub(super) fn due_people(&self, now: Now) -> BTreeSet<PrincipalId> {
-        let over = self.directory.over(now);
-        over.flat_map(|given| self.directory.concerned(given.principal)).collect()
+        self.directory.due(now)
     }
 
     /// Policies whose time to be confirmed is over.

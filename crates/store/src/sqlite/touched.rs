@@ -12,7 +12,11 @@ use hourgate_core::{
     network::Lock,
     resource::ResourceId,
     role::{
-        assignment::AssignmentId, change::DirectoryChange, definition::RoleId,
+        Scope,
+        activation::{ActivationId, EligibilityId},
+        assignment::AssignmentId,
+        change::DirectoryChange,
+        definition::RoleId,
         principal::PrincipalId,
     },
     state::State,
@@ -40,6 +44,12 @@ pub(super) struct Touched {
     pub(super) roles: BTreeSet<RoleId>,
     /// Assignments that are.
     pub(super) assignments: BTreeSet<AssignmentId>,
+    /// Eligibilities that are.
+    pub(super) eligibilities: BTreeSet<EligibilityId>,
+    /// What it takes to activate these roles.
+    pub(super) rules: BTreeSet<(RoleId, Scope)>,
+    /// Activations that are.
+    pub(super) activations: BTreeSet<ActivationId>,
     /// Subscriptions whose plan changed.
     pub(super) pricings: BTreeSet<SubscriptionId>,
 }
@@ -129,11 +139,34 @@ impl Touched {
             DirectoryChange::Unassigned { id, .. } => {
                 self.assignments.insert(*id);
             }
+            DirectoryChange::EligibilitySet { eligibility } => {
+                self.eligibilities.insert(eligibility.id);
+            }
+            DirectoryChange::EligibilityRemoved { id, .. } => {
+                self.eligibilities.insert(*id);
+            }
+            DirectoryChange::RulesSet { rules } => {
+                self.rules.insert((rules.role, rules.scope.clone()));
+            }
+            DirectoryChange::RulesRemoved { role, scope } => {
+                self.rules.insert((*role, scope.clone()));
+            }
+            DirectoryChange::ActivationSet { activation } => {
+                self.activations.insert(activation.id);
+            }
+            DirectoryChange::ActivationForgotten { id } => {
+                self.activations.insert(*id);
+            }
         }
     }
 
     fn changes_directory(&self) -> bool {
-        !(self.principals.is_empty() && self.roles.is_empty() && self.assignments.is_empty())
+        !(self.principals.is_empty()
+            && self.roles.is_empty()
+            && self.assignments.is_empty()
+            && self.eligibilities.is_empty()
+            && self.rules.is_empty()
+            && self.activations.is_empty())
     }
 
     fn resource(&mut self, id: &ResourceId) {

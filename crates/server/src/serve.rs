@@ -256,6 +256,7 @@ pub async fn serve_over<S: Store>(
         Keeper { server: server.clone(), sqlite: sqlite.clone(), config, tls: tls.clone() };
     keeper.look_at_clock().await;
     work.spawn(keeper.run(look.clone()));
+    work.spawn(look_after_credentials(server.clone()));
     work.spawn(controlled(&server, &dir, &ready.url, look).run(control));
     if let Some((listener, _)) = metrics_listener {
         work.spawn(serve_metrics(listener, server.clone()));
@@ -456,6 +457,20 @@ fn controlled<S: Store>(
     }
 }
 
+/// Writes what is owed, and has keys and sessions go when their time is over. Apart from the rest: what waits for
+/// the store must not keep a certificate from being renewed.
+async fn look_after_credentials<S: Store>(server: Arc<Server<S>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        server.keep_owed().await;
+        if let Err(error) = server.tend_keys().await {
+            tracing::error!(%error, "the keys that sign tokens could not be looked after");
+        }
+        server.sweep_sessions().await;
+        server.sweep_credentials().await;
+    }
+}
+
 /// Looks at what changes by itself: this machine's addresses, the certificate, the clock.
 struct Keeper<S> {
     server: Arc<Server<S>>,
@@ -481,12 +496,6 @@ impl<S: Store> Keeper<S> {
                 Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
             }
             self.look_at_clock().await;
-            self.server.keep_owed().await;
-            if let Err(error) = self.server.tend_keys().await {
-                tracing::error!(%error, "the keys that sign tokens could not be looked after");
-            }
-            self.server.sweep_sessions().await;
-            self.server.sweep_credentials().await;
         }
     }
 

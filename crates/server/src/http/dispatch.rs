@@ -228,11 +228,10 @@ fn place<'a>(places: &'a Places, route: &Route, from: IpAddr) -> Result<Place<'a
 
 /// Whether somebody who is nobody yet sends something there.
 fn signs_in(route: &Route) -> bool {
-    match route {
-        Route::Page(page) => page.methods().contains(&"POST") || *page == Page::Callback,
-        Route::Token(_) | Route::DeviceCode(_) | Route::Authorize(_) | Route::Revoke(_) => true,
-        _ => false,
+    if let Route::Page(page) = route {
+        return page.methods().contains(&"POST") || *page == Page::Callback;
     }
+    matches!(route, Route::Token(_) | Route::DeviceCode(_) | Route::Authorize(_) | Route::Revoke(_))
 }
 
 /// The handler of each route that needs a token.

@@ -40,12 +40,11 @@ pub(super) async fn page<S: Store>(
     route: &Route,
     from: IpAddr,
 ) -> Result<Answer, ArmError> {
-    match route {
-        Route::Page(Page::Style) => return Ok(asset(exchange, "text/css; charset=utf-8", STYLE)),
-        Route::Page(Page::Script) => {
-            return Ok(asset(exchange, "text/javascript; charset=utf-8", SCRIPT));
-        }
-        _ => {}
+    if *route == Route::Page(Page::Style) {
+        return Ok(asset(exchange, "text/css; charset=utf-8", STYLE));
+    }
+    if *route == Route::Page(Page::Script) {
+        return Ok(asset(exchange, "text/javascript; charset=utf-8", SCRIPT));
     }
     let form = match parts.method {
         Method::POST => read(body, &parts.headers, FORM_BYTES_MAX).await?,

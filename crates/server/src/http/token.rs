@@ -101,10 +101,11 @@ impl From<TokenErrorKind> for Refused {
 
 impl From<TokenError> for Refused {
     fn from(error: TokenError) -> Refused {
-        match error.error {
-            TokenErrorKind::InvalidClient => Refused::With(StatusCode::UNAUTHORIZED, error),
-            _ => Refused::With(StatusCode::BAD_REQUEST, error),
-        }
+        let status = match error.error == TokenErrorKind::InvalidClient {
+            true => StatusCode::UNAUTHORIZED,
+            false => StatusCode::BAD_REQUEST,
+        };
+        Refused::With(status, error)
     }
 }
 

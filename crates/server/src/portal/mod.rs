@@ -62,25 +62,31 @@ pub(crate) async fn visit<S: Store>(visit: &Visit<'_, S>, route: &Route) -> Repl
     if is_post && let Err(refused) = visit.is_from_our_page() {
         return refused;
     }
-    match route {
-        Route::Authorize(tenant) if is_post => authorize::decide(visit, tenant).await,
-        Route::Authorize(tenant) => authorize::ask(visit, tenant),
-        Route::Page(Page::SignIn) if is_post => sign_in::password(visit).await,
-        Route::Page(Page::SignIn) => sign_in::ask(visit),
-        Route::Page(Page::SecondFactor) if is_post => sign_in::second(visit).await,
-        Route::Page(Page::SecondFactor) => sign_in::ask_second(visit),
-        Route::Page(Page::With(name)) => provider::with(visit, name).await,
-        Route::Page(Page::Callback) => provider::callback(visit).await,
-        Route::Page(Page::Welcome) if is_post => welcome::set(visit).await,
-        Route::Page(Page::Welcome) => welcome::ask(visit),
-        Route::Page(Page::Factors) if is_post => factors::change(visit).await,
-        Route::Page(Page::Factors) => factors::show(visit),
-        Route::Page(Page::Device) if is_post => device::decide(visit).await,
-        Route::Page(Page::Device) => device::ask(visit),
-        Route::Page(Page::Sessions) if is_post => sessions::end(visit).await,
-        Route::Page(Page::Sessions) => sessions::show(visit),
-        Route::Page(Page::SignOut) if is_post => sign_in::out(visit).await,
-        Route::Page(Page::SignOut) => sign_in::ask_out(visit),
-        _ => visit.nothing_here(),
+    if let Route::Authorize(tenant) = route {
+        return match is_post {
+            true => authorize::decide(visit, tenant).await,
+            false => authorize::ask(visit, tenant),
+        };
+    }
+    let Route::Page(page) = route else { return visit.nothing_here() };
+    match page {
+        Page::SignIn if is_post => sign_in::password(visit).await,
+        Page::SignIn => sign_in::ask(visit),
+        Page::SecondFactor if is_post => sign_in::second(visit).await,
+        Page::SecondFactor => sign_in::ask_second(visit),
+        Page::With(name) => provider::with(visit, name).await,
+        Page::Callback => provider::callback(visit).await,
+        Page::Welcome if is_post => welcome::set(visit).await,
+        Page::Welcome => welcome::ask(visit),
+        Page::Factors if is_post => factors::change(visit).await,
+        Page::Factors => factors::show(visit),
+        Page::Device if is_post => device::decide(visit).await,
+        Page::Device => device::ask(visit),
+        Page::Sessions if is_post => sessions::end(visit).await,
+        Page::Sessions => sessions::show(visit),
+        Page::SignOut if is_post => sign_in::out(visit).await,
+        Page::SignOut => sign_in::ask_out(visit),
+        // They need no visit: nobody is asked who they are for them.
+        Page::Style | Page::Script => visit.nothing_here(),
     }
 }

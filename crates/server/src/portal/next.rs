@@ -43,14 +43,13 @@ impl Next {
         if !path.starts_with('/') || path.starts_with("//") || text.contains('#') {
             return None;
         }
-        match Route::parse(path).ok()? {
-            // Written by us, so that it is read as it was understood.
-            route @ (Route::Authorize(_)
-            | Route::Page(Page::Device | Page::Sessions | Page::Factors)) => {
-                Some(Next::to(&route, query))
-            }
-            _ => None,
-        }
+        let route = Route::parse(path).ok()?;
+        let is_a_goal = matches!(
+            route,
+            Route::Authorize(_) | Route::Page(Page::Device | Page::Sessions | Page::Factors)
+        );
+        // Written by us, so that it is read as it was understood.
+        is_a_goal.then(|| Next::to(&route, query))
     }
 
     /// As it goes into a header or a form.

@@ -151,7 +151,14 @@ fn failed<S: Store>(visit: &Visit<'_, S>, why: &SignInFailure) -> Reply {
             StatusCode::BAD_GATEWAY,
             format!("{} does not answer now. Try again, or sign in another way.", shown(&down.provider)),
         ),
-        _ => (
+        SignInFailure::Refused(_)
+        | SignInFailure::State
+        | SignInFailure::Issuer
+        | SignInFailure::TooLate
+        | SignInFailure::NotFresh
+        | SignInFailure::Token(_)
+        | SignInFailure::Secret(_)
+        | SignInFailure::Random(_) => (
             StatusCode::UNAUTHORIZED,
             "That sign-in was not finished: it took too long, was refused, or belongs to another browser.".to_owned(),
         ),

@@ -234,7 +234,7 @@ mod tests {
         assert!(ring.tend(at(30 * DAY + 3_600)).expect("tended").is_nothing());
         assert!(ring.verifying(&first).is_some());
         let changes = ring.tend(at(30 * DAY + 3_900)).expect("tended");
-        assert_eq!(changes.dropped, [first.clone()]);
+        assert_eq!(changes.dropped, std::slice::from_ref(&first));
         assert!(ring.verifying(&first).is_none());
         assert_eq!(signs(&ring, 31 * DAY), second);
     }

@@ -21,7 +21,7 @@ fn command() -> String {
 }
 
 fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer}"))
+    answer[name].as_str().expect(name)
 }
 
 /// A server, and a browser of its first administrator.

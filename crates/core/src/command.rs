@@ -10,7 +10,9 @@ use crate::{
     network::{Port, Source},
     nsg::{group::RULES_PER_GROUP_MAX, jit_name::JitName, lockdown::Exceptions},
     plan::Observed,
-    policy::{AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, Widest},
+    policy::{
+        AllowedSources, Approval, Os, OtherAddresses, Placement, Protocol, SignInDemand, Widest,
+    },
     pricing::Tier,
     resource::{
         Kind, Network, ResourceDraft, ResourceId, ViewDraft,
@@ -18,7 +20,7 @@ use crate::{
         virtual_machine::{Joined, VirtualMachineDraft},
     },
     role::{
-        Directory, OwnAddress, Person, change::DirectoryCommand, principal::PrincipalId,
+        Directory, OwnAddress, Person, SignIn, change::DirectoryCommand, principal::PrincipalId,
         scope::Place,
     },
     time::Timestamp,
@@ -188,6 +190,8 @@ pub struct PortDraft {
     pub other_addresses: Sent<OtherAddresses>,
     /// What becomes of standing exceptions.
     pub exceptions: Sent<Exceptions>,
+    /// How somebody must have signed in.
+    pub sign_in: Sent<SignInDemand>,
 }
 
 /// A property of our own in a body that clients of Azure's may not know.
@@ -224,6 +228,8 @@ pub struct Ask {
     pub requester: Person,
     /// From where.
     pub address: OwnAddress,
+    /// How they signed in; none for a service.
+    pub sign_in: Option<SignIn>,
     /// When it shall begin; now where not said.
     pub start: Option<Timestamp>,
     /// Why.

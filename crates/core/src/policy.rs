@@ -21,9 +21,9 @@ use crate::{
         port::PortRange,
         word::Priority,
     },
-    role::definition::RoleId,
+    role::{SignIn, definition::RoleId},
     screen::standing::Standing,
-    time::Deadline,
+    time::{Deadline, Timestamp, distance},
 };
 
 /// The longest access that any policy may allow (Azure's bound).
@@ -183,6 +183,9 @@ pub struct PortRule {
     /// What becomes of standing exceptions.
     #[serde(default, skip_serializing_if = "stay")]
     pub exceptions: Exceptions,
+    /// How somebody must have signed in to ask for it.
+    #[serde(default, skip_serializing_if = "SignInDemand::is_nothing")]
+    pub sign_in: SignInDemand,
     /// Where its denies stand: one for each address of the VM before which a group stood when it was locked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denies: Vec<Deny>,
@@ -192,6 +195,34 @@ impl PortRule {
     /// The deny of an address; none where no group stood before it when it was locked.
     pub fn deny(&self, address: IpAddr) -> Option<&Deny> {
         self.denies.iter().find(|deny| deny.address == address)
+    }
+}
+
+/// How somebody must have signed in to ask for access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInDemand {
+    /// No longer ago than this; at any time, if none.
+    pub within: Option<Duration>,
+    /// With a second factor.
+    pub second_factor: bool,
+}
+
+/// The shortest time within which somebody can be told to have signed in: it takes a while to type.
+pub const SIGNED_IN_WITHIN_MIN: Duration = Duration::from_mins(1);
+/// The longest: past a day it says nothing.
+pub const SIGNED_IN_WITHIN_MAX: Duration = Duration::from_hours(24);
+
+impl SignInDemand {
+    fn is_nothing(&self) -> bool {
+        *self == SignInDemand::default()
+    }
+
+    /// Whether somebody who signed in so may ask now. A service never signed in as a person does.
+    pub fn is_met(&self, sign_in: Option<SignIn>, now: Timestamp) -> bool {
+        let fresh = self.within.is_none_or(|within| {
+            sign_in.is_some_and(|sign_in| distance(sign_in.at, now) <= within)
+        });
+        fresh && (!self.second_factor || sign_in.is_some_and(|sign_in| sign_in.second_factor))
     }
 }
 

@@ -13,8 +13,9 @@ use crate::{
         band::NoNumber, cure::Cure, id::GroupId, lockdown::LockdownRefusal, name::RuleName,
         port::PortRange, word::Priority,
     },
+    policy::SignInDemand,
     resource::{ResourceFault, ResourceId},
-    role::change::DirectoryRefusal,
+    role::{SignIn, change::DirectoryRefusal},
     time::Timestamp,
 };
 
@@ -383,6 +384,24 @@ pub enum Refusal {
         source: Source,
         /// Why.
         why: ApprovalNeeded,
+    },
+    /// Whoever asks must sign in anew, or with a second factor.
+    SignInNeeded {
+        /// For which.
+        at: At,
+        /// What the policy wants.
+        demand: SignInDemand,
+        /// How they signed in; none for a service.
+        was: Option<SignIn>,
+    },
+    /// The time within which somebody must have signed in lies outside of what can be set.
+    SignInOutOfBounds {
+        /// Of which.
+        at: At,
+        /// The least.
+        least: Duration,
+        /// The most.
+        most: Duration,
     },
     /// A resource of the network cannot be set or removed.
     Resource {

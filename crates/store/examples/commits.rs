@@ -178,6 +178,7 @@ async fn prepare(store: &SqliteStore, subscription: Uuid) -> Result<(), Box<dyn 
             widest_unapproved: Sent::Omitted,
             other_addresses: Sent::Omitted,
             exceptions: Sent::Omitted,
+            sign_in: Sent::Omitted,
         }],
     };
     let draft = PolicyDraft {
@@ -197,6 +198,7 @@ fn ask(subscription: Uuid, number: u64) -> Command {
         policy: policy(subscription),
         requester: person(number),
         address: OwnAddress::Seen(address),
+        sign_in: None,
         start: None,
         justification: Some("a disk is full and must be looked at".to_owned()),
         ticket: None,

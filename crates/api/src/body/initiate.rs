@@ -7,7 +7,7 @@ use hourgate_core::{
     grant::Window,
     id::{PolicyId, RequestId, VmId},
     network::Source,
-    role::{OwnAddress, Person},
+    role::{OwnAddress, Person, SignIn},
     time::Timestamp,
 };
 
@@ -41,12 +41,18 @@ pub struct AskParts {
 
 impl AskParts {
     /// The whole ask. It may be minted several times, each with an id of its own.
-    pub fn ask(&self, id: RequestId, requester: Person, address: OwnAddress) -> Ask {
+    pub fn ask(
+        &self,
+        id: RequestId,
+        requester: Person,
+        (address, sign_in): (OwnAddress, Option<SignIn>),
+    ) -> Ask {
         Ask {
             id,
             policy: self.policy.clone(),
             requester,
             address,
+            sign_in,
             start: self.start,
             justification: self.justification.clone(),
             ticket: self.ticket.clone(),

@@ -4,7 +4,7 @@ use hourgate_core::{
     command::{MemberDraft, PolicyDraft, PortDraft, Sent},
     id::{PolicyId, VmId},
     nsg::lockdown::Exceptions,
-    policy::{AllowedSources, Approval, OtherAddresses, Placement, Protocol, Widest},
+    policy::{AllowedSources, Approval, OtherAddresses, Placement, Protocol, SignInDemand, Widest},
 };
 
 use super::{
@@ -126,6 +126,7 @@ fn port(
     let other_addresses = ours(&mut object, "otherAddresses", problems, |json, path, problems| {
         value::word(json, path, &others, problems)
     });
+    let sign_in = ours(&mut object, "signIn", problems, sign_in);
     let remove_standing = ours(&mut object, "removeStanding", problems, value::flag);
     object.overlook(&["locks"]);
     object.close(problems);
@@ -142,6 +143,7 @@ fn port(
         end_sessions,
         widest_unapproved,
         other_addresses,
+        sign_in,
         exceptions: match remove_standing {
             Sent::Omitted => Sent::Omitted,
             Sent::Cleared => Sent::Cleared,
@@ -248,6 +250,22 @@ fn approval(_: Json, path: &str, problems: &mut Problems) -> Option<Approval> {
     let message = "Approval is not there yet, so a policy cannot demand it. Leave 'approval' out, or send null.";
     problems.value(path, message.to_owned());
     None
+}
+
+fn sign_in(json: Json, path: &str, problems: &mut Problems) -> Option<SignInDemand> {
+    let mut object = Object::of(json, path, problems)?;
+    let within = object
+        .optional("within")
+        .map(|json| value::duration(json, &object.path_of("within"), problems));
+    let second_factor = object
+        .optional("secondFactor")
+        .map(|json| value::flag(json, &object.path_of("secondFactor"), problems));
+    object.close(problems);
+    let second_factor = second_factor.unwrap_or(Some(false))?;
+    match within {
+        Some(within) => Some(SignInDemand { within: Some(within?), second_factor }),
+        None => Some(SignInDemand { within: None, second_factor }),
+    }
 }
 
 fn widest(json: Json, path: &str, problems: &mut Problems) -> Option<Widest> {

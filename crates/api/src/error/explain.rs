@@ -13,7 +13,9 @@ use hourgate_core::{
         lockdown::{LockdownRefusal, Numbered},
         word::PRIORITY_MAX,
     },
+    policy::SignInDemand,
     refusal::{ApprovalNeeded, At, Refusal, Refusals, SourceNeeded, TextProperty},
+    role::SignIn,
 };
 
 use super::{ArmError, Code, Positions, known, resource, role};
@@ -309,6 +311,14 @@ fn words(refusal: &Refusal) -> (Code, String) {
         Refusal::ApprovalRequired { at, source, why } => {
             (Code::ApprovalRequired, approval(at, *source, *why))
         }
+        Refusal::SignInNeeded { at, demand, was } => {
+            (Code::SignInNeeded, sign_in_needed(at, *demand, *was))
+        }
+        Refusal::SignInOutOfBounds { least, most, .. } => value(format!(
+            "A sign-in within {} at least and {} at most can be asked for.",
+            span(*least),
+            span(*most)
+        )),
         Refusal::Resource { id, fault } => resource::words(id, fault),
         Refusal::Unsupported { vm, reason } => {
             let (_, why) = super::reason(reason);
@@ -510,6 +520,26 @@ fn lock_would_break(broken: &LockBreak) -> String {
     )
 }
 
+/// What the policy wants of a sign-in, how it was, and what to do.
+fn sign_in_needed(at: &At, demand: SignInDemand, was: Option<SignIn>) -> String {
+    let within = demand.within.map(|within| format!("within the last {}", span(within)));
+    let factor = demand.second_factor.then(|| "with a second factor".to_owned());
+    let wants: Vec<String> = within.into_iter().chain(factor).collect();
+    let wants = wants.join(" and ");
+    let (port, vm) = (at.port, &at.vm);
+    let Some(was) = was else {
+        return format!(
+            "Port {port} of '{vm}' is for people who signed in {wants}; a service cannot."
+        );
+    };
+    let with = if was.second_factor { "with" } else { "without" };
+    format!(
+        "Port {port} of '{vm}' is for people who signed in {wants}. You signed in at {}, {with} a second factor: \
+         sign in again, with 'hourgate login'.",
+        moment(was.at)
+    )
+}
+
 /// Where in the body it stands.
 fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
     match refusal {
@@ -568,6 +598,8 @@ fn target(refusal: &Refusal, positions: &Positions) -> Option<String> {
         | Refusal::NoAddressInFamily { at, .. }
         | Refusal::SourceNeeded { at, .. }
         | Refusal::ApprovalRequired { at, .. } => positions.of_source(at),
+        Refusal::SignInNeeded { at, .. } => positions.of_port(at, "number"),
+        Refusal::SignInOutOfBounds { at, .. } => positions.of_port(at, "signIn.within"),
         Refusal::LongerThanPolicy { at, .. } | Refusal::TooShort { at, .. } => {
             positions.of_length(at)
         }

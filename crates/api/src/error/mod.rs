@@ -186,6 +186,8 @@ pub enum Code {
     LongerThanPolicy,
     /// 403: somebody else must say yes.
     ApprovalRequired,
+    /// 403: whoever asks must sign in anew, or with a second factor.
+    SignInNeeded,
     /// 403: nobody could say yes.
     NoApprover,
     /// 400: there is no such principal.

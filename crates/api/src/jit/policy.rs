@@ -8,7 +8,10 @@ use hourgate_core::{
     id::{PolicyId, VmId},
     network::Sessions,
     nsg::lockdown::Exceptions,
-    policy::{Member, OtherAddresses, Placement, Policy, PortRule, Protocol, SourcesForm, Widest},
+    policy::{
+        Member, OtherAddresses, Placement, Policy, PortRule, Protocol, SignInDemand, SourcesForm,
+        Widest,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +110,9 @@ pub struct PolicyPort {
     /// Ours: `allowed`, where somebody else's single address passes under Any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_addresses: Option<String>,
+    /// Ours: how somebody must have signed in to ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignInShown>,
     /// Ours: whether standing exceptions are closed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_standing: Option<bool>,
@@ -114,6 +120,18 @@ pub struct PolicyPort {
     /// overlooked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<LockShown>,
+}
+
+/// How somebody must have signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInShown {
+    /// No longer ago than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<IsoDuration>,
+    /// With a second factor.
+    #[serde(default)]
+    pub second_factor: bool,
 }
 
 /// The widest sources without approval, as prefix lengths; 0 waives the limit.
@@ -214,6 +232,10 @@ fn port(vm: &VmId, rule: &PortRule, view: &View<'_>) -> PolicyPort {
             OtherAddresses::Approval => None,
             OtherAddresses::Allowed => Some(OTHERS_ALLOWED.to_owned()),
         },
+        sign_in: (rule.sign_in != SignInDemand::default()).then(|| SignInShown {
+            within: rule.sign_in.within.map(IsoDuration),
+            second_factor: rule.sign_in.second_factor,
+        }),
         remove_standing: match rule.exceptions {
             Exceptions::Stay => None,
             Exceptions::Taken => Some(true),

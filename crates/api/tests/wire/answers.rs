@@ -125,7 +125,7 @@ fn azures_own_answers_are_read_and_written_back() {
 const OURS: &str = r#"{"kind":"Basic","properties":{"virtualMachines":[{"id":"VM","ports":[
     {"number":22,"protocol":"*","allowedSourceAddressPrefixes":["10.0.0.0/8","2001:db8::/32","192.0.2.1"],
      "maxRequestAccessDuration":"PT1H30M","approval":null,"endSessions":true,
-     "widestUnapproved":{"ipv4":28,"ipv6":0},"otherAddresses":"allowed","removeStanding":true}],
+     "widestUnapproved":{"ipv4":28,"ipv6":0},"otherAddresses":"allowed","signIn":{"within":"PT15M","secondFactor":true},"removeStanding":true}],
     "placement":"nic-and-subnet"}]}}"#;
 
 #[test]
@@ -141,7 +141,7 @@ fn an_answer_can_be_sent_back_and_changes_nothing() {
         json!({"number": 22, "protocol": "*",
             "allowedSourceAddressPrefixes": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
             "maxRequestAccessDuration": "PT1H30M", "endSessions": true,
-            "widestUnapproved": {"ipv4": 28, "ipv6": 0}, "otherAddresses": "allowed",
+            "widestUnapproved": {"ipv4": 28, "ipv6": 0}, "otherAddresses": "allowed", "signIn": {"within": "PT15M", "secondFactor": true},
             "removeStanding": true, "locks": port["locks"]})
     );
     let rg = "/subscriptions/20ff7fc3-e762-44dd-bd96-b71116dcdc23/resourceGroups/myRg1";
@@ -158,7 +158,9 @@ fn an_answer_can_be_sent_back_and_changes_nothing() {
     let mut azures = json.clone();
     let vm = &mut azures["properties"]["virtualMachines"][0];
     vm.as_object_mut().unwrap().remove("placement");
-    for name in ["endSessions", "widestUnapproved", "otherAddresses", "removeStanding", "locks"] {
+    for name in
+        ["endSessions", "widestUnapproved", "otherAddresses", "signIn", "removeStanding", "locks"]
+    {
         vm["ports"][0].as_object_mut().unwrap().remove(name);
     }
     for body in [ours, json.to_string(), azures.to_string()] {

@@ -138,6 +138,16 @@ fn mistakes_in_a_port_of_a_policy() {
         ),
         (
             "\"number\"",
+            "\"signIn\":{\"within\":\"soon\"},\"number\"",
+            (Value, "signIn.within", "PT"),
+        ),
+        (
+            "\"number\"",
+            "\"signIn\":{\"factor\":2},\"number\"",
+            (Form, "signIn.factor", "Accepted here are"),
+        ),
+        (
+            "\"number\"",
             "\"widestUnapproved\":{\"ipv4\":24},\"number\"",
             (Form, "widestUnapproved.ipv6", "'ipv6' is missing"),
         ),

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::world::{AZURE_POLICY, AZURE_VM};
 
 /// Every word that a reader looks for, and some that it does not.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 43] = [
     "kind",
     "properties",
     "virtualMachines",
@@ -39,6 +39,9 @@ const NAMES: [&str; 40] = [
     "endSessions",
     "widestUnapproved",
     "otherAddresses",
+    "signIn",
+    "within",
+    "secondFactor",
     "placement",
     "endTimeUtc",
     "duration",

@@ -33,7 +33,7 @@ fn ask(ports: &str) -> ArmError {
 fn ask_body(json: &str) -> ArmError {
     let parts = body::initiate(json.as_bytes(), &AZURE_POLICY.parse().unwrap()).unwrap();
     let from = OwnAddress::Seen("192.0.2.7".parse().unwrap());
-    let ask = parts.ask(RequestId::mint(9), barbara(), from);
+    let ask = parts.ask(RequestId::mint(9), barbara(), (from, None));
     let refusals = world().command(Command::Request(ask)).expect_err(json);
     explain(&refusals, &parts.positions)
 }

@@ -77,7 +77,7 @@ impl World {
     pub(crate) fn ask(&mut self, policy: &str, json: &str, by: Person, from: &str) -> RequestId {
         let parts = body::initiate(json.as_bytes(), &policy.parse().unwrap()).unwrap();
         let id = RequestId::mint(self.state.requests.len() as u64);
-        let ask = parts.ask(id, by, OwnAddress::Seen(from.parse().unwrap()));
+        let ask = parts.ask(id, by, (OwnAddress::Seen(from.parse().unwrap()), None));
         self.command(Command::Request(ask)).unwrap();
         id
     }

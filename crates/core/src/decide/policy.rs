@@ -16,7 +16,8 @@ use crate::{
     nsg::lockdown::Exceptions,
     policy::{
         Confirmation, Coverage, Deny, LONGEST_ACCESS_MAX, Member, PORTS_PER_VM_MAX, Policy,
-        PortRule, SOURCES_PER_RULE_MAX, Settings, VMS_PER_POLICY_MAX, Vm,
+        PortRule, SIGNED_IN_WITHIN_MAX, SIGNED_IN_WITHIN_MIN, SOURCES_PER_RULE_MAX, Settings,
+        VMS_PER_POLICY_MAX, Vm,
     },
     refusal::{At, Refusal, Refusals, TextProperty},
     state::{State, access_id},
@@ -449,6 +450,10 @@ fn check_port(settings: &Settings, port: &PortDraft, at: At, refusals: &mut Vec<
     if port.allowed.sources().len() > SOURCES_PER_RULE_MAX {
         refusals.push(Refusal::TooManySources { at: at.clone(), most: SOURCES_PER_RULE_MAX });
     }
+    let (least, most) = (SIGNED_IN_WITHIN_MIN, SIGNED_IN_WITHIN_MAX);
+    if port.sign_in.over(None).within.is_some_and(|within| !(least..=most).contains(&within)) {
+        refusals.push(Refusal::SignInOutOfBounds { at: at.clone(), least, most });
+    }
     let widest = port.widest_unapproved.over(None);
     for family in [Family::V4, Family::V6] {
         let length = widest.of(family);
@@ -470,6 +475,7 @@ fn rule(sent: &PortDraft, stored: Option<&PortRule>) -> PortRule {
         widest_unapproved: sent.widest_unapproved.over(stored.map(|rule| rule.widest_unapproved)),
         other_addresses: sent.other_addresses.over(stored.map(|rule| rule.other_addresses)),
         exceptions: sent.exceptions.over(stored.map(|rule| rule.exceptions)),
+        sign_in: sent.sign_in.over(stored.map(|rule| rule.sign_in)),
         denies: Vec::new(),
     }
 }

@@ -227,6 +227,10 @@ fn access(
             }
         }
     }
+    if !rule.sign_in.is_met(ask.sign_in, now.wall) {
+        let (at, demand, was) = (at.clone(), rule.sign_in, ask.sign_in);
+        refusals.push(Refusal::SignInNeeded { at, demand, was });
+    }
     let begin = start.unwrap_or(now.wall);
     let window = window(settings, sent.window, rule, begin, &at);
     match (source, window) {

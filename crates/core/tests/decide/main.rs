@@ -41,6 +41,7 @@ mod resource_life;
 mod resources;
 #[path = "../scene/mod.rs"]
 mod scene;
+mod sign_in;
 mod sources;
 mod two_families;
 mod virtual_machines;

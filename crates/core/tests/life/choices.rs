@@ -219,6 +219,7 @@ impl Life<'_> {
                 Sent::Cleared,
             ]),
             exceptions: Sent::Omitted,
+            sign_in: Sent::Omitted,
         }
     }
 
@@ -268,6 +269,7 @@ impl Life<'_> {
             } else {
                 OwnAddress::Seen(own)
             },
+            sign_in: None,
             start,
             justification: None,
             ticket: None,

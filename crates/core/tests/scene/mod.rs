@@ -340,6 +340,7 @@ pub fn rule(number: u16) -> PortDraft {
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
         exceptions: Sent::Omitted,
+        sign_in: Sent::Omitted,
     }
 }
 
@@ -378,6 +379,7 @@ pub fn ask(name: &str, number: u16) -> Asking {
         policy: policy("p"),
         requester: person("ann"),
         address: OwnAddress::Seen(ip(OWN)),
+        sign_in: None,
         start: None,
         justification: None,
         ticket: None,

@@ -322,6 +322,7 @@ pub(crate) fn protect(vms: impl Iterator<Item = u8>) -> Command {
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
         exceptions: Sent::Omitted,
+        sign_in: Sent::Omitted,
     };
     let member =
         |number| MemberDraft { vm: vm(number), placement: Sent::Omitted, ports: vec![port()] };
@@ -348,6 +349,7 @@ pub(crate) fn ask(id: u64, number: u8, from: IpAddr, seconds: u64) -> Command {
             upn: None,
         },
         address: OwnAddress::Seen(from),
+        sign_in: None,
         start: None,
         justification: None,
         ticket: None,

@@ -46,7 +46,7 @@ const USES_IN_A_BALANCER: [&str; 5] = [
     "backendIPConfigurations",
 ];
 /// What the server fills in, or keeps as it was, where nothing is said.
-const FILLED_IN: [&str; 18] = [
+const FILLED_IN: [&str; 19] = [
     "privateIPAddress",
     "privateIPAddressVersion",
     "privateIPAllocationMethod",
@@ -58,6 +58,7 @@ const FILLED_IN: [&str; 18] = [
     "endSessions",
     "widestUnapproved",
     "otherAddresses",
+    "signIn",
     "placement",
     "privateAddresses",
     "osType",

@@ -25,6 +25,7 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::LinkedAuthorizationFailed
         | Code::ApprovalRequired
         | Code::NotAnApprover
+        | Code::SignInNeeded
         | Code::NoApprover => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::MissingApiVersionParameter

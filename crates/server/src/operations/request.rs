@@ -49,7 +49,7 @@ pub(crate) async fn request_access<S: Store>(
     let mut tries = 0;
     loop {
         let id = mint::request_id()?;
-        let ask = parts.ask(id, caller.person.clone(), caller.address);
+        let ask = parts.ask(id, caller.person.clone(), (caller.address, caller.sign_in));
         let origin = origin(caller, call, Action::Initiate);
         let outcome = server.commit(origin, Command::Request(ask)).await;
         tries += 1;

@@ -46,6 +46,9 @@ CREATE TABLE role_activation (
   body TEXT NOT NULL CHECK (json_valid(body) AND json_extract(body, '$.id') = id)
 ) STRICT, WITHOUT ROWID;
 
+-- How somebody must have signed in to ask for a port, as JSON; nothing where it does not matter.
+ALTER TABLE rule ADD COLUMN sign_in TEXT CHECK (sign_in IS NULL OR json_valid(sign_in));
+
 -- An access can end because who has it may no longer. A list in a constraint does not grow, so the table is made
 -- anew.
 CREATE TABLE access_anew (

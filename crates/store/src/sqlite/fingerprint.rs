@@ -11,7 +11,7 @@ use hourgate_core::{
     id::{PolicyId, SubscriptionId, VmId},
     network::Lock,
     nsg::lockdown::Exceptions,
-    policy::{Confirmation, Member, Policy, Vm},
+    policy::{Confirmation, Member, Policy, SignInDemand, Vm},
     pricing::Tier,
     resource::Resource,
     state::State,
@@ -169,6 +169,10 @@ pub(super) fn member(key: &LogKey, policy: &PolicyId, vm: &VmId, member: &Member
             text.text(rows::exceptions_text(rule.exceptions));
         }
         text.list("denies", &rule.denies);
+        if rule.sign_in != SignInDemand::default() {
+            text.text("sign-in");
+            text.bytes(&serde_json::to_vec(&rule.sign_in).unwrap_or_default());
+        }
     }
     text.digest(key)
 }

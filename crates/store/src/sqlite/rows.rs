@@ -10,7 +10,7 @@ use hourgate_core::{
     personal::Personal,
     policy::{
         AllowedSources, Approval, Confirmation, Member, Os, OtherAddresses, Placement, Policy,
-        PortRule, Protocol, SourcesForm, Vm, Widest,
+        PortRule, Protocol, SignInDemand, SourcesForm, Vm, Widest,
     },
     role::{Person, PersonId},
     time::{BootTime, Deadline, Timestamp},
@@ -229,7 +229,7 @@ pub(super) fn member(row: &Columns<'_>) -> Result<(VmId, String, Member)> {
 
 pub(super) const RULE: &str = "policy, vm, port, protocol, form, sources, longest, sessions, \
                                widest_v4, widest_v6, other_addresses, approval, position, exceptions, \
-                               denies";
+                               denies, sign_in";
 
 /// A rule, and its place among those of its member.
 pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
@@ -250,6 +250,7 @@ pub(super) fn rule(row: &Columns<'_>) -> Result<(u32, PortRule)> {
         other_addresses: others_of(row.text(10)?)?,
         exceptions: exceptions_of(row.text(13)?)?,
         denies: list(row.maybe_text(14)?)?,
+        sign_in: sign_in_of(row.maybe_text(15)?)?,
     };
     Ok((row.unsigned(12)?, rule))
 }
@@ -391,6 +392,17 @@ fn reason_of(reason: &str, detail: Option<&str>) -> Result<EndReason> {
         ("Failed", Some(why)) => Ok(EndReason::Failed { why: why.to_owned() }),
         (other, _) => Err(damaged(format!("{other:?} is no reason"))),
     }
+}
+
+/// How somebody must have signed in; nothing where it does not matter.
+pub(super) fn sign_in_text(demand: SignInDemand) -> Result<Option<String>> {
+    let text = (demand != SignInDemand::default()).then(|| serde_json::to_string(&demand));
+    text.transpose().map_err(damaged)
+}
+
+fn sign_in_of(text: Option<&str>) -> Result<SignInDemand> {
+    let demand = text.map(serde_json::from_str).transpose().map_err(damaged)?;
+    Ok(demand.unwrap_or_default())
 }
 
 pub(super) fn sources_text(sources: &[Source]) -> String {

@@ -203,8 +203,9 @@ impl Saver<'_> {
             ])?;
         let mut insert = self.db.prepare_cached(
             "INSERT INTO rule (vm, port, policy, position, protocol, form, sources, longest, \
-             approval, sessions, widest_v4, widest_v6, other_addresses, exceptions, denies) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             approval, sessions, widest_v4, widest_v6, other_addresses, exceptions, denies, \
+             sign_in) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?;
         for (position, rule) in member.ports.iter().enumerate() {
             insert.execute(params![
@@ -223,6 +224,7 @@ impl Saver<'_> {
                 rows::others_text(rule.other_addresses),
                 rows::exceptions_text(rule.exceptions),
                 rows::list_text(&rule.denies)?,
+                rows::sign_in_text(rule.sign_in)?,
             ])?;
         }
         Ok(())

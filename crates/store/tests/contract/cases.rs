@@ -28,6 +28,10 @@ pub(crate) use crate::jit_rules::{
     jits_rules_survive_reopening, what_would_be_is_told_and_nothing_is_written,
     whoever_has_rules_in_a_group_is_loaded_with_it,
 };
+pub(crate) use crate::people::{
+    a_roles_end_is_a_deadline, an_activation_that_waits_lapses, people_and_roles_are_kept,
+    what_somebody_has_ends_with_their_right,
+};
 
 use crate::fixture::{
     Fixture, HandClock, act, agree, ask, draft, minutes, origin, policy_id, prepare, put_network,

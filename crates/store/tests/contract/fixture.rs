@@ -199,6 +199,7 @@ pub(crate) fn draft(store: &impl Store, policy: &str, vms: &[(&str, &[u16])]) ->
         widest_unapproved: Sent::Omitted,
         other_addresses: Sent::Omitted,
         exceptions: Sent::Omitted,
+        sign_in: Sent::Omitted,
     };
     PolicyDraft {
         id: policy_id(store, policy),
@@ -233,6 +234,7 @@ pub(crate) fn ask(store: &impl Store, id: u64, who: &str, what: &[(&str, u16)]) 
         policy: policy_id(store, "default"),
         requester: person(who),
         address: OwnAddress::Seen("192.0.2.7".parse().unwrap()),
+        sign_in: None,
         start: None,
         justification: Some(format!("{who} must \u{1b}[31m look\n")),
         ticket: None,

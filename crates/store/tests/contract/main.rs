@@ -15,6 +15,7 @@ mod credentials;
 mod fixture;
 mod jit_rules;
 mod kill;
+mod people;
 mod sqlite;
 
 /// Runs every case on one fixture.
@@ -47,6 +48,10 @@ mod on_sqlite {
         the_log_explains_a_random_history,
         settings_can_be_replaced,
         resources_are_kept,
+        people_and_roles_are_kept,
+        what_somebody_has_ends_with_their_right,
+        a_roles_end_is_a_deadline,
+        an_activation_that_waits_lapses,
         jits_rules_survive_reopening,
         a_number_goes_from_what_ends_to_what_begins,
         a_lock_holds_whatever_was_not_asked_for,

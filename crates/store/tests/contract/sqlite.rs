@@ -58,7 +58,7 @@ async fn rows_that_break_a_rule_are_refused_by_the_database() {
         ),
         (
             "a port of two policies",
-            "INSERT INTO rule SELECT vm, port, policy, 7, protocol, form, sources, longest, approval, sessions, widest_v4, widest_v6, other_addresses, exceptions, denies FROM rule LIMIT 1",
+            "INSERT INTO rule SELECT vm, port, policy, 7, protocol, form, sources, longest, approval, sessions, widest_v4, widest_v6, other_addresses, exceptions, denies, sign_in FROM rule LIMIT 1",
         ),
         ("port 0", "UPDATE rule SET port = 0"),
         ("port 65536", "UPDATE access SET port = 65536"),

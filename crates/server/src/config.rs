@@ -1,5 +1,8 @@
 //! What the operator configured: TOML, unknown keys are errors, flags win.
 
+mod outgoing;
+mod provider;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -22,6 +25,11 @@ use hourgate_core::{
 };
 use ipnet::IpNet;
 use serde::Deserialize;
+
+use self::{outgoing::OutgoingTable, provider::ProviderTable};
+use crate::outgoing::{Outgoing, OutgoingConfig};
+
+pub use self::provider::{ClaimNames, ClientConfig, ProviderConfig};
 
 /// Where servers listen that were not told otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
@@ -66,6 +74,10 @@ pub struct Config {
     pub mapped_ports: PortRange,
     /// The guards; one local one that covers everything, if none is named.
     pub guards: Vec<GuardConfig>,
+    /// What may be called, and whose certificates are believed there.
+    pub outgoing: OutgoingConfig,
+    /// Who vouches for people besides the server itself.
+    pub providers: Vec<ProviderConfig>,
 }
 
 /// One guard.
@@ -95,9 +107,15 @@ pub struct Flags {
     pub listen: Vec<SocketAddr>,
 }
 
-/// Tests a configuration file, and says what would hold with it.
+/// Tests a configuration file and the files that it names, and says what would hold with it.
 pub fn check(path: &Path) -> Result<Config, ConfigError> {
-    load(Some(path), Flags::default())
+    let config = load(Some(path), Flags::default())?;
+    let in_file = |why: String| ConfigError(format!("{}: {why}", path.display()));
+    Outgoing::check(&config.outgoing).map_err(|error| in_file(error.to_string()))?;
+    for provider in &config.providers {
+        provider.secret().map_err(|error| in_file(error.to_string()))?;
+    }
+    Ok(config)
 }
 
 /// The configuration that a file (none: all defaults) and flags make.
@@ -153,6 +171,8 @@ struct File {
     allow_lock_breaks: Option<bool>,
     mapped_ports: Option<PortsTable>,
     guard: Option<Vec<GuardTable>>,
+    outgoing: Option<OutgoingTable>,
+    provider: Option<Vec<ProviderTable>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,6 +256,8 @@ impl File {
             allow_lock_breaks: self.allow_lock_breaks.unwrap_or_default(),
             mapped_ports: mapped_ports(self.mapped_ports)?,
             guards: guards(self.guard, &data_dir)?,
+            outgoing: outgoing::complete(self.outgoing)?,
+            providers: provider::complete(self.provider.unwrap_or_default())?,
             data_dir,
         })
     }

@@ -13,6 +13,8 @@ pub mod guards;
 
 mod signin;
 
+pub mod outgoing;
+
 mod admin;
 mod adopt;
 mod control;
@@ -36,6 +38,6 @@ pub use control::{ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;
 pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
-pub use signin::SignInError;
+pub use signin::{SignInError, provider};
 pub use storage::StorageError;
 pub use tls::TlsError;

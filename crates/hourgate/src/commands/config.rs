@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use hourgate_api::time::IsoDuration;
-use serde_json::json;
+use hourgate_server::config::ProviderConfig;
+use serde_json::{Value, json};
 
 use crate::{
     cli::Global,
@@ -48,6 +49,7 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
             json!({ "name": guard.cover.name, "socket": guard.socket, "covers": guard.cover.covers })
         })
         .collect();
+    let providers: Vec<_> = config.providers.iter().map(provider).collect();
     let value = json!({
         "data_dir": config.data_dir,
         "listen": config.listen,
@@ -63,6 +65,8 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
         },
         "allow_lock_breaks": config.allow_lock_breaks,
         "guard": guards,
+        "outgoing": { "allow": config.outgoing.allow, "ca": config.outgoing.ca },
+        "provider": providers,
     });
     let mut table = Table::new(["SETTING", "VALUE"]);
     for (key, value) in value.as_object().into_iter().flatten() {
@@ -70,4 +74,27 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
     }
     let answer = Answer::new(value, table).then(vec!["The configuration is sound.".to_owned()]);
     Output::new(global.output, global.query).show(&answer)
+}
+
+/// A provider's settings under the names they have in the file; of its secret, the file.
+fn provider(provider: &ProviderConfig) -> Value {
+    let client = provider.client.as_ref();
+    json!({
+        "name": provider.name,
+        "title": provider.title,
+        "issuer": provider.issuer,
+        "client_id": client.map(|client| &client.id),
+        "client_secret_file": client.and_then(|client| client.secret_file.as_ref()),
+        "audiences": provider.audiences,
+        "clients": provider.clients,
+        "scopes": provider.scopes,
+        "claims": {
+            "name": provider.claims.name,
+            "upn": provider.claims.upn,
+            "email": provider.claims.email,
+            "groups": provider.claims.groups,
+        },
+        "highest_role": provider.highest_role,
+        "groups_hold": IsoDuration(provider.groups_hold),
+    })
 }

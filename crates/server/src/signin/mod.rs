@@ -4,6 +4,7 @@
 
 mod audience;
 mod form;
+pub mod provider;
 mod throttle;
 mod token;
 

@@ -363,7 +363,9 @@ impl Provider {
         self.is_signed(&jws, now).await.map_err(refused)?;
         let ours = For::SignIn { client: &client.id, nonce: &pending.nonce };
         let verified = self.read(&jws, &ours, now).map_err(SignInFailure::Token)?;
-        let just_now = |at: Timestamp| later(at, BEHIND_MAX) >= pending.begun;
+        // In whole seconds, as the provider says it.
+        let just_now =
+            |at: Timestamp| later(at, BEHIND_MAX).as_second() >= pending.begun.as_second();
         match pending.freshness {
             Freshness::AsItIs => Ok(verified),
             Freshness::Again if verified.auth_time.is_some_and(just_now) => Ok(verified),

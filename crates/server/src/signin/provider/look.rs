@@ -102,8 +102,19 @@ impl Known {
         state.generation == generation && state.seen.as_ref().is_some_and(counts)
     }
 
-    /// Whether it may be asked now.
-    pub(super) fn may_ask(&self, now: Now) -> bool {
+    /// What is known after asking again, if it is time for that; where somebody is asking already, after
+    /// they have an answer.
+    pub(super) async fn again(self: &Arc<Known>, now: Now) -> Result<Seen, Down> {
+        if self.may_ask(now) || self.asking.try_lock().is_err() {
+            return self.ask(now).await;
+        }
+        match self.now(now) {
+            Age::Fresh(seen) | Age::Old(seen) => Ok(seen),
+            Age::Nothing => self.ask(now).await,
+        }
+    }
+
+    fn may_ask(&self, now: Now) -> bool {
         self.state().wait(now).is_zero()
     }
 

@@ -210,8 +210,8 @@ impl Provider {
             }
             Age::Nothing => self.known.ask(now).await.map_err(Rejected::Down)?,
         };
-        if seen.keys.find(id, jws.algorithm).is_none() && self.known.may_ask(now) {
-            seen = self.known.ask(now).await.map_err(Rejected::Down)?;
+        if seen.keys.find(id, jws.algorithm).is_none() {
+            seen = self.known.again(now).await.map_err(Rejected::Down)?;
         }
         let key = seen.keys.find(id, jws.algorithm).ok_or(Rejected::Key)?;
         if jws.is_by(key) { Ok(seen.generation) } else { Err(Rejected::Signature) }

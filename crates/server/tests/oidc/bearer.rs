@@ -39,6 +39,9 @@ async fn a_good_token_tells_who_somebody_is() {
         assert_eq!(verified.email, Some(("a@example.com".to_owned(), true)));
         assert_eq!(verified.groups, known(&["ops", "dev"]));
         assert_eq!(verified.groups_until, later(verified.issued, Duration::from_mins(30)));
+        let count = |now| verified.groups_at(now).count();
+        let last = later(verified.issued, Duration::from_secs(30 * 60 - 1));
+        assert_eq!((count(last), count(verified.groups_until)), (2, 0));
         assert_eq!(verified.auth_time.expect("said").as_second(), at - 60);
         assert_eq!(verified.amr, BTreeSet::from(["pwd".to_owned(), "mfa".to_owned()]));
         assert_eq!((&*verified.acr, &*verified.party), ("2", "cli"));
@@ -81,6 +84,13 @@ async fn a_bad_token_lets_nobody_in_and_the_log_can_say_why() {
         ("another type of key", header(json!({ "alg": "ES256" })), Rejected::Key),
         ("no such key", header(json!({ "kid": "b" })), Rejected::Key),
         ("critical", header(json!({ "crit": ["exp"] })), Rejected::Critical),
+        ("an ID token of Keycloak's", key.token(&claims(json!({ "typ": "ID" }))), Rejected::Kind),
+        (
+            "one that tells of a sign-out",
+            key.token(&claims(json!({ "events": {} }))),
+            Rejected::Kind,
+        ),
+        ("bound to a key", key.token(&claims(json!({ "cnf": { "jkt": "x" } }))), Rejected::Kind),
         ("expired", key.token(&claims(json!({ "exp": at }))), Rejected::Expired),
         (
             "expired a day after it was made",
@@ -147,7 +157,8 @@ async fn a_bad_token_lets_nobody_in_and_the_log_can_say_why() {
     }
     // The same key and claims, honestly: it was none of the rest that was refused.
     let honest = several(json!("hourgate"));
-    for claims in [good, claims(json!({ "nbf": at + 60, "iat": at + 60 })), honest] {
+    let keycloaks = claims(json!({ "typ": "Bearer" }));
+    for claims in [good, claims(json!({ "nbf": at + 60, "iat": at + 60 })), honest, keycloaks] {
         assert!(providers.verify(&key.token(&claims), world.now()).await.is_ok());
     }
 }

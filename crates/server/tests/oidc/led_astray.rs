@@ -34,7 +34,7 @@ async fn what_is_not_honest_is_not_believed() {
         json!({ "issuer": fake.issuer, "jwks_uri": place })
     };
     let table_of = [
-        ("another name", "calls itself by another name"),
+        ("another name", "the configured issuer is another"),
         ("elsewhere", "status is 302"),
         ("too much", "more than 262144 bytes"),
         ("too much, not announced", "more than 262144 bytes"),
@@ -131,4 +131,30 @@ async fn a_certificate_that_nobody_vouches_for_is_not_believed() {
     let said = why(&world.providers_with(&text), &fake.issuer, &key, &world).await;
     assert!(said.contains("certificate"), "{said}");
     assert_eq!(fake.asked_in_all(), 0);
+}
+
+/// Set where this test runs itself once more.
+const AGAIN: &str = "HOURGATE_TEST_BEHIND_A_PROXY";
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_resolves_no_names_for_us() {
+    if std::env::var_os(AGAIN).is_none() {
+        // Nothing listens there: through such a proxy nothing would be reached.
+        let proxy = "http://127.0.0.1:9";
+        let own = "led_astray::a_proxy_of_the_environment_resolves_no_names_for_us";
+        let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", own]).env(AGAIN, "1").env_remove("NO_PROXY").env_remove("no_proxy");
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            again.env(name, proxy);
+        }
+        let output = again.output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let world = World::new();
+    let key = Signer::ec("a");
+    let fake = Fake::start(&world.authority, &[&key]).await;
+    let providers = world.providers(&table("main", &fake.issuer, ""));
+    assert_eq!(why(&providers, &fake.issuer, &key, &world).await, "");
 }

@@ -48,6 +48,7 @@ pub(super) fn read(
     if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
         return Err(Rejected::Issuer);
     }
+    is_of_its_kind(claims, audience)?;
     let party = text(claims, "azp").or_else(|| text(claims, "appid")).unwrap_or_default();
     is_for(claims, config, audience, party)?;
     let (issued, until) = times(claims, now)?;
@@ -68,6 +69,21 @@ pub(super) fn read(
         issued,
         until,
     })
+}
+
+/// That a token is none that was made for something else (RFC 8725, 3.11): one that tells of a sign-out, one
+/// of Keycloak's that says so, and for calls none that is bound to a key (`cnf`, RFC 7800). Taken without that
+/// key's proof, such a one would be worth something to a thief.
+fn is_of_its_kind(claims: &Map<String, Value>, audience: &For<'_>) -> Result<(), Rejected> {
+    let other = claims.contains_key("events")
+        || match audience {
+            For::SignIn { .. } => false,
+            For::Bearer | For::Assertion(_) => {
+                let said = text(claims, "typ").unwrap_or_default();
+                claims.contains_key("cnf") || ["ID", "Refresh", "Offline", "Logout"].contains(&said)
+            }
+        };
+    if other { Err(Rejected::Kind) } else { Ok(()) }
 }
 
 /// Who somebody is called, and where they belong: what else than a token may tell, too.

@@ -1,5 +1,6 @@
 //! What a provider says about itself, and what of it is believed.
 
+use hourgate_api::text::quoted;
 use serde::Deserialize;
 
 use super::keys::algorithm;
@@ -40,8 +41,8 @@ pub(super) enum Shows {
 pub(super) enum BadDiscovery {
     #[error("what it says about itself is not understood")]
     NotUnderstood,
-    #[error("it calls itself by another name than the configured issuer")]
-    AnotherIssuer,
+    #[error("it calls itself {}, and the configured issuer is another", quoted(.0))]
+    AnotherIssuer(String),
     #[error("its {0} is no https URL")]
     NotHttps(&'static str),
     #[error("it signs with no algorithm that is accepted here")]
@@ -78,7 +79,7 @@ impl Discovery {
             serde_json::from_slice(body).map_err(|_| BadDiscovery::NotUnderstood)?;
         // To the letter. Else one provider could have its tokens taken for another's.
         if document.issuer != issuer {
-            return Err(BadDiscovery::AnotherIssuer);
+            return Err(BadDiscovery::AnotherIssuer(document.issuer));
         }
         let signs = document.id_token_signing_alg_values_supported.as_ref();
         if signs.is_some_and(|names| !names.iter().any(|name| algorithm(name).is_some())) {
@@ -154,7 +155,7 @@ mod tests {
         assert!(read(&json!({})).expect("good").sign_in.is_some());
         for issuer in ["https://id.example.com/realms/main/", "https://evil.example.com", ""] {
             let error = read(&json!({ "issuer": issuer })).expect_err("another");
-            assert_eq!(error, BadDiscovery::AnotherIssuer, "{issuer}");
+            assert_eq!(error, BadDiscovery::AnotherIssuer(issuer.to_owned()), "{issuer}");
         }
         for which in ["jwks_uri", "authorization_endpoint", "token_endpoint", "userinfo_endpoint"] {
             let error = read(&json!({ which: "http://id.example.com/x" })).expect_err("plain");

@@ -40,6 +40,13 @@ impl<'a> Jws<'a> {
         if header.contains_key("crit") {
             return Err(Rejected::Critical);
         }
+        // Those with a type of their own are no access or ID tokens: sign-outs, proofs, events.
+        let kind =
+            header.get("typ").map_or(Some("JWT"), Value::as_str).ok_or(Rejected::Malformed)?;
+        let kind = kind.rsplit('/').next().unwrap_or_default();
+        if !["JWT", "at+jwt"].iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+            return Err(Rejected::Kind);
+        }
         let key_id = match header.get("kid") {
             None => None,
             Some(Value::String(id)) if id.len() <= KEY_ID_BYTES_MAX => Some(id.clone()),
@@ -88,6 +95,10 @@ mod tests {
         }
         let critical = token(r#"{"alg":"RS256","crit":["b64"],"b64":false}"#, "{}", "AA");
         assert_eq!(refused(&critical), Some(Rejected::Critical));
+        for (kind, good) in [("jwt", true), ("application/at+jwt", true), ("logout+jwt", false)] {
+            let token = token(&format!(r#"{{"alg":"RS256","typ":"{kind}"}}"#), "{}", "AA");
+            assert_eq!(refused(&token), (!good).then_some(Rejected::Kind), "{kind}");
+        }
         let long_key = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(KEY_ID_BYTES_MAX + 1));
         let malformed = [
             String::new(),
@@ -99,6 +110,7 @@ mod tests {
             token("[]", "{}", "AA"),
             token(r#"{"alg":"RS256"}"#, "[]", "AA"),
             token(r#"{"alg":"RS256","kid":7}"#, "{}", "AA"),
+            token(r#"{"alg":"RS256","typ":7}"#, "{}", "AA"),
             token(&long_key, "{}", "AA"),
             token(r#"{"alg":"RS256"}"#, &"[".repeat(5_000), "AA"),
             format!("{}=.{}.AA", "e30", "e30"),

@@ -47,6 +47,9 @@ pub enum Rejected {
     /// It demands something that is not understood.
     #[error("it has critical extensions")]
     Critical,
+    /// It is no token for calls, or one that counts only together with a proof that is not asked for here.
+    #[error("it is a token of another kind")]
+    Kind,
     /// No configured provider made it, or another one than should have.
     #[error("its issuer is not a configured provider, or not the one it should be")]
     Issuer,

@@ -38,6 +38,17 @@ pub struct Verified {
     pub until: Timestamp,
 }
 
+impl Verified {
+    /// The groups that count at `now`; none where they are not known, or were known too long ago.
+    pub fn groups_at(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let known = match &self.groups {
+            Groups::Known(groups) if now < self.groups_until => Some(groups),
+            Groups::Known(_) | Groups::Absent | Groups::TooMany | Groups::Unreadable => None,
+        };
+        known.into_iter().flatten().map(String::as_str)
+    }
+}
+
 /// What is known of somebody's groups. Only [`Groups::Known`] gives anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Groups {

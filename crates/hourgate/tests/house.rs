@@ -93,6 +93,28 @@ fn every_crate_keeps_the_lints_of_the_house() {
     }
 }
 
+/// Whatever the server calls, it calls through the one client that looks at addresses first.
+#[test]
+fn the_server_calls_others_from_one_place() {
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src");
+    let mut open = vec![server.clone()];
+    let mut callers = Vec::new();
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if fs::read_to_string(&path).unwrap().contains("reqwest") {
+                callers.push(path);
+            }
+        }
+    }
+    assert!(!callers.is_empty(), "the client is somewhere");
+    for path in callers {
+        assert!(path.starts_with(server.join("outgoing")), "{} makes calls itself", path.display());
+    }
+}
+
 /// A path that ARCHITECTURE.md names exists.
 #[test]
 fn the_map_is_true() {

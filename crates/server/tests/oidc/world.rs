@@ -1,9 +1,13 @@
 //! What every test begins with: an authority, a clock moved by hand, and providers as they are configured.
 
-use std::{sync::Arc, sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use hourgate_core::time::{BootTime, Now, later};
+use hourgate_core::time::{BootTime, Clock, Now, Timestamp, later};
 use hourgate_server::{
+    clock::SystemClock,
     config,
     outgoing::{Limits, Outgoing},
     provider::Providers,
@@ -24,10 +28,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> World {
-        // By the real time, because a real provider's tokens are of it; from here on it is moved by hand.
-        let wall =
-            hourgate_core::time::Clock::now(&hourgate_server::clock::SystemClock::new().unwrap())
-                .wall;
+        // The real time, because a real provider's tokens are of it, in whole seconds, because tokens' are;
+        // from here on it is moved by hand.
+        let wall = SystemClock::new().unwrap().now().wall.as_second();
+        let wall = Timestamp::from_second(wall).unwrap();
         let boot = BootTime { boot: Uuid::nil(), nanos: 0 };
         World { authority: Authority::new(), clock: Mutex::new(Now { wall, boot }), limits: LIMITS }
     }

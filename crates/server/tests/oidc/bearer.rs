@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use hourgate_core::time::later;
 use hourgate_server::provider::{Groups, Rejected};
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
@@ -160,6 +161,38 @@ async fn a_bad_token_lets_nobody_in_and_the_log_can_say_why() {
     let keycloaks = claims(json!({ "typ": "Bearer" }));
     for claims in [good, claims(json!({ "nbf": at + 60, "iat": at + 60 })), honest, keycloaks] {
         assert!(providers.verify(&key.token(&claims), world.now()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn every_algorithm_that_is_accepted_is_verified_by_itself_alone() {
+    let world = World::new();
+    let algorithms = [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+    let keys: Vec<Signer> = algorithms
+        .iter()
+        .map(|algorithm| Signer::of(&format!("{algorithm:?}"), *algorithm))
+        .collect();
+    let fake = Fake::start(&world.authority, &keys.iter().collect::<Vec<_>>()).await;
+    let providers = world.providers(&table("main", &fake.issuer, ""));
+    let claims = world.claims(&fake.issuer, &json!({}));
+    for key in &keys {
+        assert!(providers.verify(&key.token(&claims), world.now()).await.is_ok(), "{}", key.id);
+        for named in algorithms.iter().filter(|named| format!("{named:?}") != key.id) {
+            let token = key.with_header(&json!({ "alg": named, "kid": key.id }), &claims);
+            let rejected = providers.verify(&token, world.now()).await.expect_err("another");
+            let other = matches!(rejected, Rejected::Key | Rejected::Signature);
+            assert!(other, "{} as {named:?}: {rejected}", key.id);
+        }
     }
 }
 

@@ -9,10 +9,16 @@ use std::{
 };
 
 use hourgate_core::time::Now;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::JoinHandle,
+};
 
 use super::{Down, discovery::Discovery, keys::KeySet};
-use crate::outgoing::{Answer, Call, HttpsUrl, Outgoing};
+use crate::{
+    clock::Stopwatch,
+    outgoing::{Answer, Call, HttpsUrl, Outgoing},
+};
 
 /// How often keys are asked for because of a key that is not known. A flood of invented ones costs this.
 pub(super) const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
@@ -119,28 +125,31 @@ impl Known {
     }
 
     /// Asks, unless that was done a moment ago, and says what is known then.
-    ///
-    /// It is asked by a task of its own: a caller who hangs up would otherwise stop it, and who does so
-    /// each time would keep everybody from learning of new keys.
     pub(super) async fn ask(self: &Arc<Known>, now: Now) -> Result<Seen, Down> {
-        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return Err(self.down("too many wait for its answer", FAILURE_PAUSE));
-        };
-        let known = Arc::clone(self);
-        let asked = tokio::spawn(async move {
-            // The task's, not the caller's: it goes on when they hang up.
-            let _place = place;
-            known.ask_one_at_a_time(now).await
-        });
-        asked.await.unwrap_or_else(|_| Err(self.down("asking it was cut off", FAILURE_PAUSE)))
+        let cut_off = || self.down("asking it was cut off", FAILURE_PAUSE);
+        match self.begin(now) {
+            Some(asked) => asked.await.unwrap_or_else(|_| Err(cut_off())),
+            None => Err(self.down("too many wait for its answer", FAILURE_PAUSE)),
+        }
     }
 
     /// Asks in the background, if it is time and nobody does already.
     pub(super) fn ask_aside(self: &Arc<Known>, now: Now) {
         if self.may_ask(now) && self.asking.try_lock().is_ok() {
-            let known = Arc::clone(self);
-            tokio::spawn(async move { known.ask_one_at_a_time(now).await });
+            // Nobody waits for it.
+            let _asked = self.begin(now);
         }
+    }
+
+    /// Asks by a task of its own: a caller who hangs up would otherwise stop it, and who does so each time
+    /// would keep everybody from learning of new keys. Nothing where as many wait as may.
+    fn begin(self: &Arc<Known>, now: Now) -> Option<JoinHandle<Result<Seen, Down>>> {
+        let place = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
+        let known = Arc::clone(self);
+        Some(tokio::spawn(async move {
+            let _place = place;
+            known.ask_one_at_a_time(now).await
+        }))
     }
 
     async fn ask_one_at_a_time(&self, now: Now) -> Result<Seen, Down> {
@@ -157,9 +166,10 @@ impl Known {
             };
         }
         self.change().asked = Some(now.boot.nanos);
+        let taken = Stopwatch::start();
         match self.look(now).await {
             Ok(seen) => Ok(self.learned(seen)),
-            Err(why) => Err(self.failed(why, now)),
+            Err(why) => Err(self.failed(why, now, taken.elapsed())),
         }
     }
 
@@ -209,7 +219,7 @@ impl Known {
         seen
     }
 
-    fn failed(&self, why: String, now: Now) -> Down {
+    fn failed(&self, why: String, now: Now, taken: Duration) -> Down {
         let wait = {
             let mut state = self.change();
             // Where its ends are may be what is wrong.
@@ -217,6 +227,9 @@ impl Known {
                 seen.discovered = None;
             }
             state.failures = state.failures.saturating_add(1);
+            // The pause begins now. Else, of one that is slow to fail, it would be over before it began, and
+            // callers would wait for one failure after the other.
+            state.asked = Some(now.boot.nanos.saturating_add(nanos(taken)));
             state.why.clone_from(&why);
             state.wait(now)
         };

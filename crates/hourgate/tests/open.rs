@@ -165,3 +165,57 @@ async fn a_changed_rule_is_on_the_guard_at_once_and_says_why() {
     tokio::task::spawn_blocking(move || ruled(&path, &guard)).await.expect("rules hold");
     served.stop().await;
 }
+
+/// Accounts and programs, typed by whoever runs the server.
+fn people(home: &Path) {
+    let made = done(home, &["account", "create", "ann", "--display-name", "Ann E.", "-o", "table"]);
+    assert!(made.contains("/welcome?link=hg~") && made.contains("once"), "{made}");
+    let (code, _, err) = run(home, &["account", "create", "ANN"]);
+    assert!(code == Some(1) && err.contains("taken"), "{err}");
+    let listed = done(home, &["account", "list", "-o", "csv"]);
+    assert!(listed.contains("ann,Ann E.,yes,no,no"), "{listed}");
+    done(home, &["account", "disable", "Ann"]);
+    let enabled = done(home, &["account", "list", "--query", "[].enabled"]);
+    assert_eq!(enabled.split_whitespace().collect::<String>(), "[false]");
+    done(home, &["account", "enable", "ann"]);
+    assert!(done(home, &["account", "reset", "ann", "-o", "table"]).contains("/welcome?link="));
+    assert_eq!(run(home, &["account", "disable", "bob"]).0, Some(3));
+    assert_eq!(run(home, &["account", "remove", "ann"]).0, Some(2), "nobody is there to be asked");
+    done(home, &["account", "remove", "ann", "--yes"]);
+    assert_eq!(run(home, &["account", "enable", "ann"]).0, Some(3));
+
+    done(home, &["service-account", "create", "pipeline"]);
+    let secret = done(home, &["service-account", "secret", "add", "pipeline", "--for", "90d"]);
+    let secret: Value = serde_json::from_str(&secret).expect("JSON");
+    assert!(secret["secret"].as_str().is_some_and(|text| text.starts_with("hg~")));
+    let trust = ["--issuer", "https://issuer.example", "--subject", "s", "--audience", "a"];
+    done(home, &[&["service-account", "trust", "add", "pipeline"][..], &trust].concat());
+    let key = home.join("public.jwk");
+    let add = ["service-account", "key", "add", "pipeline", "--file", key.to_str().expect("text")];
+    let public = "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\
+                  \"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"";
+    std::fs::write(&key, format!("{{{public},\"d\":\"AAAA\"}}")).expect("written");
+    let (code, _, err) = run(home, &add);
+    assert!(code == Some(2) && err.contains("private half"), "{err}");
+    std::fs::write(&key, format!("{{{public}}}")).expect("written");
+    done(home, &add);
+    let listed = done(home, &["service-account", "list", "-o", "table"]);
+    for word in ["secret 'secret' until", "key 'key'", "trust 'trust'"] {
+        assert!(listed.contains(word), "{word}: {listed}");
+    }
+    let id = secret["credential"]["id"].as_str().expect("an id");
+    done(home, &["service-account", "secret", "remove", "pipeline", id]);
+    assert_eq!(run(home, &["service-account", "secret", "remove", "pipeline", id]).0, Some(3));
+    done(home, &["service-account", "create", "pipeline"]);
+    let (code, _, err) = run(home, &["service-account", "disable", "pipeline"]);
+    assert!(code == Some(2) && err.contains("2 service accounts"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_programs_are_managed() {
+    let home = tempfile::tempdir().expect("a directory");
+    let served = serve(home.path(), Options::default()).await;
+    let path = home.path().to_owned();
+    tokio::task::spawn_blocking(move || people(&path)).await.expect("it goes well");
+    served.stop().await;
+}

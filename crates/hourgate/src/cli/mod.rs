@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, admin, bring, completion, config, configure, demo, eligibility, explain, group,
-        guard, log, login, network, policy, pricing, serve, session, status, vm,
+        access, account, admin, bring, completion, config, configure, demo, eligibility, explain,
+        group, guard, log, login, network, policy, pricing, serve, service_account, session,
+        status, vm,
     },
     input,
     output::{Format, query},
@@ -90,6 +91,10 @@ pub(crate) enum Command {
     Logout(login::Logout),
     #[command(subcommand)]
     Session(session::Sessions),
+    #[command(subcommand)]
+    Account(account::Account),
+    #[command(subcommand)]
+    ServiceAccount(service_account::ServiceAccount),
     /// Who you are to the server, and from which address
     #[command(after_help = "\
 Examples:

@@ -35,6 +35,9 @@ pub(crate) mod eligibility;
 
 pub(crate) mod bring;
 
+pub(crate) mod account;
+pub(crate) mod service_account;
+
 pub(crate) mod login;
 pub(crate) mod session;
 pub(crate) mod whoami;
@@ -97,6 +100,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Login(args) => login::login(global, args),
         Command::Logout(args) => login::logout(global, args),
         Command::Session(args) => online(global, async |s| session::run(&s, args).await),
+        Command::Account(args) => online(global, async |s| account::run(&s, args).await),
+        Command::ServiceAccount(args) => {
+            online(global, async |s| service_account::run(&s, args).await)
+        }
         Command::Whoami => online(global, async |s| whoami::run(&s).await),
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),

@@ -22,6 +22,7 @@ use super::{
     Call, Problem,
     machine::machine,
     permit, permit_within,
+    policy::permit_linked,
     resource::{jit_rules, network, not_found},
     sight::{missing_group, sees, sees_group, sees_member},
 };
@@ -121,7 +122,8 @@ pub(crate) async fn verify_flow<S: Store>(
     (watcher, question): (&WatcherId, &FlowQuestion),
 ) -> Result<FlowAnswer, Problem> {
     permit(caller, server, call, Action::VerifyFlow, &watcher.scope()).await?;
-    permit(caller, server, call, Action::VM_READ, &Scope::from(&question.vm)).await?;
+    let linked = (Action::VerifyFlow, Action::VM_READ);
+    permit_linked(caller, server, call, linked, std::iter::once(&question.vm)).await?;
     let (_, location) = find_watcher(server, watcher).await?;
     let (state, vm) = machine(server, &question.vm).await?;
     if vm.location != location {

@@ -62,6 +62,8 @@ pub(crate) struct Running {
     pub(crate) notes: Arc<Mutex<Vec<Note>>>,
     /// The store below the server.
     pub(crate) store: Arc<OnceLock<SqliteStore>>,
+    /// The way to the guard, for what is changed past the wire.
+    gate: Arc<OnceLock<Gate>>,
     token: tokio::sync::OnceCell<String>,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<Result<(), ServeError>>>,
@@ -172,6 +174,8 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
     let (held, filled, listed) = (broken.clone(), full.clone(), notes.clone());
     let store: Arc<OnceLock<SqliteStore>> = Arc::default();
     let kept = store.clone();
+    let gate: Arc<OnceLock<Gate>> = Arc::default();
+    let kept_gate = gate.clone();
     let clock = wanted.clock;
     let guard = (wanted.guard && !wanted.sockets).then(|| FakeGuard::new(clock.clone()));
     let fake = guard.clone();
@@ -184,7 +188,10 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
                     Breakable { inner, broken: held, full: filled, notes: listed }
                 };
                 hourgate_server::serve_over(options, wrap, move |_config, _dir, store, clock| {
-                    Gate::start_with(vec![(GuardCover::everything("local"), fake)], store, clock)
+                    let guards = vec![(GuardCover::everything("local"), fake)];
+                    let gate = Gate::start_with(guards, store, clock);
+                    let _ = kept_gate.set(gate.clone());
+                    gate
                 })
                 .await
             }
@@ -213,6 +220,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         full,
         notes,
         store,
+        gate,
     })
 }
 
@@ -348,7 +356,10 @@ impl Running {
             correlation: Uuid::nil(),
         };
         let done = store.transact(origin, Command::Directory(command)).await;
-        done.expect("a change of the directory");
+        let done = done.expect("a change of the directory");
+        if let Some(gate) = self.gate.get() {
+            gate.wake_for(&done);
+        }
     }
 
     /// Somebody who has signed in, in these groups.

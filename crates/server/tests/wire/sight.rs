@@ -74,6 +74,14 @@ async fn a_role_at_one_machine_shows_that_machine_alone() {
         assert!(!text.contains(&of_bob) && !text.contains("bob"), "{path}: {text}");
         assert!(!text.contains("nextLink"), "{path}: {text}");
     }
+    // What a lock does to the rules of a group is for whoever may read the group.
+    let policy = format!("{}?api-version=2020-01-01", server.policy_id("rg1"));
+    let locks =
+        |told: &Value| told["properties"]["virtualMachines"][0]["ports"][0]["locks"].clone();
+    let (_, told) = server.json(Method::GET, &policy, None).await;
+    assert!(locks(&told)[0]["networkSecurityGroup"].is_object(), "{told}");
+    let (_, told) = server.json_as(ann, Method::GET, &policy, None).await;
+    assert_eq!(locks(&told), Value::Null, "{told}");
     // What one asked for oneself one sees, ends and waits for; what somebody else did is not there.
     let missing = server.request_path("zzzzz0");
     let (_, never) = server.json_as(ann, Method::GET, &missing, None).await;

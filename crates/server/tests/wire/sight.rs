@@ -44,7 +44,7 @@ fn bare(told: &Value, sent: &[&str]) -> String {
 #[tokio::test]
 async fn a_role_at_one_machine_shows_that_machine_alone() {
     let server = two().await;
-    let both = ["web-1", "web-2"].map(|name| vm(name));
+    let both = ["web-1", "web-2"].map(vm);
     let ann = server.person("ann", &[]).await;
     server.give(JIT_REQUESTER, &both[0], ann).await;
     let bob = server.person("bob", &[]).await;

@@ -1,13 +1,16 @@
 //! Which machines can have just-in-time access, as an answer.
 
 use hourgate_core::{
-    eligible::{Eligibility, Standing},
+    eligible::{Eligibility, Reason, Standing},
     id::PolicyId,
     policy::Vm,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::reason, time::UtcTime};
+use crate::{
+    error::{reason, unseen_reason},
+    time::UtcTime,
+};
 
 /// Our type of it.
 pub const ELIGIBILITY_TYPE: &str = "Hourgate.Access/eligibility";
@@ -67,10 +70,15 @@ pub struct Used {
 }
 
 impl EligibilityResource {
-    /// Where a machine stands.
-    pub fn new(vm: &Vm, found: &Eligibility, used: Option<Used>) -> EligibilityResource {
+    /// Where a machine stands. `sees` says whether the caller may read all that a reason names.
+    pub fn new(
+        vm: &Vm,
+        found: &Eligibility,
+        used: Option<Used>,
+        sees: impl Fn(&Reason) -> bool,
+    ) -> EligibilityResource {
         let shown = found.reasons.iter().map(|why| {
-            let (code, message) = reason(why);
+            let (code, message) = if sees(why) { reason(why) } else { unseen_reason(why) };
             ReasonShown { code: code.to_owned(), message }
         });
         EligibilityResource {

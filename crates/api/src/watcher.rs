@@ -9,6 +9,7 @@ use hourgate_core::{
         word::{Access, Direction},
     },
     resource::ResourceId,
+    role::Scope,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,12 @@ impl WatcherId {
         let group = WATCHER_GROUP.parse().ok()?;
         let name = format!("{WATCHER_PREFIX}{location}").parse().ok()?;
         Some(WatcherId { subscription, group, name })
+    }
+
+    /// Where roles for it hold.
+    pub fn scope(&self) -> Scope {
+        let kind = format!("providers/{WATCHER_TYPE}");
+        Scope::group(self.subscription, &self.group).part(&kind, &self.name)
     }
 }
 

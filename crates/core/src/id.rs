@@ -302,6 +302,9 @@ pub struct RequestId([u8; REQUEST_ID_CHARS]);
 const ID_LETTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 impl RequestId {
+    /// Behind which no other comes, in the order of ids.
+    pub const LAST: RequestId = RequestId([b'z'; REQUEST_ID_CHARS]);
+
     /// The id that a random number stands for; of each 36^6 (2.2 billion) numbers all differ.
     pub fn mint(mut random: u64) -> RequestId {
         let mut id = [0; REQUEST_ID_CHARS];

@@ -24,6 +24,8 @@ pub mod event;
 
 pub mod refusal;
 
+pub mod named;
+
 pub mod decide;
 
 pub mod state;

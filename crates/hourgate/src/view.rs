@@ -152,8 +152,13 @@ pub(crate) fn is_current(access: &RequestPort) -> bool {
 /// How far an access has come, in words. What was granted and what was seen are two things.
 pub(crate) fn state(access: &RequestPort) -> String {
     if let Some(by) = access.blocked_by.as_ref().filter(|_| !is_over(access)) {
-        let group = by.network_security_group.id.rsplit('/').next().unwrap_or_default();
-        return format!("BLOCKED by rule {} ({}) of {group}", by.rule, by.priority);
+        let (Some(group), Some(rule), Some(priority)) =
+            (&by.network_security_group, &by.rule, by.priority)
+        else {
+            return "BLOCKED by a rule of a security group that you may not see".to_owned();
+        };
+        let group = group.id.rsplit('/').next().unwrap_or_default();
+        return format!("BLOCKED by rule {rule} ({priority}) of {group}");
     }
     let seen = access.observed.as_ref().map_or(ObservedState::Unknown, |seen| seen.state);
     let state = match (access.status, access.status_reason, seen) {

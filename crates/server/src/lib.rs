@@ -41,7 +41,7 @@ pub use control::{
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;
-pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
+pub use serve::{Options, Ready, ServeError, Whose, covers, serve, serve_over};
 pub use signin::{SealError, SignInError, provider};
 pub use storage::StorageError;
 pub use tls::TlsError;

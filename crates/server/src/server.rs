@@ -34,6 +34,7 @@ use crate::{
         },
         provider::Providers,
     },
+    serve::Whose,
 };
 
 /// How many requests are worked on at once; each may hold a body of 4 MiB.
@@ -90,6 +91,8 @@ pub(crate) struct Server<S> {
     /// Held by whoever changes a part of a resource: two who read, change and write would race.
     pub(crate) parts: tokio::sync::Mutex<()>,
     pub(crate) stop: watch::Receiver<bool>,
+    /// Whose a token is that nobody here gave; in tests alone.
+    pub(crate) whose: Option<Whose>,
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,
     /// Other providers, who vouch for people and services.

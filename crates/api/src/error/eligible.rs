@@ -56,3 +56,23 @@ pub fn reason(reason: &Reason) -> (&'static str, String) {
         }
     }
 }
+
+/// The same for somebody who may not read what it names.
+pub fn unseen_reason(reason: &Reason) -> (&'static str, String) {
+    let (code, message) = self::reason(reason);
+    let unseen = match reason {
+        Reason::MissingGroup { .. } => {
+            "Missing NSG: neither a network interface of it, which you may not see, nor that one's subnet has a \
+             network security group."
+        }
+        Reason::UnfitFirewall { .. } => {
+            "The firewall before it, which you may not see, is one that no access can be mapped through."
+        }
+        Reason::Plan { .. }
+        | Reason::Location { .. }
+        | Reason::NotCovered
+        | Reason::UnmanagedDisks
+        | Reason::NoInterface => return (code, message),
+    };
+    (code, unseen.to_owned())
+}

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use hourgate_core::{
     event::{LetBy, LockBreak},
+    named::Named,
     network::{Family, NotAVmAddress, Source},
     nsg::{
         band::NoNumber,
@@ -18,7 +19,7 @@ use hourgate_core::{
     role::SignIn,
 };
 
-use super::{ArmError, Code, Positions, known, resource, role};
+use super::{ArmError, Code, Positions, known, resource, role, unseen};
 use crate::text::{listed, moment, span};
 
 /// How many allowed ports or sources one sentence names; a rule has no more.
@@ -28,9 +29,19 @@ const LISTED_MAX: usize = 100;
 /// found first, then values, then what the policy does not allow, then approval, then conflicts.
 /// All of them stand in the details, each with the numbers needed to ask again correctly.
 pub fn explain(refusals: &Refusals, positions: &Positions) -> ArmError {
+    explain_to(refusals, positions, &|_| true)
+}
+
+/// The same for somebody who may not read all that the refusals name: what they may not is said without names.
+/// Several that say the same then are one, so that not even their number is told.
+pub fn explain_to(
+    refusals: &Refusals,
+    positions: &Positions,
+    sees: &dyn Fn(&Named) -> bool,
+) -> ArmError {
     let mut problems: Vec<ArmError> = Vec::new();
     let mut told = BTreeSet::new();
-    for problem in refusals.0.iter().map(|refusal| one(refusal, positions)) {
+    for problem in refusals.0.iter().map(|refusal| one(refusal, positions, sees)) {
         // A VM that does not exist is missed once for each of its ports, and told once. There can be tens
         // of thousands: each is looked up, not compared with all before it.
         if told.insert((problem.code.clone(), problem.message.clone(), problem.target.clone())) {
@@ -60,8 +71,9 @@ pub fn explain(refusals: &Refusals, positions: &Positions) -> ArmError {
     }
 }
 
-fn one(refusal: &Refusal, positions: &Positions) -> ArmError {
+fn one(refusal: &Refusal, positions: &Positions, sees: &dyn Fn(&Named) -> bool) -> ArmError {
     let (code, message) = words(refusal);
+    let message = unseen::instead(refusal, sees).unwrap_or(message);
     let mut error = ArmError::new(code, message);
     error.target = target(refusal, positions);
     error

@@ -1,5 +1,7 @@
 //! Errors that stand for themselves, in the words of Azure Resource Manager where it has some.
 
+use std::net::IpAddr;
+
 use hourgate_core::{
     id::{Name, PolicyId, RequestId, SubscriptionId, VmId},
     role::Action,
@@ -57,6 +59,29 @@ pub fn linked_authorization_failed(
          linked scope(s) '{linked}' or the linked scope(s) are invalid."
     );
     ArmError::new(Code::LinkedAuthorizationFailed, message)
+}
+
+/// 403: the call would change something that the caller neither sees nor may change.
+pub fn linked_unseen(
+    client: &str,
+    object: &str,
+    (action, scope): (Action, &str),
+    linked_action: Action,
+) -> ArmError {
+    let (client, object, scope) = (quoted(client), quoted(object), quoted(scope));
+    let (action, linked_action) = (action.name(), linked_action.name());
+    let message = format!(
+        "The client {client} with object id {object} has permission to perform action '{action}' on scope {scope}; \
+         however, that would also take out what the client may not see, and it does not have permission to perform \
+         action '{linked_action}' there."
+    );
+    ArmError::new(Code::LinkedAuthorizationFailed, message)
+}
+
+/// 409: whose an address is, the caller may not know.
+pub fn address_of_unseen(address: IpAddr) -> ArmError {
+    let message = format!("The address {address} is that of something that you may not see.");
+    ArmError::new(Code::AddressInUse, message)
 }
 
 /// 404: not this installation's subscription.

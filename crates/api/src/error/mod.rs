@@ -8,14 +8,15 @@ mod known;
 mod positions;
 mod resource;
 mod role;
+mod unseen;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use eligible::reason;
-pub use explain::explain;
+pub use eligible::{reason, unseen_reason};
 pub(crate) use explain::{cured, no_ports};
+pub use explain::{explain, explain_to};
 pub use known::*;
 pub(crate) use positions::PortPosition;
 pub use positions::Positions;

@@ -47,7 +47,7 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
             let error = resource_not_found(id);
             (error.code, error.message)
         }
-        ResourceFault::InUse { target, by } => in_use(target, by),
+        ResourceFault::InUse { target, by } => in_use(target, &listed(by, LISTED_MAX)),
         ResourceFault::Rule { rule, problem } => rule_words(rule, problem),
         ResourceFault::Rules { problem } => rules_words(id, problem),
         ResourceFault::JitRule { rule, of } => (Code::JitRuleReadOnly, jit_rule(id, rule, of)),
@@ -317,8 +317,17 @@ pub(super) fn words(id: &ResourceId, fault: &ResourceFault) -> (Code, String) {
     }
 }
 
-fn in_use(target: &Target, by: &[ResourceId]) -> (Code, String) {
-    let users = listed(by, LISTED_MAX);
+/// The same where not all of them may be read: those that may, and that there is something else.
+pub(super) fn in_use_unseen(target: &Target, seen: &[ResourceId]) -> String {
+    const UNSEEN: &str = "something that you may not see";
+    let users = match seen {
+        [] => UNSEEN.to_owned(),
+        seen => format!("{}, and {UNSEEN}", listed(seen, LISTED_MAX)),
+    };
+    in_use(target, &users).1
+}
+
+fn in_use(target: &Target, users: &str) -> (Code, String) {
     let kind = match target {
         Target::Subnet(subnet) => {
             return (

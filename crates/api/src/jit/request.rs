@@ -101,12 +101,12 @@ pub struct RequestPort {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockedBy {
-    /// The security group that it is in.
-    pub network_security_group: Reference,
+    /// The security group that it is in; null where the caller may not read that, and then nothing of it is told.
+    pub network_security_group: Option<Reference>,
     /// Its name; it may be a default rule's.
-    pub rule: String,
+    pub rule: Option<String>,
     /// Its number.
-    pub priority: u16,
+    pub priority: Option<u16>,
 }
 
 /// How far an access has come.

@@ -3,13 +3,13 @@
 use hourgate_core::{
     id::Name,
     resource::{
-        Network, Resource, Target,
+        Resource, Target,
         firewall::{Firewall, FirewallConfiguration},
         firewall_policy::{FirewallPolicy, RuleCollectionGroup},
     },
 };
 
-use super::{Document, Fields, Json, SUCCEEDED, reference};
+use super::{Around, Document, Fields, Json, SUCCEEDED, reference};
 use crate::{
     error::{ArmError, internal_error},
     jit::etag,
@@ -63,7 +63,7 @@ fn configuration(resource: &Resource, is: &FirewallConfiguration, document: &Doc
 
 pub(super) fn policy_fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &FirewallPolicy,
 ) {
@@ -72,7 +72,7 @@ pub(super) fn policy_fields(
         groups.map(|name| reference(&format!("{}/ruleCollectionGroups/{name}", resource.id)));
     fields.push("ruleCollectionGroups", Json::List(groups.collect()));
     let own = Target::Resource(resource.id.clone());
-    let users = network.referrers(&own);
+    let users = around.referrers(&own);
     fields.references("firewalls", users.map(|firewall| firewall.id.to_string()));
 }
 

@@ -3,24 +3,24 @@
 use hourgate_core::{
     network::Family,
     resource::{
-        InboundNatRuleId, Network, Resource, Target,
+        InboundNatRuleId, Resource, Target,
         load_balancer::{Frontend, FrontendAddress, InboundNatRule, LoadBalancer},
     },
 };
 
-use super::{Document, Fields, Json, SUCCEEDED, reference};
+use super::{Around, Document, Fields, Json, SUCCEEDED, reference};
 use crate::jit::etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &LoadBalancer,
     document: &Document,
 ) {
     let frontends = view.frontends.iter().map(|is| frontend(resource, view, is, document));
     fields.push("frontendIPConfigurations", Json::List(frontends.collect()));
-    let rules = view.nat_rules.iter().map(|is| nat_rule(network, resource, is, document));
+    let rules = view.nat_rules.iter().map(|is| nat_rule(around, resource, is, document));
     fields.push("inboundNatRules", Json::List(rules.collect()));
 }
 
@@ -55,7 +55,7 @@ fn frontend(resource: &Resource, view: &LoadBalancer, is: &Frontend, document: &
 }
 
 pub(super) fn nat_rule(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     is: &InboundNatRule,
     document: &Document,
@@ -70,7 +70,7 @@ pub(super) fn nat_rule(
     properties.text("protocol", is.carrier.as_str());
     let id = InboundNatRuleId { balancer: resource.id.clone(), name: is.name.clone() };
     let target = Target::InboundNatRule(id.clone());
-    let backend = network.referrers(&target).find_map(|nic| {
+    let backend = around.referrers(&target).find_map(|nic| {
         let mut configurations = nic.network_interface()?.configurations.iter();
         let named = configurations.find(|configuration| configuration.nat_rules.contains(&id))?;
         Some(format!("{}/ipConfigurations/{}", nic.id, named.name))

@@ -9,11 +9,13 @@ mod security_group;
 mod virtual_machine;
 mod virtual_network;
 
+use std::sync::Arc;
+
 use hourgate_core::{
     id::Name,
-    jit_rules::JitRule,
+    jit_rules::{JitRule, JitRuleOf},
     nsg::rule::SecurityRule,
-    resource::{Kind, Network, Resource, View},
+    resource::{Kind, Network, Resource, ResourceId, Target, View},
 };
 use serde::{Serialize, Serializer};
 
@@ -23,6 +25,32 @@ use crate::{
     error::ArmError,
     jit::resource_etag,
 };
+
+/// The network around what is shown, as far as somebody may read it.
+///
+/// What a resource refers to stands in its document, and is shown with it: whoever read it without that and wrote
+/// it back would cut it off. What refers to a resource is nothing of its own, and is shown to whoever may read
+/// that.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// All of it.
+    pub network: &'a Network,
+    /// Whether a resource of it may be read.
+    pub sees: &'a dyn Fn(&ResourceId) -> bool,
+    /// Whether what JIT did for a VM may be seen, of a policy where it is a lock's.
+    pub sees_jit: &'a dyn Fn(&JitRuleOf) -> bool,
+}
+
+impl<'a> Around<'a> {
+    /// For somebody who may read everything.
+    pub fn all(network: &'a Network) -> Around<'a> {
+        Around { network, sees: &|_| true, sees_jit: &|_| true }
+    }
+
+    fn referrers(self, target: &Target) -> impl Iterator<Item = &'a Arc<Resource>> {
+        self.network.referrers(target).filter(move |by| (self.sees)(&by.id))
+    }
+}
 
 /// The state of everything that is shown: a change stands before it is answered.
 const SUCCEEDED: &str = "Succeeded";
@@ -41,7 +69,7 @@ impl Serialize for Shown {
 ///
 /// # Errors
 /// What was kept of it cannot be read: a mistake of ours, or a damaged store.
-pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<Shown, ArmError> {
+pub fn show(around: Around<'_>, resource: &Resource, jit: &[JitRule]) -> Result<Shown, ArmError> {
     let document = Document::read(&resource.document)?;
     if resource.view == View::ResourceGroup {
         return Ok(resource_group(resource, &document));
@@ -63,30 +91,30 @@ pub fn show(network: &Network, resource: &Resource, jit: &[JitRule]) -> Result<S
     properties.text(guid, &resource.instance.to_string());
     match &resource.view {
         View::VirtualNetwork(view) => {
-            virtual_network::fields(&mut properties, network, resource, view, &document);
+            virtual_network::fields(&mut properties, around, resource, view, &document);
         }
         View::SecurityGroup(view) => {
             let rules = (view, jit);
-            security_group::fields(&mut properties, network, resource, rules, &document);
+            security_group::fields(&mut properties, around, resource, rules, &document);
         }
         View::ApplicationSecurityGroup | View::ResourceGroup => {}
         View::PublicIpAddress(view) => {
-            public_ip::fields(&mut properties, network, resource, view);
+            public_ip::fields(&mut properties, around, resource, view);
         }
         View::NetworkInterface(view) => {
-            network_interface::fields(&mut properties, network, resource, view, &document);
+            network_interface::fields(&mut properties, around, resource, view, &document);
         }
         View::VirtualMachine(view) => {
-            virtual_machine::fields(&mut properties, network, view, &document);
+            virtual_machine::fields(&mut properties, around, view, &document);
         }
         View::LoadBalancer(view) => {
-            load_balancer::fields(&mut properties, network, resource, view, &document);
+            load_balancer::fields(&mut properties, around, resource, view, &document);
         }
         View::Firewall(view) => {
             firewall::fields(&mut properties, resource, view, &document);
         }
         View::FirewallPolicy(view) => {
-            firewall::policy_fields(&mut properties, network, resource, view);
+            firewall::policy_fields(&mut properties, around, resource, view);
         }
     }
     properties.rest(&document.properties);
@@ -136,8 +164,8 @@ fn tags(resource: &Resource) -> Json {
 ///
 /// # Errors
 /// As [`show`].
-pub fn show_with_instance_view(network: &Network, machine: &Resource) -> Result<Shown, ArmError> {
-    let Shown(mut shown) = show(network, machine, &[])?;
+pub fn show_with_instance_view(around: Around<'_>, machine: &Resource) -> Result<Shown, ArmError> {
+    let Shown(mut shown) = show(around, machine, &[])?;
     if let Json::Object(fields) = &mut shown
         && let Some((_, Json::Object(properties))) =
             fields.iter_mut().find(|(name, _)| name == "properties")
@@ -157,11 +185,10 @@ pub fn show_instance_view(machine: &Resource) -> Shown {
 ///
 /// # Errors
 /// As [`show`].
-pub fn show_subnets(network: &Network, resource: &Resource) -> Result<Vec<Shown>, ArmError> {
+pub fn show_subnets(around: Around<'_>, resource: &Resource) -> Result<Vec<Shown>, ArmError> {
     let document = Document::read(&resource.document)?;
     let names = resource.virtual_network().into_iter().flat_map(|network| network.subnets.keys());
-    let shown =
-        names.filter_map(|name| virtual_network::subnet(network, resource, name, &document));
+    let shown = names.filter_map(|name| virtual_network::subnet(around, resource, name, &document));
     Ok(shown.map(Shown).collect())
 }
 
@@ -170,12 +197,12 @@ pub fn show_subnets(network: &Network, resource: &Resource) -> Result<Vec<Shown>
 /// # Errors
 /// As [`show`].
 pub fn show_subnet(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     name: &Name,
 ) -> Result<Option<Shown>, ArmError> {
     let document = Document::read(&resource.document)?;
-    Ok(virtual_network::subnet(network, resource, name, &document).map(Shown))
+    Ok(virtual_network::subnet(around, resource, name, &document).map(Shown))
 }
 
 /// What joins a network to others as answers, by their names.
@@ -183,12 +210,12 @@ pub fn show_subnet(
 /// # Errors
 /// As [`show`].
 pub fn show_peerings(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
 ) -> Result<Vec<(String, Shown)>, ArmError> {
     let document = Document::read(&resource.document)?;
     let view = resource.virtual_network().into_iter();
-    let shown = view.flat_map(|view| virtual_network::peerings(network, resource, view, &document));
+    let shown = view.flat_map(|view| virtual_network::peerings(around, resource, view, &document));
     Ok(shown.map(|(name, shown)| (name, Shown(shown))).collect())
 }
 
@@ -197,13 +224,13 @@ pub fn show_peerings(
 /// # Errors
 /// As [`show`].
 pub fn show_nat_rules(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
 ) -> Result<Vec<(String, Shown)>, ArmError> {
     let document = Document::read(&resource.document)?;
     let rules = resource.load_balancer().into_iter().flat_map(|balancer| &balancer.nat_rules);
     let shown = rules.map(|rule| {
-        let shown = load_balancer::nat_rule(network, resource, rule, &document);
+        let shown = load_balancer::nat_rule(around, resource, rule, &document);
         (rule.name.to_string(), Shown(shown))
     });
     Ok(shown.collect())
@@ -225,7 +252,11 @@ pub fn show_rule_groups(resource: &Resource) -> Result<Vec<(String, Shown)>, Arm
 ///
 /// # Errors
 /// As [`show`].
-pub fn show_rules(resource: &Resource, jit: &[JitRule]) -> Result<Vec<(String, Shown)>, ArmError> {
+pub fn show_rules(
+    around: Around<'_>,
+    resource: &Resource,
+    jit: &[JitRule],
+) -> Result<Vec<(String, Shown)>, ArmError> {
     let document = Document::read(&resource.document)?;
     let rules = resource.security_group().map(|group| group.rules()).unwrap_or_default();
     let own = rules.iter().map(|rule| {
@@ -233,9 +264,9 @@ pub fn show_rules(resource: &Resource, jit: &[JitRule]) -> Result<Vec<(String, S
         let shown = security_group::rule(resource, "securityRules", rule, &part);
         (rule.name().to_string(), Shown(shown))
     });
-    let jit = jit
-        .iter()
-        .map(|jit| (jit.rule.name().to_string(), Shown(security_group::jit_rule(resource, jit))));
+    let jit = jit.iter().map(|jit| {
+        (jit.rule.name().to_string(), Shown(security_group::jit_rule(around, resource, jit)))
+    });
     Ok(own.chain(jit).collect())
 }
 

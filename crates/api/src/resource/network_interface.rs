@@ -3,17 +3,17 @@
 use hourgate_core::{
     network::Family,
     resource::{
-        Network, Resource,
+        Resource,
         network_interface::{IpConfiguration, NetworkInterface},
     },
 };
 
-use super::{Document, Fields, Json, SUCCEEDED};
+use super::{Around, Document, Fields, Json, SUCCEEDED};
 use crate::jit::resource_etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &NetworkInterface,
     document: &Document,
@@ -24,7 +24,9 @@ pub(super) fn fields(
     if let Some(group) = &view.security_group {
         fields.reference("networkSecurityGroup", group);
     }
-    if let Some(machine) = network.machine_of(&resource.id) {
+    if let Some(machine) =
+        around.network.machine_of(&resource.id).filter(|by| (around.sees)(&by.id))
+    {
         fields.reference("virtualMachine", &machine.id);
         let primary = machine.virtual_machine().map(|machine| machine.primary == resource.id);
         fields.push("primary", Json::Flag(primary.unwrap_or_default()));

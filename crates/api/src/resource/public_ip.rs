@@ -1,15 +1,14 @@
 //! A public address, and the interface, load balancer or firewall that has it.
 
 use hourgate_core::resource::{
-    Network, Resource, ResourceId, Target, load_balancer::FrontendAddress,
-    public_ip::PublicIpAddress,
+    Resource, ResourceId, Target, load_balancer::FrontendAddress, public_ip::PublicIpAddress,
 };
 
-use super::{Fields, reference};
+use super::{Around, Fields, reference};
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &PublicIpAddress,
 ) {
@@ -19,7 +18,7 @@ pub(super) fn fields(
     fields.text("publicIPAddressVersion", &view.family.to_string());
     fields.text("publicIPAllocationMethod", view.allocation.as_str());
     let target = Target::Resource(resource.id.clone());
-    let user = network.referrers(&target).find_map(|user| user_of(user, &resource.id));
+    let user = around.referrers(&target).find_map(|user| user_of(user, &resource.id));
     if let Some(user) = user {
         fields.push("ipConfiguration", reference(&user));
     }

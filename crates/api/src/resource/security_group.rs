@@ -8,15 +8,15 @@ use hourgate_core::{
         rule::SecurityRule,
         word::{Direction, Side},
     },
-    resource::{Network, Resource, SubnetId, Target},
+    resource::{Resource, SubnetId, Target},
 };
 
-use super::{Document, Fields, Json, Part, SUCCEEDED, texts};
+use super::{Around, Document, Fields, Json, Part, SUCCEEDED, texts};
 use crate::jit::resource_etag;
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     (group, jit): (&SecurityGroup, &[JitRule]),
     document: &Document,
@@ -25,14 +25,14 @@ pub(super) fn fields(
         .rules()
         .iter()
         .map(|own| rule(resource, "securityRules", own, &document.part(own.name().as_str())));
-    let jit = jit.iter().map(|jit| jit_rule(resource, jit));
+    let jit = jit.iter().map(|jit| jit_rule(around, resource, jit));
     fields.push("securityRules", Json::List(own.chain(jit).collect()));
     let part = Part::default();
     let defaults = defaults().map(|own| rule(resource, "defaultSecurityRules", own, &part));
     fields.push("defaultSecurityRules", Json::List(defaults.collect()));
     let target = Target::Resource(resource.id.clone());
     let (mut nics, mut subnets) = (Vec::new(), Vec::new());
-    for by in network.referrers(&target) {
+    for by in around.referrers(&target) {
         match by.virtual_network() {
             Some(view) => {
                 let joined = view.subnets.iter().filter(|(_, subnet)| {
@@ -61,7 +61,10 @@ pub(super) fn defaults() -> impl Iterator<Item = &'static SecurityRule> {
 
 /// A rule that JIT has in the group, and whose it is: `jit`, which clients of Azure's do not know and need
 /// not send back.
-pub(super) fn jit_rule(resource: &Resource, jit: &JitRule) -> Json {
+pub(super) fn jit_rule(around: Around<'_>, resource: &Resource, jit: &JitRule) -> Json {
+    if !(around.sees_jit)(&jit.of) {
+        return rule(resource, "securityRules", &jit.rule, &Part::default());
+    }
     let mut of = Fields::default();
     let (vm, port) = match &jit.of {
         JitRuleOf::Lock { policy, vm, port } => {

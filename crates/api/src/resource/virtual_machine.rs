@@ -2,10 +2,10 @@
 
 use hourgate_core::{
     policy::Os,
-    resource::{Network, Resource, virtual_machine::VirtualMachine},
+    resource::{Resource, virtual_machine::VirtualMachine},
 };
 
-use super::{Document, Fields, Json, texts};
+use super::{Around, Document, Fields, Json, texts};
 use crate::body::{ATTACHED, CREATE_OPTION};
 
 /// What Azure says of a machine that runs. Whether it does is not seen from here: a machine is known or it is not.
@@ -16,7 +16,7 @@ const STATUSES: [(&str, &str); 2] = [
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     view: &VirtualMachine,
     document: &Document,
 ) {
@@ -44,7 +44,7 @@ pub(super) fn fields(
     profile.push("networkInterfaces", Json::List(interfaces.collect()));
     profile.rest(&kept("networkProfile"));
     fields.push("networkProfile", profile.object());
-    fields.push("privateAddresses", texts(network.addresses_of(&view.interfaces)));
+    fields.push("privateAddresses", texts(around.network.addresses_of(&view.interfaces)));
     if let Some(os) = os {
         fields.text("osType", os);
     }

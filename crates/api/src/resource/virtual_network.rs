@@ -2,10 +2,10 @@
 
 use hourgate_core::{
     id::Name,
-    resource::{Network, Resource, SubnetId, virtual_network::VirtualNetwork},
+    resource::{Resource, SubnetId, virtual_network::VirtualNetwork},
 };
 
-use super::{Document, Fields, Json, SUCCEEDED, reference, texts};
+use super::{Around, Document, Fields, Json, SUCCEEDED, reference, texts};
 use crate::{
     body::{PEERINGS, peering_name},
     jit::resource_etag,
@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn fields(
     fields: &mut Fields,
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &VirtualNetwork,
     document: &Document,
@@ -26,15 +26,15 @@ pub(super) fn fields(
     }
     fields.push("addressSpace", space.object());
     let subnets =
-        view.subnets.keys().filter_map(|name| subnet(network, resource, name, document)).collect();
+        view.subnets.keys().filter_map(|name| subnet(around, resource, name, document)).collect();
     fields.push("subnets", Json::List(subnets));
-    let joined = peerings(network, resource, view, document).into_iter().map(|(_, shown)| shown);
+    let joined = peerings(around, resource, view, document).into_iter().map(|(_, shown)| shown);
     fields.push(PEERINGS, Json::List(joined.collect()));
 }
 
 /// What joins a network to others, by their names: as it was sent, and whether the other says so too.
 pub(super) fn peerings(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     view: &VirtualNetwork,
     document: &Document,
@@ -44,7 +44,8 @@ pub(super) fn peerings(
     let shown = kept.iter().zip(&view.peers).map(|(sent, peer)| {
         let name = peering_name(sent).unwrap_or_default();
         let Json::Object(sent) = sent else { return (name.to_owned(), sent.clone()) };
-        let remote = network.get(peer).and_then(|peer| peer.virtual_network());
+        let remote = around.network.get(peer).and_then(|peer| peer.virtual_network());
+        // Whether the other is joined to this one is a fact about this one too: flows pass, or they do not.
         let is_joined = remote.is_some_and(|remote| remote.peers.contains(&resource.id));
         let mut properties = Fields::default();
         properties.text("provisioningState", SUCCEEDED);
@@ -66,7 +67,7 @@ pub(super) fn peerings(
 }
 
 pub(super) fn subnet(
-    network: &Network,
+    around: Around<'_>,
     resource: &Resource,
     name: &Name,
     document: &Document,
@@ -85,8 +86,10 @@ pub(super) fn subnet(
         properties.reference("networkSecurityGroup", group);
     }
     let id = SubnetId { network: resource.id.clone(), name: name.clone() };
-    let used: Vec<Json> = network
+    let used: Vec<Json> = around
+        .network
         .in_subnet(&id)
+        .filter(|(nic, _)| (around.sees)(&nic.id))
         .map(|(nic, is)| reference(&format!("{}/ipConfigurations/{}", nic.id, is.name)))
         .collect();
     if !used.is_empty() {

@@ -14,4 +14,5 @@ mod paths;
 mod random;
 mod refusals;
 mod unread;
+mod unseen;
 mod world;

@@ -5,7 +5,7 @@ use hourgate_api::{
     error::{ArmError, Positions, explain},
     jit::precondition,
     paths::{RequestQuery, Route, check_version, wait_seconds},
-    resource::show,
+    resource::{Around, show},
     token::TokenForm,
 };
 use hourgate_core::{
@@ -162,7 +162,8 @@ fn answered(draft: ResourceDraft) {
         Err(refusals) => harmless(&explain(&refusals, &Positions::none())),
         Ok(events) => {
             events.iter().for_each(|event| state.evolve(event));
-            let shown = show(&state.network, state.network.get(&id).unwrap(), &[]).unwrap();
+            let shown =
+                show(Around::all(&state.network), state.network.get(&id).unwrap(), &[]).unwrap();
             assert!(!state.network.is_empty());
             let again = body::resource(&serde_json::to_vec(&shown).unwrap(), &id).unwrap();
             let events = decide(&state, &Settings::default(), &put(again), now).unwrap();

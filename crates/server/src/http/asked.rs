@@ -3,14 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hourgate_api::error::{ArmError, Positions};
-use hourgate_core::role::Caller;
+use hourgate_api::{
+    error::{ArmError, Positions},
+    resource::Around,
+};
+use hourgate_core::{
+    jit_rules::JitRuleOf,
+    named::Named,
+    resource::{Network, ResourceId},
+    role::Caller,
+};
 use hyper::{HeaderMap, Method};
 use uuid::Uuid;
 
-use super::{error::told, exchange::Exchange};
+use super::{
+    error::{sees_all, told},
+    exchange::Exchange,
+};
 use crate::{
-    operations::{Call, Problem},
+    operations::{self, Call, Problem},
     server::Server,
 };
 
@@ -44,6 +55,22 @@ impl<S> Asked<'_, S> {
         parse: impl FnOnce(&[u8]) -> Result<T, ArmError> + Send + 'static,
     ) -> Result<T, ArmError> {
         self.server.parsers.parse(&self.body, parse).await
+    }
+
+    /// Whether the caller may read all of these.
+    pub(super) fn sees_all(&self, named: &[Named]) -> bool {
+        sees_all(&self.caller, named)
+    }
+
+    /// The network around what is shown, as far as the caller may read it.
+    pub(super) fn around<T>(&self, network: &Network, show: impl FnOnce(Around<'_>) -> T) -> T {
+        let caller = &self.caller;
+        let sees = |id: &ResourceId| operations::sees(caller, id);
+        let sees_jit = |of: &JitRuleOf| match of {
+            JitRuleOf::Lock { policy, vm, .. } => operations::sees_member(caller, policy, vm),
+            JitRuleOf::Grant { vm, .. } => operations::sees_asked_at(caller, vm),
+        };
+        show(Around { network, sees: &sees, sees_jit: &sees_jit })
     }
 
     /// What an operation did not do, as an answer.

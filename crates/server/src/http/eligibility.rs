@@ -33,7 +33,9 @@ pub(super) async fn list<S: Store>(
         let route = Route::Eligibility { subscription, group: group.cloned() };
         format!("{}{}", asked.server.base, route.with_query(&[("$skipToken", &last)]))
     });
-    let shown = |Machine { vm, found, used }: Machine| EligibilityResource::new(&vm, &found, used);
+    let shown = |Machine { vm, found, used }: Machine| {
+        EligibilityResource::new(&vm, &found, used, |reason| asked.sees_all(&reason.names()))
+    };
     let value = machines.into_iter().map(shown).collect();
     Ok(asked.exchange.json(StatusCode::OK, &List { value, next_link }))
 }

@@ -2,13 +2,16 @@
 
 use hourgate_api::{
     error::{
-        ArmError, Code, Positions, authorization_failed, child_not_found, closed_not_recorded,
-        explain, group_not_found, internal_error, linked_authorization_failed, plan_not_found,
-        too_many_requests, unavailable,
+        ArmError, Code, Positions, address_of_unseen, authorization_failed, child_not_found,
+        closed_not_recorded, explain_to, group_not_found, internal_error,
+        linked_authorization_failed, linked_unseen, plan_not_found, too_many_requests, unavailable,
     },
     watcher::WATCHER_TYPE,
 };
-use hourgate_core::role::Caller;
+use hourgate_core::{
+    named::Named,
+    role::{Caller, may},
+};
 use hourgate_store::StoreError;
 use hyper::StatusCode;
 
@@ -123,6 +126,11 @@ pub(super) fn status(code: &Code) -> StatusCode {
     }
 }
 
+/// Whether a caller may read all of these.
+pub(super) fn sees_all(caller: &Caller, named: &[Named]) -> bool {
+    named.iter().all(|named| may(caller, named.action, &named.scope))
+}
+
 /// What an operation did not do, for the caller; what only the operator may know goes to the log, with the
 /// id of the request.
 pub(super) fn told(
@@ -140,7 +148,14 @@ pub(super) fn told(
             let (did, does) = ((*action, exchange.target.as_str()), (*linked, scope.as_str()));
             linked_authorization_failed(client, object, did, does)
         }
-        Problem::Refused(refusals) => explain(refusals, positions),
+        Problem::LinkedUnseen { action, linked } => {
+            linked_unseen(client, object, (*action, &exchange.target), *linked)
+        }
+        Problem::AddressOfUnseen(address) => address_of_unseen(*address),
+        Problem::Refused(refusals) => {
+            let sees = |named: &Named| may(caller, named.action, &named.scope);
+            explain_to(refusals, positions, &sees)
+        }
         Problem::NoGroup(group) => group_not_found(group),
         Problem::NoPlan(plan) => plan_not_found(plan),
         Problem::NoPart { id, part, name } => child_not_found(

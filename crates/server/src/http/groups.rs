@@ -5,7 +5,7 @@ use hourgate_api::{
     error::{ArmError, Positions, group_not_found},
     list::List,
     paths::{GroupQuery, Route},
-    resource::{Shown, show},
+    resource::{Around, Shown, show},
     subscription::ResourceGroup,
 };
 use hourgate_core::{
@@ -72,7 +72,7 @@ pub(super) async fn group<S: Store>(asked: &Asked<'_, S>, name: &Name) -> Result
                     .map_err(problem)?;
             // Azure makes a group at once: there is no operation to ask about.
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(asked.exchange.json(status, &show(&network, &resource, &[])?))
+            Ok(asked.exchange.json(status, &show(Around::all(&network), &resource, &[])?))
         }
         Method::PATCH => {
             let only_if = condition(asked)?;
@@ -81,7 +81,7 @@ pub(super) async fn group<S: Store>(asked: &Asked<'_, S>, name: &Name) -> Result
                 operations::tag_group(caller, server, &call, (name, &tags), only_if)
                     .await
                     .map_err(problem)?;
-            Ok(asked.exchange.json(StatusCode::OK, &show(&network, &resource, &[])?))
+            Ok(asked.exchange.json(StatusCode::OK, &show(Around::all(&network), &resource, &[])?))
         }
         Method::DELETE => {
             let only_if = condition(asked)?;
@@ -105,7 +105,9 @@ pub(super) async fn group<S: Store>(asked: &Asked<'_, S>, name: &Name) -> Result
 fn seen<S: Store>(asked: &Asked<'_, S>, group: &Group) -> Result<GroupSeen, ArmError> {
     match group {
         // Nothing of the network tells more about a group.
-        Group::Made(resource) => Ok(GroupSeen::Made(show(&Network::default(), resource, &[])?)),
+        Group::Made(resource) => {
+            Ok(GroupSeen::Made(show(Around::all(&Network::default()), resource, &[])?))
+        }
         Group::Implied { name, location } => {
             let subscription = asked.server.installation.subscription;
             Ok(GroupSeen::Implied(ResourceGroup::new(subscription, name, location)))

@@ -11,15 +11,14 @@ use hourgate_api::{
     operation::Operation,
     paths::{Parts, ResourcePage, Route, expands},
     resource::{
-        Shown, show, show_default_rules, show_instance_view, show_nat_rules, show_peerings,
+        Around, Shown, show, show_default_rules, show_instance_view, show_nat_rules, show_peerings,
         show_rule_groups, show_rules, show_subnet, show_subnets, show_with_instance_view,
     },
 };
 use hourgate_core::{
     id::{Location, Name},
     jit_rules::JitRule,
-    resource::{Kind, Network, Resource, ResourceId},
-    role::NetworkThing,
+    resource::{Kind, Resource, ResourceId},
 };
 use hourgate_store::Store;
 use hyper::{Method, StatusCode};
@@ -32,7 +31,7 @@ use super::{
 };
 use crate::{
     mint,
-    operations::{self, PartSeen, Problem, thing},
+    operations::{self, PartSeen, Problem},
 };
 
 /// How many resources one page of a list has at most.
@@ -60,7 +59,7 @@ pub(super) async fn list<S: Store>(
             break;
         }
         let jit = jit(asked, &resource.id).await?;
-        let shown = show(&network, resource, &jit)?;
+        let shown = asked.around(&network, |around| show(around, resource, &jit))?;
         bytes += serde_json::to_vec(&shown).map_or(0, |json| json.len());
         value.push(shown);
     }
@@ -92,7 +91,9 @@ pub(super) async fn resource<S: Store>(
                 operations::put_resource(caller, server, &call, draft, only_if)
                     .await
                     .map_err(|problem| under(only_if, asked.problem(&problem, &positions)))?;
-            put(asked, &resource, &show(&network, &resource, &jit(asked, id).await?)?, new)
+            let jit = jit(asked, id).await?;
+            let shown = asked.around(&network, |around| show(around, &resource, &jit))?;
+            put(asked, &resource, &shown, new)
         }
         Method::PATCH => {
             let only_if = condition(asked)?;
@@ -101,7 +102,9 @@ pub(super) async fn resource<S: Store>(
                 operations::tag_resource(caller, server, &call, (id.clone(), &tags), only_if)
                     .await
                     .map_err(problem)?;
-            put(asked, &resource, &show(&network, &resource, &jit(asked, id).await?)?, false)
+            let jit = jit(asked, id).await?;
+            let shown = asked.around(&network, |around| show(around, &resource, &jit))?;
+            put(asked, &resource, &shown, false)
         }
         Method::DELETE => {
             let only_if = condition(asked)?;
@@ -111,15 +114,15 @@ pub(super) async fn resource<S: Store>(
             deleted(asked, known)
         }
         _ => {
-            let what = (id, NetworkThing::Of(id.kind));
             let (resource, network) =
-                operations::get_resource(caller, server, &call, what).await.map_err(problem)?;
+                operations::get_resource(caller, server, &call, id).await.map_err(problem)?;
             let shown = if id.kind == Kind::VirtualMachines
                 && expands(asked.query.as_deref(), "instanceView")
             {
-                show_with_instance_view(&network, &resource)?
+                asked.around(&network, |around| show_with_instance_view(around, &resource))?
             } else {
-                show(&network, &resource, &jit(asked, id).await?)?
+                let jit = jit(asked, id).await?;
+                asked.around(&network, |around| show(around, &resource, &jit))?
             };
             let answer = asked.exchange.json(StatusCode::OK, &shown);
             Ok(with(answer, headers::ETAG, &resource_etag(&resource)))
@@ -133,8 +136,7 @@ pub(super) async fn instance_view<S: Store>(
     id: &ResourceId,
 ) -> Result<Answer, ArmError> {
     let (caller, call) = (&asked.caller, asked.call());
-    let what = (id, NetworkThing::Of(id.kind));
-    let (machine, _) = operations::get_resource(caller, asked.server, &call, what)
+    let (machine, _) = operations::get_resource(caller, asked.server, &call, id)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     Ok(asked.exchange.json(StatusCode::OK, &show_instance_view(&machine)))
@@ -146,19 +148,29 @@ pub(super) async fn parts<S: Store>(
     (id, parts): (&ResourceId, Parts),
 ) -> Result<Answer, ArmError> {
     let (caller, call) = (&asked.caller, asked.call());
-    let (resource, network) =
-        operations::get_resource(caller, asked.server, &call, (id, thing(parts)))
-            .await
-            .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
+    let (resource, network) = operations::get_parts(caller, asked.server, &call, (id, parts))
+        .await
+        .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     let named = |rules: Vec<(String, Shown)>| rules.into_iter().map(|(_, shown)| shown).collect();
-    let value = match parts {
-        Parts::Subnets => show_subnets(&network, &resource)?,
-        Parts::SecurityRules => named(show_rules(&resource, &jit(asked, id).await?)?),
-        Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
-        Parts::RuleCollectionGroups => named(show_rule_groups(&resource)?),
-        Parts::InboundNatRules => named(show_nat_rules(&network, &resource)?),
-        Parts::VirtualNetworkPeerings => named(show_peerings(&network, &resource)?),
+    let jit = match parts {
+        Parts::SecurityRules => jit(asked, id).await?,
+        Parts::Subnets
+        | Parts::DefaultSecurityRules
+        | Parts::RuleCollectionGroups
+        | Parts::InboundNatRules
+        | Parts::VirtualNetworkPeerings => Vec::new(),
     };
+    let shown = |around: Around<'_>| {
+        Ok(match parts {
+            Parts::Subnets => show_subnets(around, &resource)?,
+            Parts::SecurityRules => named(show_rules(around, &resource, &jit)?),
+            Parts::DefaultSecurityRules => named(show_default_rules(&resource)),
+            Parts::RuleCollectionGroups => named(show_rule_groups(&resource)?),
+            Parts::InboundNatRules => named(show_nat_rules(around, &resource)?),
+            Parts::VirtualNetworkPeerings => named(show_peerings(around, &resource)?),
+        })
+    };
+    let value: Vec<Shown> = asked.around(&network, shown)?;
     Ok(asked.exchange.json(StatusCode::OK, &List::whole(value)))
 }
 
@@ -191,7 +203,9 @@ pub(super) async fn part<S: Store>(
                     .map_err(|of| under(only_if, problem(of)))?;
             let jit = jit_of(asked, what).await?;
             // A rule of JIT's that was sent back as it was read may have gone with its access since.
-            let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
+            let shown =
+                asked.around(&network, |around| one((around, &resource, &jit), parts, name))?;
+            let shown = shown.ok_or_else(|| {
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
             put(asked, &resource, &shown, new)
@@ -206,11 +220,13 @@ pub(super) async fn part<S: Store>(
         }
         _ => {
             let (resource, network) =
-                operations::get_resource(caller, server, &call, (id, thing(parts)))
+                operations::get_part(caller, server, &call, (id, parts, name))
                     .await
                     .map_err(problem)?;
             let jit = jit_of(asked, (id, parts, name)).await?;
-            let shown = one((&network, &resource, &jit), parts, name)?.ok_or_else(|| {
+            let shown =
+                asked.around(&network, |around| one((around, &resource, &jit), parts, name))?;
+            let shown = shown.ok_or_else(|| {
                 problem(Problem::NoPart { id: id.clone(), part: parts, name: name.clone() })
             })?;
             let answer = asked.exchange.json(StatusCode::OK, &shown);
@@ -236,17 +252,17 @@ async fn jit_of<S: Store>(
 }
 
 fn one(
-    (network, resource, jit): (&Network, &Resource, &[JitRule]),
+    (around, resource, jit): (Around<'_>, &Resource, &[JitRule]),
     parts: Parts,
     name: &Name,
 ) -> Result<Option<Shown>, ArmError> {
     let rules = match parts {
-        Parts::Subnets => return show_subnet(network, resource, name),
-        Parts::SecurityRules => show_rules(resource, jit)?,
+        Parts::Subnets => return show_subnet(around, resource, name),
+        Parts::SecurityRules => show_rules(around, resource, jit)?,
         Parts::DefaultSecurityRules => show_default_rules(resource),
         Parts::RuleCollectionGroups => show_rule_groups(resource)?,
-        Parts::InboundNatRules => show_nat_rules(network, resource)?,
-        Parts::VirtualNetworkPeerings => show_peerings(network, resource)?,
+        Parts::InboundNatRules => show_nat_rules(around, resource)?,
+        Parts::VirtualNetworkPeerings => show_peerings(around, resource)?,
     };
     let found = rules.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_str()));
     Ok(found.map(|(_, shown)| shown))

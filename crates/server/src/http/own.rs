@@ -84,14 +84,14 @@ pub(super) fn waits(route: &Route, query: Option<&str>) -> bool {
 
 /// One request, at once or when it has changed.
 pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result<Answer, ArmError> {
-    let (caller, server, call) = (&asked.caller, asked.server, asked.call());
+    let (caller, server) = (&asked.caller, asked.server);
     let found = match wait_seconds(asked.query.as_deref())? {
         Some(seconds) => {
             let known = asked.header(headers::IF_NONE_MATCH);
             let longest = Duration::from_secs(seconds);
-            operations::wait_for_request(caller, server, &call, id, longest, known).await
+            operations::wait_for_request(caller, server, id, longest, known).await
         }
-        None => operations::get_request(caller, server, &call, id).await,
+        None => operations::get_request(caller, server, id).await,
     };
     let seen = found.map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     show(asked, &seen).await
@@ -100,8 +100,7 @@ pub(super) async fn get<S: Store>(asked: &Asked<'_, S>, id: RequestId) -> Result
 /// Requests, newest first, a page at a time.
 pub(super) async fn list<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmError> {
     let query = RequestQuery::parse(asked.query.as_deref())?;
-    let (caller, call) = (&asked.caller, asked.call());
-    let seen = operations::list_requests(caller, asked.server, &call, &query)
+    let seen = operations::list_requests(&asked.caller, asked.server, &query)
         .await
         .map_err(|problem| asked.problem(&problem, &Positions::none()))?;
     let network = shown_in(asked).await?;

@@ -12,12 +12,15 @@ use hourgate_core::{
     grant::{Request, Stage},
     id::{Name, PolicyId, VmId},
     policy::Vm,
-    role::{Action, Caller},
+    role::{Action, Caller, Scope, may},
     time::{Timestamp, distance},
 };
 use hourgate_store::{PolicyFilter, Store, VmFilter};
 
-use super::{Call, Problem, permit};
+use super::{
+    Call, Problem, permit_within,
+    sight::{missing_group, sees_member},
+};
 use crate::server::Server;
 
 /// How far back requests are counted (Azure's portal counts as far).
@@ -38,21 +41,31 @@ pub(crate) async fn eligibility<S: Store>(
     group: Option<&Name>,
     (after, most): (Option<&VmId>, usize),
 ) -> Result<(Vec<Machine>, bool), Problem> {
-    permit(caller, server, call, Action::EligibilityRead, group).await?;
+    let scope = Scope::of(server.installation.subscription, group);
+    permit_within(caller, server, call, Action::EligibilityRead, &scope).await?;
     let mut vms = server.store.vms(VmFilter { group: group.cloned(), name: None }).await?;
     if let Some(group) = group.filter(|_| vms.is_empty())
-        && !super::resource::is_group(server, group).await?
+        && let Some(missing) = missing_group(caller, server, group).await?
     {
-        return Err(Problem::NoGroup(group.clone()));
+        return Err(missing);
     }
+    vms.retain(|vm| {
+        let at = Scope::from(&vm.id);
+        may(caller, Action::EligibilityRead, &at) && may(caller, Action::VM_READ, &at)
+    });
     vms.sort_by(|one, other| one.id.cmp(&other.id));
     vms.retain(|vm| after < Some(&vm.id));
     let more = vms.len() > most;
     vms.truncate(most);
     let needs = Needs { vms: vms.iter().map(|vm| vm.id.clone()).collect(), ..Needs::default() };
     let (state, settings) = (server.store.load(needs).await?, server.store.settings());
-    let found: Vec<(&Vm, Eligibility)> =
-        state.vms.values().map(|vm| (vm, of(&state, &settings, vm))).collect();
+    let seen = |vm: &Vm| {
+        let mut found = of(&state, &settings, vm);
+        // That there is a policy is a fact about the machine; which one, and what came of it, is not.
+        found.policies.retain(|policy| sees_member(caller, policy, &vm.id));
+        found
+    };
+    let found: Vec<(&Vm, Eligibility)> = state.vms.values().map(|vm| (vm, seen(vm))).collect();
     let policies: BTreeSet<&PolicyId> = found.iter().flat_map(|(_, e)| &e.policies).collect();
     let mut used = BTreeMap::new();
     for policy in policies {
@@ -63,8 +76,10 @@ pub(crate) async fn eligibility<S: Store>(
     }
     let machine = |(vm, found): (&Vm, Eligibility)| Machine {
         used: match found.standing {
-            Standing::Configured => Some(used.remove(&vm.id).unwrap_or_default()),
-            Standing::NotConfigured | Standing::Unsupported => None,
+            Standing::Configured if !found.policies.is_empty() => {
+                Some(used.remove(&vm.id).unwrap_or_default())
+            }
+            Standing::Configured | Standing::NotConfigured | Standing::Unsupported => None,
         },
         vm: vm.clone(),
         found,

@@ -11,11 +11,11 @@ use hourgate_core::{
         id::GroupId,
     },
     reach::reach,
-    role::{Action, Caller},
+    role::{Action, Caller, Scope},
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, machine::machine, permit, resource::may_read_group};
+use super::{Call, Problem, machine::machine, permit, sight::sees_group};
 use crate::server::Server;
 
 /// The port that a connection is taken to come from: clients choose one of the upper ports each time.
@@ -28,7 +28,7 @@ pub(crate) async fn explain<S: Store>(
     call: &Call,
     question: &Question,
 ) -> Result<Explained, Problem> {
-    permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
+    permit(caller, server, call, Action::VM_READ, &Scope::from(&question.vm)).await?;
     let (state, vm) = machine(server, &question.vm).await?;
     let family = Family::of(question.from);
     let named = question.address.or_else(|| vm.addresses_of(family).next());
@@ -52,6 +52,6 @@ pub(crate) async fn explain<S: Store>(
         ));
     };
     let reach = reach(&state, &vm.id, &flow, server.now());
-    let may_read = |group: &GroupId| may_read_group(caller, group);
+    let may_read = |group: &GroupId| sees_group(caller, group);
     Ok(Explained::of(&reach, address, may_read))
 }

@@ -6,11 +6,11 @@ use hourgate_core::{
     command::Precondition,
     id::{Location, Name},
     resource::{Kind, Network, Resource, ResourceDraft, ResourceId, Tags, ViewDraft},
-    role::{Action, Caller, NetworkThing, Verb},
+    role::{Action, Caller, NetworkThing, Scope, Verb, may},
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, permit, resource};
+use super::{Call, Problem, permit, permit_within, resource};
 use crate::server::Server;
 
 /// A resource group.
@@ -51,9 +51,15 @@ pub(crate) async fn groups<S: Store>(
     call: &Call,
     only: Option<&Name>,
 ) -> Result<Vec<Group>, Problem> {
-    permit(caller, server, call, action(Verb::Read), only).await?;
+    let read = action(Verb::Read);
+    let scope = Scope::of(server.installation.subscription, only);
+    match only {
+        Some(_) => permit(caller, server, call, read, &scope).await?,
+        None => permit_within(caller, server, call, read, &scope).await?,
+    }
     let network = resource::network(server).await?;
-    let found = found(&network, only);
+    let mut found = found(&network, only);
+    found.retain(|name, _| may(caller, read, &Scope::group(scope.of_subscription(), name)));
     match only.filter(|_| found.is_empty()) {
         Some(group) => Err(Problem::NoGroup(group.clone())),
         None => Ok(found.into_values().collect()),
@@ -68,8 +74,8 @@ pub(crate) async fn tag_group<S: Store>(
     (group, tags): (&Name, &Tags),
     only_if: Precondition,
 ) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
-    permit(caller, server, call, action(Verb::Write), Some(group)).await?;
     let id = ResourceId::of_group(server.installation.subscription, group.clone());
+    permit(caller, server, call, action(Verb::Write), &Scope::from(&id)).await?;
     let network = resource::network(server).await?;
     match found(&network, Some(group)).into_values().next() {
         None => Err(Problem::NoGroup(group.clone())),

@@ -14,9 +14,13 @@ mod request;
 mod resource;
 mod see;
 mod session;
+mod sight;
 mod waiting;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
 
 use hourgate_api::{error::ArmError, paths::Parts, watcher::WatcherId};
 use hourgate_core::{
@@ -44,11 +48,12 @@ pub(crate) use self::{
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
-        PartSeen, delete_part, delete_resource, get_resource, jit_rule, jit_rules, list_resources,
-        network, put_part, put_resource, tag_resource, thing,
+        PartSeen, delete_part, delete_resource, get_part, get_parts, get_resource, jit_rule,
+        jit_rules, list_resources, network, put_part, put_resource, tag_resource,
     },
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     session::{end_session, list_sessions},
+    sight::{sees, sees_asked_at, sees_member},
     waiting::Waiters,
 };
 use crate::{
@@ -73,6 +78,10 @@ pub(crate) enum Problem {
     Denied { action: Action },
     /// The caller lacks the right on something named in the body.
     LinkedDenied { action: Action, linked: Action, scope: String },
+    /// The caller lacks the right on something that the call changes and that they may not see.
+    LinkedUnseen { action: Action, linked: Action },
+    /// An address is that of something that the caller may not see.
+    AddressOfUnseen(IpAddr),
     /// The resource has no part of that name.
     NoPart { id: ResourceId, part: Parts, name: Name },
     /// There is no such network watcher.
@@ -146,16 +155,34 @@ impl Denials {
     }
 }
 
-/// Whether the caller may do that in that group (none: in the subscription). A no is recorded.
+/// Whether the caller may do that there. A no is recorded.
+///
+/// It follows from the caller's roles and the path alone, and is asked before anything is looked up: so the
+/// answer is the same whether there is something at the scope or not.
 async fn permit<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
     action: Action,
-    group: Option<&Name>,
+    scope: &Scope,
 ) -> Result<(), Problem> {
-    let scope = Scope::of(server.installation.subscription, group);
-    if may(caller, action, &scope) {
+    if may(caller, action, scope) {
+        return Ok(());
+    }
+    denied(caller, server, call, action).await;
+    Err(Problem::Denied { action })
+}
+
+/// The same for a list of what lies in a scope: whoever may see something in it may ask, and hears of that alone.
+/// Whoever can see nothing there, whatever there is, is refused.
+async fn permit_within<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    action: Action,
+    scope: &Scope,
+) -> Result<(), Problem> {
+    if caller.rights.allow_within(action, scope) {
         return Ok(());
     }
     denied(caller, server, call, action).await;
@@ -181,6 +208,24 @@ pub(crate) async fn guards<S: Store>(
     server: &Server<S>,
     call: &Call,
 ) -> Result<Vec<GuardStatus>, Problem> {
-    permit(caller, server, call, Action::GuardRead, None).await?;
+    let whole = Scope::subscription(server.installation.subscription);
+    permit(caller, server, call, Action::GuardRead, &whole).await?;
     Ok(server.gate.view().guards())
+}
+
+/// Whether the caller sees the subscription at all: whoever may see something in it, as Azure has it. Its id is no
+/// secret, since `whoami` tells it to everybody who signs in.
+pub(crate) async fn permit_subscription<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+) -> Result<(), Problem> {
+    let whole = Scope::subscription(server.installation.subscription);
+    permit_within(caller, server, call, Action::SubscriptionRead, &whole).await
+}
+
+/// The same for a list, in which it is left out.
+pub(crate) fn sees_subscription<S: Store>(caller: &Caller, server: &Server<S>) -> bool {
+    let whole = Scope::subscription(server.installation.subscription);
+    caller.rights.allow_within(Action::SubscriptionRead, &whole)
 }

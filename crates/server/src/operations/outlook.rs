@@ -9,11 +9,11 @@ use hourgate_api::outlook::{OutlookSeen, Outlooks, Question};
 use hourgate_core::{
     network::Port,
     outlook::PORTS_ASKED_MAX,
-    role::{Action, Caller},
+    role::{Action, Caller, Scope},
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, machine::machine, permit};
+use super::{Call, Problem, machine::machine, permit, sight::sees_member};
 use crate::server::Server;
 
 /// Asks the guard that covers a machine.
@@ -23,10 +23,12 @@ pub(crate) async fn outlook<S: Store>(
     call: &Call,
     question: &Question,
 ) -> Result<Outlooks, Problem> {
-    permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
+    permit(caller, server, call, Action::VM_READ, &Scope::from(&question.vm)).await?;
     let (state, vm) = machine(server, &question.vm).await?;
     let ports: BTreeSet<Port> = if question.ports.is_empty() {
-        let members = state.policies_of(&vm.id).map(|(_, member)| member);
+        let policies = state.policies_of(&vm.id);
+        let seen = policies.filter(|(policy, _)| sees_member(caller, &policy.id, &vm.id));
+        let members = seen.map(|(_, member)| member);
         let locked = members.flat_map(|member| &member.ports).map(|rule| rule.port);
         locked.take(PORTS_ASKED_MAX).collect()
     } else {

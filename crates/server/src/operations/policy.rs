@@ -1,19 +1,23 @@
 //! JIT policies: set, confirmed, removed, shown.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use hourgate_core::{
-    command::{Command, PolicyDraft, Precondition},
+    command::{Command, Needs, PolicyDraft, Precondition},
     id::{Name, PolicyId, VmId},
     policy::Policy,
     refusal::Refusal,
     role::{Action, Caller, Scope, may},
 };
-use hourgate_store::{Committed, PolicyFilter, Store, VmFilter};
+use hourgate_store::{Committed, PolicyAnswer, PolicyFilter, Store, VmFilter};
 
 use super::{
-    Call, PolicySeen, Problem, denied, permit,
+    Call, PolicySeen, Problem, denied, permit, permit_within,
     see::{LocksSeen, blocked, locks},
+    sight::{missing_group, of_policy, sees_member, sees_policy},
 };
 use crate::server::{Server, origin};
 
@@ -36,9 +40,10 @@ pub(crate) async fn put_policy<S: Store>(
     draft: PolicyDraft,
     Setting { only_if, confirm_within, what_if }: Setting,
 ) -> Result<(Policy, LocksSeen), Problem> {
-    permit(caller, server, call, Action::PolicyWrite, Some(&draft.id.group)).await?;
+    permit(caller, server, call, Action::PolicyWrite, &Scope::from(&draft.id)).await?;
     let vms = draft.vms.iter().map(|member| &member.vm);
     permit_linked(caller, server, call, (Action::PolicyWrite, Action::VM_WRITE), vms).await?;
+    permit_letting_go(caller, server, call, &draft).await?;
     let id = draft.id.clone();
     let command = Command::SetPolicy { draft, only_if, confirm_within };
     let committed = if what_if {
@@ -46,9 +51,9 @@ pub(crate) async fn put_policy<S: Store>(
     } else {
         server.commit(origin(caller, call, Action::PolicyWrite), command).await
     };
-    let Committed { state, .. } = in_group(server, &id.group, committed).await?;
+    let Committed { state, .. } = in_group(caller, server, &id.group, committed).await?;
     let policy = stands(state.policies.get(&id), &id)?;
-    let locks = locks(&policy, &state.vms, state.network).await;
+    let locks = locks(caller, &policy, &state.vms, state.network).await;
     Ok((policy, locks))
 }
 
@@ -59,11 +64,27 @@ pub(crate) async fn confirm_policy<S: Store>(
     call: &Call,
     id: PolicyId,
 ) -> Result<PolicySeen, Problem> {
-    permit(caller, server, call, Action::PolicyWrite, Some(&id.group)).await?;
+    permit(caller, server, call, Action::PolicyWrite, &Scope::from(&id)).await?;
     let command = Command::ConfirmPolicy { id: id.clone() };
     let committed = server.commit(origin(caller, call, Action::PolicyWrite), command).await;
-    in_group(server, &id.group, committed).await?;
-    see(server, id).await
+    in_group(caller, server, &id.group, committed).await?;
+    match see(caller, server, &id).await? {
+        Some(seen) => Ok(seen),
+        // Whoever may confirm it and not see it hears that it stands.
+        None => {
+            let answer = PolicyAnswer { policy: head(server, &id).await?, requests: Vec::new() };
+            let alone = PolicySeen::all(vec![answer], Vec::new(), server.gate.view());
+            alone.into_iter().next().ok_or_else(|| not_found(id))
+        }
+    }
+}
+
+/// A policy without its VMs.
+async fn head<S: Store>(server: &Server<S>, id: &PolicyId) -> Result<Policy, Problem> {
+    let needs = Needs { heads: BTreeSet::from([id.clone()]), ..Needs::default() };
+    let state = server.store.load(needs).await?;
+    let policy = stands(state.policies.get(id), id)?;
+    Ok(Policy { members: BTreeMap::new(), ..policy })
 }
 
 /// Removes a policy. False where there was none.
@@ -74,11 +95,11 @@ pub(crate) async fn remove_policy<S: Store>(
     id: PolicyId,
     only_if: Precondition,
 ) -> Result<bool, Problem> {
-    permit(caller, server, call, Action::PolicyDelete, Some(&id.group)).await?;
+    permit(caller, server, call, Action::PolicyDelete, &Scope::from(&id)).await?;
     let group = id.group.clone();
     let command = Command::RemovePolicy { id, only_if };
     let removed = server.commit(origin(caller, call, Action::PolicyDelete), command).await;
-    match in_group(server, &group, removed).await {
+    match in_group(caller, server, &group, removed).await {
         Ok(_) => Ok(true),
         Err(Problem::Refused(refusals))
             if matches!(refusals.0.as_slice(), [Refusal::PolicyNotFound { .. }]) =>
@@ -89,15 +110,35 @@ pub(crate) async fn remove_policy<S: Store>(
     }
 }
 
-/// One policy with its requests, and what is seen of both.
+/// One policy with its requests, and what is seen of both. Whoever may read policies at a VM of it alone sees
+/// that VM's part; whether there is a policy that does not hold their VM, they do not learn.
 pub(crate) async fn get_policy<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
     id: PolicyId,
 ) -> Result<PolicySeen, Problem> {
-    permit(caller, server, call, Action::PolicyRead, Some(&id.group)).await?;
-    see(server, id).await
+    if sees_policy(caller, &id) {
+        return match see(caller, server, &id).await? {
+            Some(seen) => Ok(seen),
+            None => Err(not_there(caller, server, id).await?),
+        };
+    }
+    permit_within(
+        caller,
+        server,
+        call,
+        Action::PolicyRead,
+        &Scope::group(id.subscription, &id.group),
+    )
+    .await?;
+    match see(caller, server, &id).await? {
+        Some(seen) => Ok(seen),
+        None => {
+            denied(caller, server, call, Action::PolicyRead).await;
+            Err(Problem::Denied { action: Action::PolicyRead })
+        }
+    }
 }
 
 /// Policies that a filter names, with their requests.
@@ -108,40 +149,82 @@ pub(crate) async fn list_policies<S: Store>(
     which: PolicyFilter,
     with_locks: bool,
 ) -> Result<Vec<PolicySeen>, Problem> {
-    permit(caller, server, call, Action::PolicyRead, which.group.as_ref()).await?;
+    let scope = Scope::of(server.installation.subscription, which.group.as_ref());
+    permit_within(caller, server, call, Action::PolicyRead, &scope).await?;
     let group = which.group.clone();
     let policies = server.store.policies(which).await?;
     let vms = server.store.vms(VmFilter { group: group.clone(), name: None }).await?;
     if let Some(group) = group.filter(|_| vms.is_empty() && policies.is_empty())
-        && !super::resource::is_group(server, &group).await?
+        && let Some(missing) = missing_group(caller, server, &group).await?
     {
-        return Err(Problem::NoGroup(group));
+        return Err(missing);
     }
+    let policies = policies.into_iter().filter_map(|answer| of_policy(caller, answer)).collect();
     let mut all = PolicySeen::all(policies, vms, server.gate.view());
     if with_locks {
         let network = super::resource::network(server).await?;
         for seen in &mut all {
-            seen.locks = locks(&seen.answer.policy, &seen.vms, network.clone()).await;
+            seen.locks = locks(caller, &seen.answer.policy, &seen.vms, network.clone()).await;
         }
     }
     Ok(all)
 }
 
-async fn see<S: Store>(server: &Server<S>, id: PolicyId) -> Result<PolicySeen, Problem> {
-    let group = id.group.clone();
+/// A policy as far as the caller may see it.
+async fn see<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: &PolicyId,
+) -> Result<Option<PolicySeen>, Problem> {
     let which = PolicyFilter { id: Some(id.clone()), ..PolicyFilter::default() };
     let policies = server.store.policies(which).await?;
-    let vms = server.store.vms(VmFilter { group: Some(group.clone()), name: None }).await?;
-    if policies.is_empty() && vms.is_empty() && !super::resource::is_group(server, &group).await? {
-        return Err(Problem::NoGroup(group));
-    }
+    let policies = policies.into_iter().filter_map(|answer| of_policy(caller, answer)).collect();
+    let vms = server.store.vms(VmFilter { group: Some(id.group.clone()), name: None }).await?;
     let found = PolicySeen::all(policies, vms, server.gate.view()).into_iter().next();
-    let mut seen =
-        found.ok_or_else(|| Problem::Refused(Refusal::PolicyNotFound { policy: id }.into()))?;
+    let Some(mut seen) = found else { return Ok(None) };
     let network = super::resource::network(server).await?;
-    seen.locks = locks(&seen.answer.policy, &seen.vms, network).await;
-    seen.blocked = blocked(server, &seen.answer.requests).await?;
-    Ok(seen)
+    seen.locks = locks(caller, &seen.answer.policy, &seen.vms, network).await;
+    seen.blocked = blocked(caller, server, &seen.answer.requests).await?;
+    Ok(Some(seen))
+}
+
+async fn not_there<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: PolicyId,
+) -> Result<Problem, Problem> {
+    let group = missing_group(caller, server, &id.group).await?;
+    Ok(group.unwrap_or_else(|| not_found(id)))
+}
+
+fn not_found(id: PolicyId) -> Problem {
+    Problem::Refused(Refusal::PolicyNotFound { policy: id }.into())
+}
+
+/// Whether the caller may take out of a policy what they do not send. A PUT sets all VMs of a policy: whoever
+/// may not see some of them cannot have meant to unlock those, and may not without the right at each.
+async fn permit_letting_go<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    draft: &PolicyDraft,
+) -> Result<(), Problem> {
+    let id = &draft.id;
+    if sees_policy(caller, id)
+        && may(caller, Action::VM_READ, &Scope::group(id.subscription, &id.group))
+    {
+        return Ok(());
+    }
+    let needs = Needs { policies: BTreeSet::from([id.clone()]), ..Needs::default() };
+    let state = server.store.load(needs).await?;
+    let sent: BTreeSet<&VmId> = draft.vms.iter().map(|member| &member.vm).collect();
+    let held = state.policies.get(id).into_iter().flat_map(|policy| policy.members.keys());
+    let mut let_go = held.filter(|vm| !sent.contains(vm) && !sees_member(caller, id, vm));
+    if let_go.all(|vm| may(caller, Action::VM_WRITE, &Scope::from(vm))) {
+        return Ok(());
+    }
+    denied(caller, server, call, Action::VM_WRITE).await;
+    Err(Problem::LinkedUnseen { action: Action::PolicyWrite, linked: Action::VM_WRITE })
 }
 
 /// Whether the caller may also do to each VM what the call does to it; Azure's linked access check.
@@ -165,6 +248,7 @@ pub(super) async fn permit_linked<S: Store>(
 
 /// Says that the group is missing, where that is why something in it was not found.
 pub(super) async fn in_group<S: Store, T>(
+    caller: &Caller,
     server: &Server<S>,
     group: &Name,
     outcome: Result<T, Problem>,
@@ -173,15 +257,12 @@ pub(super) async fn in_group<S: Store, T>(
     let not_found = refusals.0.iter().any(|refusal| {
         matches!(refusal, Refusal::PolicyNotFound { .. } | Refusal::VmNotFound { .. })
     });
-    if not_found && !super::resource::is_group(server, group).await? {
-        return Err(Problem::NoGroup(group.clone()));
+    match missing_group(caller, server, group).await?.filter(|_| not_found) {
+        Some(missing) => Err(missing),
+        None => outcome,
     }
-    outcome
 }
 
 fn stands(policy: Option<&Policy>, id: &PolicyId) -> Result<Policy, Problem> {
-    policy
-        .cloned()
-        .ok_or_else(|| Refusal::PolicyNotFound { policy: id.clone() }.into())
-        .map_err(Problem::Refused)
+    policy.cloned().ok_or_else(|| not_found(id.clone()))
 }

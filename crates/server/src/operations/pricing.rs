@@ -5,7 +5,7 @@ use hourgate_core::{
     command::{Command, Needs},
     id::Name,
     pricing::Tier,
-    role::{Action, Caller},
+    role::{Action, Caller, Scope},
     state::State,
 };
 use hourgate_store::Store;
@@ -20,7 +20,7 @@ pub(crate) async fn get_pricing<S: Store>(
     call: &Call,
     name: Option<&Name>,
 ) -> Result<Tier, Problem> {
-    permit(caller, server, call, Action::PricingRead, None).await?;
+    permit(caller, server, call, Action::PricingRead, &whole(server)).await?;
     known(name)?;
     Ok(tier(server, &server.store.load(Needs::default()).await?))
 }
@@ -32,11 +32,16 @@ pub(crate) async fn set_pricing<S: Store>(
     call: &Call,
     (name, tier): (&Name, Tier),
 ) -> Result<Tier, Problem> {
-    permit(caller, server, call, Action::PricingWrite, None).await?;
+    permit(caller, server, call, Action::PricingWrite, &whole(server)).await?;
     known(Some(name))?;
     let command = Command::SetPricing { subscription: server.installation.subscription, tier };
     let committed = server.commit(origin(caller, call, Action::PricingWrite), command).await?;
     Ok(self::tier(server, &committed.state))
+}
+
+/// A plan is the whole subscription's.
+fn whole<S: Store>(server: &Server<S>) -> Scope {
+    Scope::subscription(server.installation.subscription)
 }
 
 fn known(name: Option<&Name>) -> Result<(), Problem> {

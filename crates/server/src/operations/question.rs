@@ -12,8 +12,8 @@ use hourgate_core::{
     jit_rules::{self, JitRule},
     nsg::{effective::effective, id::GroupId, judge::Layer, word::Direction},
     policy::Vm,
-    resource::{Kind, Network, ResourceId},
-    role::{Action, Caller, NetworkThing, Scope, Verb, may},
+    resource::{Network, ResourceId},
+    role::{Action, Caller, Scope, may},
     verify::{LastWord, verify},
 };
 use hourgate_store::{Store, StoreError, VmFilter};
@@ -21,8 +21,10 @@ use hourgate_store::{Store, StoreError, VmFilter};
 use super::{
     Call, Problem,
     machine::machine,
-    permit,
-    resource::{is_group, jit_rules, may_read_group, network, not_found},
+    permit, permit_within,
+    policy::permit_linked,
+    resource::{jit_rules, network, not_found},
+    sight::{missing_group, sees, sees_group, sees_member},
 };
 use crate::server::Server;
 
@@ -33,13 +35,14 @@ pub(crate) async fn effective_groups<S: Store>(
     call: &Call,
     id: &ResourceId,
 ) -> Result<Vec<EffectiveGroupSeen>, Problem> {
-    permit(caller, server, call, Action::EffectiveGroups, Some(&id.group)).await?;
+    permit(caller, server, call, Action::EffectiveGroups, &Scope::from(id)).await?;
     let network = network(server).await?;
     let Some(nic) = network.get(id) else {
-        return Err(no_interface(server, id).await?);
+        let missing = missing_group(caller, server, &id.group).await?;
+        return Err(missing.unwrap_or_else(|| not_found(id)));
     };
     let configurations = nic.network_interface().map(|view| view.configurations.as_slice());
-    let may_read = |group: &GroupId| may_read_group(caller, group);
+    let may_read = |group: &GroupId| sees_group(caller, group);
     let jit = jit_rules_before(server, &network, id).await?;
     let (mut of_subnets, mut of_nic) = (Vec::new(), Vec::new());
     let mut subnets = BTreeSet::new();
@@ -90,9 +93,14 @@ pub(crate) async fn watchers<S: Store>(
     call: &Call,
     group: Option<&Name>,
 ) -> Result<Vec<(WatcherId, Location)>, Problem> {
-    permit(caller, server, call, Action::WatcherRead, group).await?;
-    let all = every_watcher(server).await?;
-    Ok(all.into_iter().filter(|(id, _)| group.is_none_or(|group| id.group == *group)).collect())
+    let scope = Scope::of(server.installation.subscription, group);
+    permit_within(caller, server, call, Action::WatcherRead, &scope).await?;
+    let mut all = every_watcher(server).await?;
+    all.retain(|(id, _)| {
+        group.is_none_or(|group| id.group == *group)
+            && may(caller, Action::WatcherRead, &id.scope())
+    });
+    Ok(all)
 }
 
 /// One network watcher.
@@ -102,7 +110,7 @@ pub(crate) async fn watcher<S: Store>(
     call: &Call,
     id: &WatcherId,
 ) -> Result<(WatcherId, Location), Problem> {
-    permit(caller, server, call, Action::WatcherRead, Some(&id.group)).await?;
+    permit(caller, server, call, Action::WatcherRead, &id.scope()).await?;
     find_watcher(server, id).await
 }
 
@@ -113,8 +121,9 @@ pub(crate) async fn verify_flow<S: Store>(
     call: &Call,
     (watcher, question): (&WatcherId, &FlowQuestion),
 ) -> Result<FlowAnswer, Problem> {
-    permit(caller, server, call, Action::VerifyFlow, Some(&watcher.group)).await?;
-    permit(caller, server, call, Action::VM_READ, Some(&question.vm.group)).await?;
+    permit(caller, server, call, Action::VerifyFlow, &watcher.scope()).await?;
+    let linked = (Action::VerifyFlow, Action::VM_READ);
+    permit_linked(caller, server, call, linked, std::iter::once(&question.vm)).await?;
     let (_, location) = find_watcher(server, watcher).await?;
     let (state, vm) = machine(server, &question.vm).await?;
     if vm.location != location {
@@ -134,14 +143,14 @@ pub(crate) async fn verify_flow<S: Store>(
     })?;
     let verified = verify(&state, &vm.id, question.direction, &flow, server.now());
     let rule_name = verified.by.and_then(|by| match by {
-        LastWord::Rule { group, rule } => may_read_group(caller, group).then(|| qualified(rule)),
+        LastWord::Rule { group, rule } => sees_group(caller, group).then(|| qualified(rule)),
         LastWord::Jit(policy) => {
             let met = jit_rules::met(&state, &flow, server.now());
             if let Some((group, jit)) = met {
-                return may_read_group(caller, &group).then(|| qualified(&jit.rule));
+                return sees_group(caller, &group).then(|| qualified(&jit.rule));
             }
-            let readable = may(caller, Action::PolicyRead, &Scope::from(policy));
-            readable.then(|| format!("jitNetworkAccessPolicies/{}", policy.name))
+            sees_member(caller, policy, &vm.id)
+                .then(|| format!("jitNetworkAccessPolicies/{}", policy.name))
         }
     });
     Ok(FlowAnswer { access: verified.access, rule_name })
@@ -164,8 +173,7 @@ fn has_address(
         return Err(unreadable("localIPAddress", message));
     }
     let Some(id) = &question.nic else { return Ok(()) };
-    let read = Action::Network(NetworkThing::Of(Kind::NetworkInterfaces), Verb::Read);
-    let nic = network.get(id).filter(|_| may(caller, read, &Scope::from(id)));
+    let nic = network.get(id).filter(|_| sees(caller, id));
     let Some(nic) = nic.and_then(|nic| nic.network_interface()) else {
         return Err(not_found(id));
     };
@@ -200,17 +208,6 @@ async fn every_watcher<S: Store>(
     let subscription = server.installation.subscription;
     let watcher = |location: Location| Some((WatcherId::of(subscription, &location)?, location));
     Ok(locations.into_iter().filter_map(watcher).collect())
-}
-
-async fn no_interface<S: Store>(
-    server: &Server<S>,
-    id: &ResourceId,
-) -> Result<Problem, StoreError> {
-    Ok(if is_group(server, &id.group).await? {
-        not_found(id)
-    } else {
-        Problem::NoGroup(id.group.clone())
-    })
 }
 
 fn unreadable(at: &str, message: String) -> Problem {

@@ -1,6 +1,9 @@
 //! Access: asked for, shown, waited for, ended.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use hourgate_api::{
     body::AskParts,
@@ -12,15 +15,16 @@ use hourgate_core::{
     grant::{Request, Stage},
     id::{RequestId, VmId},
     policy::Vm,
-    refusal::Refusal,
-    role::{Action, Caller},
+    refusal::{Refusal, Refusals},
+    role::{Action, Caller, Scope, may},
 };
 use hourgate_store::{Committed, RequestFilter, Store, StoreError, VmFilter};
 
 use super::{
-    Call, Problem, RequestsSeen, permit,
+    Call, Problem, RequestsSeen, denied,
     policy::{in_group, permit_linked},
     see::{BlockedSeen, RequestSeen, blocked, request_tag},
+    sight::{as_of_now, of_request, sees_policy},
 };
 use crate::{
     mint,
@@ -43,9 +47,12 @@ pub(crate) async fn request_access<S: Store>(
     parts: &AskParts,
 ) -> Result<(Request, Committed), Problem> {
     let group = &parts.policy.group;
-    permit(caller, server, call, Action::Initiate, Some(group)).await?;
-    let vms = parts.accesses.iter().map(|access| &access.vm);
-    permit_linked(caller, server, call, (Action::Initiate, Action::VM_READ), vms).await?;
+    let vms = || parts.accesses.iter().map(|access| &access.vm);
+    if !caller.rights.may_ask(&parts.policy, vms()) {
+        denied(caller, server, call, Action::Initiate).await;
+        return Err(Problem::Denied { action: Action::Initiate });
+    }
+    permit_linked(caller, server, call, (Action::Initiate, Action::VM_READ), vms()).await?;
     let mut tries = 0;
     loop {
         let id = mint::request_id()?;
@@ -55,8 +62,13 @@ pub(crate) async fn request_access<S: Store>(
         tries += 1;
         match outcome {
             Err(Problem::Refused(refusals)) if is_taken(&refusals.0) && tries < IDS_TRIED_MAX => {}
+            Err(Problem::Refused(refusals)) => {
+                let refusals = as_unseen(caller, parts, refusals);
+                let refused = Err(Problem::Refused(refusals));
+                return in_group(caller, server, group, refused).await;
+            }
             outcome => {
-                let committed = in_group(server, group, outcome).await?;
+                let committed = outcome?;
                 let request =
                     committed.state.requests.get(&id).map(|request| Request::clone(request));
                 let request = request.ok_or_else(|| not_found(id))?;
@@ -64,6 +76,28 @@ pub(crate) async fn request_access<S: Store>(
             }
         }
     }
+}
+
+/// Whoever may ask for machines alone, and not read the policy, must not learn which policies there are besides
+/// those that hold these machines: one that holds none of them is not there.
+fn as_unseen(caller: &Caller, parts: &AskParts, mut refusals: Refusals) -> Refusals {
+    let Refusals(all) = &mut refusals;
+    let outside = |refusal: &Refusal| {
+        if let Refusal::VmNotInPolicy { vm, .. } | Refusal::VmNotFound { vm } = refusal {
+            Some(vm.clone())
+        } else {
+            None
+        }
+    };
+    let not_held: BTreeSet<VmId> = all.iter().filter_map(outside).collect();
+    let is_held = parts.accesses.iter().any(|access| !not_held.contains(&access.vm));
+    if is_held || not_held.is_empty() || sees_policy(caller, &parts.policy) {
+        return refusals;
+    }
+    // As the rules say it where there is no such policy: nothing of the machines is looked at then.
+    all.retain(|refusal| outside(refusal).is_none());
+    all.push(Refusal::PolicyNotFound { policy: parts.policy.clone() });
+    refusals
 }
 
 fn is_taken(refusals: &[Refusal]) -> bool {
@@ -78,7 +112,7 @@ pub(crate) async fn close_request<S: Store>(
     call: &Call,
     id: RequestId,
 ) -> Result<RequestSeen, Problem> {
-    permit(caller, server, call, Action::Close, None).await?;
+    permit_close(caller, server, call, id).await?;
     let command = Command::End { request: id, only: None };
     let committed = match server.commit(origin(caller, call, Action::Close), command).await {
         Ok(committed) => committed,
@@ -95,24 +129,72 @@ pub(crate) async fn close_request<S: Store>(
         .get(&id)
         .map(|request| Request::clone(request))
         .ok_or_else(|| not_found(id))?;
+    // Whoever may end it and not see it hears that it has ended.
+    let nothing_of_it = Request { accesses: Vec::new(), ..request.clone() };
+    let request = of_request(caller, request).unwrap_or(nothing_of_it);
     Ok(RequestSeen { request, vms: committed.state.vms, blocked: BlockedSeen::new() })
 }
 
-/// One request, with the VMs it speaks of.
-pub(crate) async fn get_request<S: Store>(
+/// Whether the caller may end a request: whoever asked may always, others need the right at its policy, or at
+/// each VM that it names. A request that they may not see is not there.
+async fn permit_close<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
     id: RequestId,
-) -> Result<RequestSeen, Problem> {
-    permit(caller, server, call, Action::PolicyRead, None).await?;
-    let request = server.store.request(id).await?.ok_or_else(|| not_found(id))?;
-    seen(server, request).await
+) -> Result<(), Problem> {
+    let request = match server.store.request(id).await {
+        Ok(request) => request.ok_or_else(|| not_found(id))?,
+        // Nobody can say whose it is, and a port that must close does not wait for it: whoever may close or ask
+        // somewhere may close. What it takes from others they can ask for again.
+        Err(error) => {
+            let whole = Scope::subscription(server.installation.subscription);
+            let may = |action| caller.rights.allow_within(action, &whole);
+            let may = may(Action::Close) || may(Action::Initiate);
+            return if may { Ok(()) } else { Err(Problem::Store(error)) };
+        }
+    };
+    let right = |scope: &Scope| may(caller, Action::Close, scope);
+    let mut vms = request.accesses.iter().map(|access| &access.vm);
+    if request.requester.id == caller.person.id
+        || right(&Scope::from(&request.policy))
+        || vms.all(|vm| right(&Scope::from(vm)))
+    {
+        return Ok(());
+    }
+    if of_request(caller, request).is_none() {
+        return Err(not_found(id));
+    }
+    denied(caller, server, call, Action::Close).await;
+    Err(Problem::Denied { action: Action::Close })
 }
 
-async fn seen<S: Store>(server: &Server<S>, request: Request) -> Result<RequestSeen, Problem> {
+/// One request, with the VMs it speaks of, as far as the caller may see it.
+pub(crate) async fn get_request<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: RequestId,
+) -> Result<RequestSeen, Problem> {
+    let request = find(caller, server, id).await?;
+    seen(caller, server, request).await
+}
+
+async fn find<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: RequestId,
+) -> Result<Request, Problem> {
+    let request = server.store.request(id).await?;
+    request.and_then(|request| of_request(caller, request)).ok_or_else(|| not_found(id))
+}
+
+async fn seen<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    request: Request,
+) -> Result<RequestSeen, Problem> {
     let vms = vms_of(server, std::slice::from_ref(&request)).await?;
-    let blocked = blocked(server, std::slice::from_ref(&request)).await?;
+    let blocked = blocked(caller, server, std::slice::from_ref(&request)).await?;
     Ok(RequestSeen { request, vms, blocked })
 }
 
@@ -123,12 +205,10 @@ async fn seen<S: Store>(server: &Server<S>, request: Request) -> Result<RequestS
 pub(crate) async fn wait_for_request<S: Store>(
     caller: &Caller,
     server: &Server<S>,
-    call: &Call,
     id: RequestId,
     longest: Duration,
     known: Option<&str>,
 ) -> Result<RequestSeen, Problem> {
-    permit(caller, server, call, Action::PolicyRead, None).await?;
     let waiter = server.waiters.join(id).ok_or(Problem::TooManyWait)?;
     let mut seen = server.gate.view().changes();
     let mut stop = server.stop.clone();
@@ -141,14 +221,16 @@ pub(crate) async fn wait_for_request<S: Store>(
         tokio::pin!(notified);
         notified.as_mut().enable();
         seen.mark_unchanged();
-        let request = server.store.request(id).await?.ok_or_else(|| not_found(id))?;
+        // Looked at each time: whoever lost a right while they waited hears no more.
+        let caller = as_of_now(caller, server).ok_or_else(|| not_found(id))?;
+        let request = find(&caller, server, id).await?;
         let go_on = match (&first, known) {
             (Some(first), _) if *first != request => false,
             (_, Some(known)) => request_tag(&request) == known,
             (_, None) => is_on_its_way(&request),
         };
         if !go_on || deadline.is_elapsed() || *stop.borrow() {
-            return self::seen(server, request).await;
+            return self::seen(&caller, server, request).await;
         }
         first.get_or_insert(request);
         tokio::select! {
@@ -169,18 +251,18 @@ fn is_on_its_way(request: &Request) -> bool {
     })
 }
 
-/// Requests, newest first.
+/// Requests that the caller may see, newest first.
 pub(crate) async fn list_requests<S: Store>(
     caller: &Caller,
     server: &Server<S>,
-    call: &Call,
     query: &RequestQuery,
 ) -> Result<RequestsSeen, Problem> {
-    permit(caller, server, call, Action::PolicyRead, None).await?;
+    let whole = Scope::subscription(server.installation.subscription);
+    let all = may(caller, Action::PolicyRead, &whole) && may(caller, Action::VM_READ, &whole);
     let mut before = query.before;
     let mut requests: Vec<Request> = Vec::new();
     let mut looked_at = 0;
-    let next = loop {
+    let next = 'pages: loop {
         let which = RequestFilter {
             standing_only: query.status.is_some_and(is_standing),
             vm: query.vm.clone(),
@@ -189,31 +271,28 @@ pub(crate) async fn list_requests<S: Store>(
         };
         let page = server.store.requests(which).await?;
         let whole = page.len() < LOADED_AT_ONCE;
-        let mut full = false;
         for request in page {
-            // One more than asked for would fit on this page: so there is a next one.
-            if requests.len() == query.most {
-                full = true;
-                break;
-            }
             looked_at += 1;
             before = Some((request.created, request.id));
-            if fits(&request, query) {
-                requests.push(request);
+            let seen = if all { Some(request) } else { of_request(caller, request) };
+            let Some(request) = seen.filter(|request| fits(request, query)) else { continue };
+            // One more than asked for would fit on this page: so there is a next one. It begins behind what is
+            // shown, so that the link names nothing else.
+            if requests.len() == query.most {
+                break 'pages requests.last().map(|last| (last.created, last.id));
             }
-        }
-        if full {
-            break before;
+            requests.push(request);
         }
         if whole {
             break None;
         }
         if looked_at >= LOOKED_AT_MAX {
-            break before;
+            // The last that was looked at may be nothing for this caller: the link names its moment, and no id.
+            break before.map(|(created, _)| (created, RequestId::LAST));
         }
     };
     let vms = vms_of(server, &requests).await?;
-    let blocked = blocked(server, &requests).await?;
+    let blocked = blocked(caller, server, &requests).await?;
     Ok(RequestsSeen { requests, vms, blocked, next })
 }
 
@@ -249,7 +328,7 @@ async fn vms_of<S: Store>(
     server: &Server<S>,
     requests: &[Request],
 ) -> Result<BTreeMap<VmId, Vm>, StoreError> {
-    let named: std::collections::BTreeSet<&VmId> =
+    let named: BTreeSet<&VmId> =
         requests.iter().flat_map(|request| &request.accesses).map(|access| &access.vm).collect();
     let which = match named.iter().next() {
         None => return Ok(BTreeMap::new()),

@@ -1,6 +1,9 @@
 //! Resources, of the network and machines: set, tagged, removed, shown; and their parts, each a change of its resource.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use hourgate_api::{
     body::{PartChange, keep_unsaid},
@@ -10,7 +13,7 @@ use hourgate_core::{
     command::{Command, Near, Needs, Precondition},
     id::Name,
     jit_rules::{self, JitRule},
-    nsg::{id::GroupId, jit_name::JitName},
+    nsg::jit_name::JitName,
     refusal::{Refusal, Refusals},
     resource::{
         Kind, Network, Resource, ResourceDraft, ResourceFault, ResourceId, Tags, Target, ViewDraft,
@@ -20,7 +23,10 @@ use hourgate_core::{
 };
 use hourgate_store::{Store, StoreError};
 
-use super::{Call, Problem, denied, permit};
+use super::{
+    Call, Problem, denied, permit, permit_within,
+    sight::{missing_group, sees},
+};
 use crate::{
     mint,
     server::{Server, origin},
@@ -51,11 +57,12 @@ pub(crate) async fn put_resource<S: Store>(
     only_if: Precondition,
 ) -> Result<(Arc<Resource>, Arc<Network>, bool), Problem> {
     let action = Action::Network(NetworkThing::Of(draft.id.kind), Verb::Write);
-    permit(caller, server, call, action, Some(&draft.id.group)).await?;
+    permit(caller, server, call, action, &Scope::from(&draft.id)).await?;
+    // What the caller does not say stays joined, which joins nothing.
+    permit_joins(caller, server, call, action, (&draft, None)).await?;
     if let Some(stored) = network(server).await?.get(&draft.id) {
         keep_unsaid(&mut draft, stored).map_err(Problem::Unreadable)?;
     }
-    permit_joins(caller, server, call, action, &draft).await?;
     permit_making(caller, server, call, action, &draft).await?;
     set(caller, server, call, action, draft, only_if).await
 }
@@ -69,7 +76,7 @@ pub(crate) async fn tag_resource<S: Store>(
     only_if: Precondition,
 ) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
     let action = Action::Network(NetworkThing::Of(id.kind), Verb::Write);
-    permit(caller, server, call, action, Some(&id.group)).await?;
+    permit(caller, server, call, action, &Scope::from(&id)).await?;
     let tag =
         |resource: &Resource| Ok(Some(ResourceDraft { tags: tags.clone(), ..resource.draft() }));
     let changed = change(caller, server, call, action, (&id, only_if, &tag)).await?;
@@ -85,7 +92,7 @@ pub(crate) async fn delete_resource<S: Store>(
     only_if: Precondition,
 ) -> Result<bool, Problem> {
     let action = Action::Network(NetworkThing::Of(id.kind), Verb::Delete);
-    permit(caller, server, call, action, Some(&id.group)).await?;
+    permit(caller, server, call, action, &Scope::from(&id)).await?;
     let command = Command::DeleteResource { id, only_if };
     match server.commit(origin(caller, call, action), command).await {
         Ok(_) => Ok(true),
@@ -99,16 +106,61 @@ pub(crate) async fn get_resource<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
-    (id, thing): (&ResourceId, NetworkThing),
+    id: &ResourceId,
 ) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
-    let action = Action::Network(thing, Verb::Read);
-    permit(caller, server, call, action, Some(&id.group)).await?;
+    let action = Action::Network(NetworkThing::Of(id.kind), Verb::Read);
+    permit(caller, server, call, action, &Scope::from(id)).await?;
+    find(caller, server, id).await
+}
+
+/// The resource that has parts of a kind, for whoever may read those.
+pub(crate) async fn get_parts<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    (id, parts): (&ResourceId, Parts),
+) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
+    let action = Action::Network(thing(parts), Verb::Read);
+    permit(caller, server, call, action, &Scope::from(id)).await?;
+    find(caller, server, id).await
+}
+
+/// The resource that has a part, for whoever may read that part.
+pub(crate) async fn get_part<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    (id, parts, name): (&ResourceId, Parts, &Name),
+) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
+    let action = Action::Network(thing(parts), Verb::Read);
+    permit(caller, server, call, action, &part_scope(id, parts, name)).await?;
+    find(caller, server, id).await
+}
+
+async fn find<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: &ResourceId,
+) -> Result<(Arc<Resource>, Arc<Network>), Problem> {
     let network = network(server).await?;
     match network.get(id) {
         Some(resource) => Ok((resource.clone(), network.clone())),
-        None if is_group(server, &id.group).await? => Err(not_found(id)),
-        None => Err(Problem::NoGroup(id.group.clone())),
+        None => Err(missing(caller, server, id).await?),
     }
+}
+
+/// Why a resource is not there: its group may be missing too.
+async fn missing<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    id: &ResourceId,
+) -> Result<Problem, StoreError> {
+    let group = missing_group(caller, server, &id.group).await?;
+    Ok(group.unwrap_or_else(|| not_found(id)))
+}
+
+fn part_scope(id: &ResourceId, parts: Parts, name: &Name) -> Scope {
+    Scope::from(id).part(parts.as_str(), name)
 }
 
 /// The resources of a kind in a group, or all, by their ids; and the network in which they stand.
@@ -119,14 +171,17 @@ pub(crate) async fn list_resources<S: Store>(
     (kind, group): (Kind, Option<&Name>),
 ) -> Result<(Vec<Arc<Resource>>, Arc<Network>), Problem> {
     let action = Action::Network(NetworkThing::Of(kind), Verb::Read);
-    permit(caller, server, call, action, group).await?;
+    let scope = Scope::of(server.installation.subscription, group);
+    permit_within(caller, server, call, action, &scope).await?;
     let network = network(server).await?;
     if let Some(group) = group
-        && !is_group(server, group).await?
+        && let Some(missing) = missing_group(caller, server, group).await?
     {
-        return Err(Problem::NoGroup(group.clone()));
+        return Err(missing);
     }
-    let found = network.of_kind(kind, group).cloned().collect();
+    let all = may(caller, action, &scope);
+    let seen = |resource: &&Arc<Resource>| all || may(caller, action, &Scope::from(&resource.id));
+    let found = network.of_kind(kind, group).filter(seen).cloned().collect();
     Ok((found, network))
 }
 
@@ -179,7 +234,7 @@ pub(crate) async fn put_part<S: Store>(
     (part, only_if): (&PartChange, Precondition),
 ) -> Result<PartSeen, Problem> {
     let action = Action::Network(thing(parts), Verb::Write);
-    permit(caller, server, call, action, Some(&id.group)).await?;
+    permit(caller, server, call, action, &part_scope(id, parts, name)).await?;
     // One of JIT's is no part of the resource, and yet it is there: it may be sent back as it was read.
     let is_jits = jit_rule(server, (id, parts, name)).await?.is_some();
     let had = std::sync::atomic::AtomicBool::new(false);
@@ -209,7 +264,7 @@ pub(crate) async fn delete_part<S: Store>(
     only_if: Precondition,
 ) -> Result<bool, Problem> {
     let action = Action::Network(thing(parts), Verb::Delete);
-    permit(caller, server, call, action, Some(&id.group)).await?;
+    permit(caller, server, call, action, &part_scope(id, parts, name)).await?;
     if jit_rule(server, (id, parts, name)).await?.is_some() {
         // The rules say no, and the log that somebody tried; nothing where it has ended meanwhile.
         let command = Command::DeleteJitRule { group: id.clone(), name: name.clone() };
@@ -231,7 +286,7 @@ pub(crate) async fn delete_part<S: Store>(
 }
 
 /// What an action on such a part is about.
-pub(crate) fn thing(parts: Parts) -> NetworkThing {
+fn thing(parts: Parts) -> NetworkThing {
     match parts {
         Parts::Subnets => NetworkThing::Subnet,
         Parts::SecurityRules | Parts::DefaultSecurityRules => NetworkThing::SecurityRule,
@@ -258,15 +313,11 @@ async fn change<S: Store>(
     for _ in 0..PART_TRIES_MAX {
         let network = network(server).await?;
         let Some(resource) = network.get(id) else {
-            return Err(if is_group(server, &id.group).await? {
-                not_found(id)
-            } else {
-                Problem::NoGroup(id.group.clone())
-            });
+            return Err(missing(caller, server, id).await?);
         };
         check_part(only_if, resource, true)?;
         let Some(draft) = change(resource)? else { return Ok(None) };
-        permit_joins(caller, server, call, action, &draft).await?;
+        permit_joins(caller, server, call, action, (&draft, Some(resource))).await?;
         let unchanged =
             Precondition::Making { instance: resource.instance, version: resource.version };
         match set(caller, server, call, action, draft, unchanged).await {
@@ -296,15 +347,25 @@ async fn set<S: Store>(
     Ok((resource, network, new))
 }
 
-/// Whether the caller may have the resource refer to each of what it names; Azure's linked access check.
+/// Whether the caller may have the resource refer to each of what it names; Azure's linked access check. What
+/// the resource refers to as it stands is asked for only where the caller sent it again.
 async fn permit_joins<S: Store>(
     caller: &Caller,
     server: &Server<S>,
     call: &Call,
     action: Action,
-    draft: &ResourceDraft,
+    (draft, stands): (&ResourceDraft, Option<&Resource>),
 ) -> Result<(), Problem> {
+    // Counted: a group before one subnet is not thereby joined to another.
+    let mut stands_so: BTreeMap<Target, usize> = BTreeMap::new();
+    for target in stands.map(|resource| resource.view.references()).unwrap_or_default() {
+        *stands_so.entry(target).or_default() += 1;
+    }
     for target in draft.view.references() {
+        if let Some(times) = stands_so.get_mut(&target).filter(|times| **times > 0) {
+            *times -= 1;
+            continue;
+        }
         let (id, thing) = match &target {
             Target::Resource(id) => (id, NetworkThing::Of(id.kind)),
             Target::Subnet(subnet) => (&subnet.network, NetworkThing::Subnet),
@@ -343,6 +404,11 @@ async fn permit_making<S: Store>(
         match network.owner(*address) {
             Some(nic) => {
                 let join = Action::Network(interface, Verb::Join);
+                // The caller named an address, and must not learn by that whose it is.
+                if !sees(caller, nic) && !may(caller, join, &Scope::from(nic)) {
+                    denied(caller, server, call, join).await;
+                    return Err(Problem::AddressOfUnseen(*address));
+                }
                 linked.insert((join, nic.group.clone(), nic.to_string()));
             }
             None => {
@@ -400,10 +466,4 @@ fn is_not_found(refusals: &Refusals) -> bool {
 /// There is no such resource.
 pub(super) fn not_found(id: &ResourceId) -> Problem {
     Problem::Refused(Refusal::Resource { id: id.clone(), fault: ResourceFault::NotFound }.into())
-}
-
-/// Whether a caller may read a security group, and so hear of its rules.
-pub(super) fn may_read_group(caller: &Caller, group: &GroupId) -> bool {
-    let read = Action::Network(NetworkThing::Of(Kind::NetworkSecurityGroups), Verb::Read);
-    may(caller, read, &Scope::from(&ResourceId::from(group)))
 }

@@ -17,12 +17,14 @@ use hourgate_core::{
     nsg::takes_effect::Blocked,
     policy::{Member, Policy, Vm},
     resource::Network,
+    role::Caller,
     state::access_id,
     time::Timestamp,
 };
 use hourgate_store::{PolicyAnswer, Store, StoreError};
 use sha2::{Digest, Sha256};
 
+use super::sight::sees_group;
 use crate::{
     guards::{Sight, View},
     server::Server,
@@ -51,6 +53,7 @@ pub(crate) type BlockedSeen = BTreeMap<AccessId, BlockedBy>;
 /// The facts of every lock of a policy. Rules of a group can be a thousand, and VMs thousands: nobody else
 /// waits for it.
 pub(super) async fn locks(
+    caller: &Caller,
     policy: &Policy,
     vms: &BTreeMap<VmId, Vm>,
     network: Arc<Network>,
@@ -69,11 +72,18 @@ pub(super) async fn locks(
         ports.collect()
     });
     // Without them the answer is right, and says less.
-    all.await.unwrap_or_default()
+    let mut all: LocksSeen = all.await.unwrap_or_default();
+    // They name rules of the group that the deny stands in, and from where others let somebody in.
+    let seen =
+        |facts: &LockFacts| facts.deny.as_ref().is_none_or(|(group, _)| sees_group(caller, group));
+    all.values_mut().for_each(|facts| facts.retain(seen));
+    all
 }
 
-/// The rules that drop accesses of these requests which run.
+/// The rules that drop accesses of these requests which run; of a group that the caller may not see, that there
+/// is one.
 pub(super) async fn blocked<S: Store>(
+    caller: &Caller,
     server: &Server<S>,
     requests: &[Request],
 ) -> Result<BlockedSeen, StoreError> {
@@ -88,16 +98,18 @@ pub(super) async fn blocked<S: Store>(
     }
     let state = server.store.load(Needs { vms, ..Needs::default() }).await?;
     let asked: BTreeSet<RequestId> = requests.iter().map(|request| request.id).collect();
+    let caller = caller.clone();
     let found = tokio::task::spawn_blocking(move || {
         let mut effects = Effects::of(&state);
         let live = state.live().filter(|(request, _)| asked.contains(&request.id));
         let of = |(request, access): (&Request, &Access)| {
             let Blocked { group, rule, priority, .. } =
                 effects.blocked(access).into_iter().next()?;
+            let seen = sees_group(&caller, &group);
             let by = BlockedBy {
-                network_security_group: Reference { id: group.to_string() },
-                rule: rule.to_string(),
-                priority: priority.number(),
+                network_security_group: seen.then(|| Reference { id: group.to_string() }),
+                rule: seen.then(|| rule.to_string()),
+                priority: seen.then(|| priority.number()),
             };
             Some((access_id(request, &access.vm, access.port), by))
         };

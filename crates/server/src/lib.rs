@@ -35,7 +35,7 @@ pub use config::Config;
 pub use control::{ClockAnswer, LocalError, LogAnswer, accept_clock, rotate_admin, verify_log};
 pub use data_dir::{DataDir, DataDirError};
 pub use mint::NoRandomness;
-pub use serve::{Options, Ready, ServeError, covers, serve, serve_over};
+pub use serve::{Options, Ready, ServeError, Whose, covers, serve, serve_over};
 pub use signin::SignInError;
 pub use storage::StorageError;
 pub use tls::TlsError;

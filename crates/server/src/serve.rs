@@ -24,6 +24,7 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     task::JoinSet,
 };
+use uuid::Uuid;
 
 use crate::{
     admin::{self, AdminError},
@@ -66,7 +67,12 @@ pub struct Options {
     pub stop: Option<oneshot::Receiver<()>>,
     /// What tells the time instead of the kernel: for tests, which move theirs by hand.
     pub clock: Option<Arc<dyn Clock>>,
+    /// Whose a token is that nobody here gave: for tests, which come as many people.
+    pub whose: Option<Whose>,
 }
+
+/// The object id of the principal that a token is for; none if it is for nobody.
+pub type Whose = Arc<dyn Fn(&str) -> Option<Uuid> + Send + Sync>;
 
 /// A server that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +200,7 @@ pub async fn serve_over<S: Store>(
         places: Places::default(),
         parsers: Parsers::default(),
         parts: tokio::sync::Mutex::default(),
+        whose: options.whose.take(),
         clock,
         store,
     });

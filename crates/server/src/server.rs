@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     mint,
     operations::{Call, Denials, Problem, Waiters},
+    serve::Whose,
     signin::SignIn,
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct Server<S> {
     /// Held by whoever changes a part of a resource: two who read, change and write would race.
     pub(crate) parts: tokio::sync::Mutex<()>,
     pub(crate) stop: watch::Receiver<bool>,
+    /// Whose a token is that nobody here gave; in tests alone.
+    pub(crate) whose: Option<Whose>,
     /// Calls that were denied to people we know.
     pub(crate) denials: Denials,
     /// Sign-ins that failed. Counted apart: strangers must not use up the room for records of people.

@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -15,8 +15,13 @@ use hourgate_core::{
     event::Note,
     grant::Request,
     id::RequestId,
+    personal::Personal,
     policy::{GuardCover, Settings, Vm},
-    role::Directory,
+    role::{
+        Directory, Scope,
+        change::{AssignmentDraft, DirectoryCommand, Introduction},
+        principal::PrincipalKind,
+    },
     state::State,
     time::{Clock, Now},
 };
@@ -29,12 +34,18 @@ use hourgate_store::{
 use jiff::SignedDuration;
 use reqwest::{Method, Response};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
+/// Who vouches for the people of these tests.
+pub(crate) const ISSUER: &str = "https://people.example";
 /// How long anything may take that is awaited.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// What a token of somebody else than the administrator begins with; their object id follows.
+const A_PERSONS: &str = "person-";
 
 /// A running server.
 pub(crate) struct Running {
@@ -49,6 +60,8 @@ pub(crate) struct Running {
     /// While set, nothing can be written.
     pub(crate) full: Arc<AtomicBool>,
     pub(crate) notes: Arc<Mutex<Vec<Note>>>,
+    /// The store below the server.
+    pub(crate) store: Arc<OnceLock<SqliteStore>>,
     token: tokio::sync::OnceCell<String>,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<Result<(), ServeError>>>,
@@ -151,11 +164,14 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         ready: Some(ready),
         stop: Some(stopping),
         clock: Some(wanted.clock.clone()),
+        whose: Some(Arc::new(|token| token.strip_prefix(A_PERSONS)?.parse().ok())),
     };
     let broken = Arc::new(AtomicBool::new(false));
     let full = Arc::new(AtomicBool::new(false));
     let notes = Arc::new(Mutex::new(Vec::new()));
     let (held, filled, listed) = (broken.clone(), full.clone(), notes.clone());
+    let store: Arc<OnceLock<SqliteStore>> = Arc::default();
+    let kept = store.clone();
     let clock = wanted.clock;
     let guard = (wanted.guard && !wanted.sockets).then(|| FakeGuard::new(clock.clone()));
     let fake = guard.clone();
@@ -163,8 +179,10 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         match fake {
             None => hourgate_server::serve(options).await,
             Some(fake) => {
-                let wrap =
-                    move |inner| Breakable { inner, broken: held, full: filled, notes: listed };
+                let wrap = move |inner: SqliteStore| {
+                    let _ = kept.set(inner.clone());
+                    Breakable { inner, broken: held, full: filled, notes: listed }
+                };
                 hourgate_server::serve_over(options, wrap, move |_config, _dir, store, clock| {
                     Gate::start_with(vec![(GuardCover::everything("local"), fake)], store, clock)
                 })
@@ -194,6 +212,7 @@ pub(crate) async fn start_in(dir: Arc<TempDir>, wanted: Wanted) -> Result<Runnin
         broken,
         full,
         notes,
+        store,
     })
 }
 
@@ -299,6 +318,83 @@ impl Running {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// A call by somebody who is known, its status and its JSON.
+    pub(crate) async fn json_as(
+        &self,
+        who: Uuid,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        let mut request = self.client.request(method, self.url(path));
+        request = request.bearer_auth(format!("{A_PERSONS}{who}"));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Changes people or roles, past the wire.
+    pub(crate) async fn directory(&self, command: DirectoryCommand) {
+        let store = self.store.get().expect("a store");
+        let origin = Origin {
+            person: None,
+            address: None,
+            action: String::new(),
+            target: String::new(),
+            correlation: Uuid::nil(),
+        };
+        let done = store.transact(origin, Command::Directory(command)).await;
+        done.expect("a change of the directory");
+    }
+
+    /// Somebody who has signed in, in these groups.
+    pub(crate) async fn person(&self, name: &str, groups: &[Uuid]) -> Uuid {
+        self.known(PrincipalKind::User, name, Some(groups)).await
+    }
+
+    /// A group.
+    pub(crate) async fn group(&self, name: &str) -> Uuid {
+        self.known(PrincipalKind::Group, name, None).await
+    }
+
+    async fn known(&self, kind: PrincipalKind, name: &str, groups: Option<&[Uuid]>) -> Uuid {
+        let id = id_of(&format!("{kind:?} {name}"));
+        let introduction = Introduction {
+            id,
+            kind,
+            issuer: ISSUER.to_owned(),
+            subject: Personal(name.to_owned()),
+            name: Personal(name.to_owned()),
+            upn: None,
+            verified_mail: None,
+            groups: groups.map(|groups| groups.iter().copied().collect()),
+        };
+        self.directory(DirectoryCommand::Introduce(introduction)).await;
+        id
+    }
+
+    /// Gives somebody a role for good. `scope` is behind the subscription: `/resourceGroups/rg1`, or nothing.
+    pub(crate) async fn give(&self, role: Uuid, scope: &str, principal: Uuid) -> Uuid {
+        let scope: Scope = format!("{}{scope}", self.s()).parse().expect("a scope");
+        let id = id_of(&format!("{principal} {role} {scope}"));
+        let draft = AssignmentDraft {
+            id,
+            scope,
+            role,
+            principal,
+            kind: None,
+            description: None,
+            until: None,
+            by: None,
+        };
+        self.directory(DirectoryCommand::Assign(draft)).await;
+        id
+    }
+
     pub(crate) fn vm_id(&self, group: &str, name: &str) -> String {
         format!(
             "{}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}",
@@ -397,6 +493,11 @@ impl Running {
         drop(self);
         start_in(dir, wanted).await.expect("a server again")
     }
+}
+
+/// An id that follows from a text.
+pub(crate) fn id_of(text: &str) -> Uuid {
+    Uuid::from_slice(&Sha256::digest(text)[..16]).expect("16 bytes")
 }
 
 pub(crate) fn status_of_first_port(request: &Value) -> &str {

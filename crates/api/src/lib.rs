@@ -12,6 +12,9 @@ pub mod pricing;
 
 pub mod eligibility;
 
+pub mod can;
+pub mod role;
+
 pub mod operation;
 pub mod resource;
 

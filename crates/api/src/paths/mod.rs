@@ -2,14 +2,18 @@
 //!
 //! Words of a path are compared without case, names as Azure compares them.
 
+mod filter;
 mod parse;
 mod query;
+mod role_query;
+mod roles;
 mod version;
 mod write;
 
 use hourgate_core::{
     id::{Location, Name, PolicyId, RequestId, SubscriptionId},
     resource::{Kind, ResourceId},
+    role::Scope,
 };
 use uuid::Uuid;
 
@@ -21,9 +25,12 @@ pub use query::{
     WAIT_SECONDS_MAX, WHAT_IF, expands, wait_seconds, what_if, with_locks,
 };
 pub(crate) use query::{all, first};
+pub(crate) use role_query::KINDS;
+pub use role_query::{AssignmentQuery, DefinitionQuery, PrincipalQuery};
+pub use roles::{PrincipalRoute, RoleRoute};
 pub use version::{
-    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION, PRICING_VERSION,
-    RESOURCES_VERSION, check_version,
+    AUTHORIZATION_VERSION, COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION,
+    OWN_VERSION, PRICING_VERSION, RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
 
@@ -105,6 +112,12 @@ pub enum Route {
         /// Only of this group.
         group: Option<Name>,
     },
+    /// Roles at a scope: who was given which, and what they are.
+    Roles(Scope, RoleRoute),
+    /// People, groups and services.
+    Principals(SubscriptionId, PrincipalRoute),
+    /// Whether somebody may ask for access to a machine, and what is missing.
+    Can(SubscriptionId),
     /// The subscriptions that the caller sees.
     Subscriptions,
     /// One subscription.
@@ -202,6 +215,8 @@ impl Route {
             ) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Pricing(..) => &["GET", "PUT"],
+            Route::Roles(_, what) => what.methods(),
+            Route::Principals(_, what) => what.methods(),
             // `az group exists` asks with HEAD.
             Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_)
@@ -227,6 +242,7 @@ impl Route {
             | Route::Outlook(_)
             | Route::Pricings(_)
             | Route::Eligibility { .. }
+            | Route::Can(_)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -279,6 +295,9 @@ impl Route {
             | Route::Pricings(_)
             | Route::Pricing(..)
             | Route::Eligibility { .. }
+            | Route::Roles(..)
+            | Route::Principals(..)
+            | Route::Can(_)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -304,6 +323,8 @@ impl Route {
             | Route::Pricings(subscription)
             | Route::Pricing(subscription, _)
             | Route::Eligibility { subscription, .. }
+            | Route::Principals(subscription, _)
+            | Route::Can(subscription)
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
             | Route::Group(subscription, _) => Some(*subscription),
@@ -316,6 +337,7 @@ impl Route {
             | Route::Part(id, ..)
             | Route::EffectiveGroups(id) => Some(id.subscription),
             Route::Watcher(id) | Route::VerifyFlow(id) => Some(id.subscription),
+            Route::Roles(scope, _) => Some(scope.of_subscription()),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -341,7 +363,10 @@ impl Route {
             | Route::Whoami(_)
             | Route::Guards(_)
             | Route::Explain(_)
+            | Route::Principals(..)
+            | Route::Can(_)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
+            Route::Roles(..) => Some(AUTHORIZATION_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
                 Some(version::of(*kind))

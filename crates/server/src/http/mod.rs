@@ -2,6 +2,7 @@
 
 mod asked;
 mod caller;
+mod can;
 mod dispatch;
 mod eligibility;
 mod error;
@@ -16,8 +17,10 @@ mod own;
 mod parse;
 mod per_address;
 mod pricing;
+mod principals;
 mod questions;
 mod resources;
+mod roles;
 
 pub(crate) use self::{
     figures::serve_metrics, listen::Doorway, parse::Parsers, per_address::PerAddress,

@@ -1,6 +1,7 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod can;
 mod eligibility;
 mod explain;
 mod group;
@@ -8,9 +9,11 @@ mod machine;
 mod outlook;
 mod policy;
 mod pricing;
+mod principal;
 mod question;
 mod request;
 mod resource;
+mod role;
 mod see;
 mod waiting;
 
@@ -28,17 +31,26 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    can::{Missing, can},
     eligibility::{Machine, eligibility},
     explain::explain,
     group::{Group, groups, tag_group},
     outlook::outlook,
     policy::{Setting, confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     pricing::{get_pricing, set_pricing},
+    principal::{
+        forget_principal, get_principal, list_principals, own_groups, put_principal, set_disabled,
+    },
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
         PartSeen, delete_part, delete_resource, get_resource, jit_rule, jit_rules, list_resources,
         network, put_part, put_resource, tag_resource, thing,
+    },
+    role::{
+        AssignmentSeen, Before, delete_assignment, delete_definition, get_assignment,
+        get_definition, knows_scope, list_assignments, list_definitions, permissions,
+        put_assignment, put_definition,
     },
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     waiting::Waiters,
@@ -77,6 +89,8 @@ pub(crate) enum Problem {
     NoGroup(Name),
     /// There is no such plan.
     NoPlan(Name),
+    /// There is nothing of that id, in the words of its kind.
+    Missing(ArmError),
     /// The store could not be read or written: nothing was changed.
     Store(StoreError),
     /// The port is closed, and that could not be recorded yet.

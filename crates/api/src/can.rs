@@ -97,7 +97,7 @@ pub struct PrincipalSeen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// A word for machines: `RoleNeeded`, `GroupsTooOld`, `NoPolicy`, or the code of the refusal that a request
+    /// A word for machines: `RoleNeeded`, `RoleNotActive`, `GroupsTooOld`, `NoPolicy`, or the code of the refusal that a request
     /// would meet.
     pub code: String,
     /// For a person.
@@ -105,7 +105,7 @@ pub struct Reason {
     /// The action that no role of theirs allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Where it would have to be allowed.
+    /// Where it would have to be allowed; of a role that is not active, where it can be activated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// The roles that would allow it there, by their names.
@@ -173,6 +173,22 @@ impl Reason {
             roles,
             given_by: by,
             ..Reason::said("RoleNeeded", message)
+        }
+    }
+
+    /// They may activate a role that allows it, and have not.
+    pub fn not_active(action: Action, scope: &Scope, role: &str, at: &Scope) -> Reason {
+        let name = action.name();
+        let message = format!(
+            "No role that is active allows '{name}' at '{scope}'. Activate {}, for which they are eligible at \
+             '{at}'.",
+            quoted(role)
+        );
+        Reason {
+            action: Some(name.to_owned()),
+            scope: Some(at.to_string()),
+            roles: vec![role.to_owned()],
+            ..Reason::said("RoleNotActive", message)
         }
     }
 

@@ -13,6 +13,7 @@ pub mod pricing;
 pub mod eligibility;
 
 pub mod can;
+pub mod pim;
 pub mod role;
 
 pub mod operation;

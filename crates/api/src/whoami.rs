@@ -29,6 +29,9 @@ pub struct Whoami {
     pub subscription_id: SubscriptionId,
     /// What they may, and where.
     pub roles: Vec<RoleAt>,
+    /// The roles that they may activate, and have not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub eligible_roles: Vec<RoleAt>,
     /// The groups that they are in, by their issuer's last word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupSeen>,
@@ -87,10 +90,10 @@ pub struct GroupsSeen {
 }
 
 impl Whoami {
-    /// A caller, at an installation; their groups, if they are in some.
+    /// A caller, at an installation; their groups, if they are in some, and what they may activate.
     pub fn new(
         caller: &Caller,
-        groups: Option<GroupsSeen>,
+        (groups, eligible_roles): (Option<GroupsSeen>, Vec<RoleAt>),
         tenant: Uuid,
         subscription: SubscriptionId,
     ) -> Whoami {
@@ -108,6 +111,7 @@ impl Whoami {
             tenant_id: tenant,
             subscription_id: subscription,
             roles: roles.collect(),
+            eligible_roles,
             groups_known_on: groups.as_ref().and_then(|seen| seen.at).map(UtcTime),
             groups_hold: groups.as_ref().map(|seen| IsoDuration(seen.hold)),
             groups_count: groups.as_ref().map(|seen| seen.count),

@@ -4,6 +4,7 @@ mod flow;
 mod initiate;
 pub(crate) mod json;
 mod object;
+mod pim;
 mod policy;
 mod pricing;
 mod principal;
@@ -13,6 +14,10 @@ mod value;
 
 pub use flow::flow;
 pub use initiate::{AskParts, initiate};
+pub use pim::{
+    Enabled, Expiration, RequestType, ReviewSent, RulesSent, ScheduleRequestSent, review,
+    role_rules, schedule_request,
+};
 pub use policy::policy;
 pub use pricing::pricing;
 pub use principal::{PrincipalSent, principal};

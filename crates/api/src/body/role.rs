@@ -108,7 +108,7 @@ fn an_assignment(json: Json, scope: &Scope, problems: &mut Problems) -> Option<A
 }
 
 /// What stands under `properties`, where all is that says something.
-fn properties(json: Json, needed: &str, problems: &mut Problems) -> Option<Object> {
+pub(super) fn properties(json: Json, needed: &str, problems: &mut Problems) -> Option<Object> {
     let mut object = Object::of(json, "", problems)?;
     let properties = object.required("properties", needed, problems);
     object.overlook(&OVERLOOKED);
@@ -117,7 +117,7 @@ fn properties(json: Json, needed: &str, problems: &mut Problems) -> Option<Objec
 }
 
 /// Properties that would change what the rest means, and that nobody here looks at.
-fn unsupported(
+pub(super) fn unsupported(
     object: &mut Object,
     names: &[&'static str],
     problems: &mut Problems,
@@ -131,7 +131,7 @@ fn unsupported(
 }
 
 /// A role by its bare id, or by a path that ends in it.
-fn role(json: Json, scope: &Scope, problems: &mut Problems) -> Option<RoleId> {
+pub(super) fn role(json: Json, scope: &Scope, problems: &mut Problems) -> Option<RoleId> {
     let path = "properties.roleDefinitionId";
     let sent = value::text(json, path, "the id of a role definition", problems)?;
     let folded = sent.to_ascii_lowercase();
@@ -156,7 +156,7 @@ fn role(json: Json, scope: &Scope, problems: &mut Problems) -> Option<RoleId> {
     read
 }
 
-fn principal_id(json: Json, problems: &mut Problems) -> Option<PrincipalId> {
+pub(super) fn principal_id(json: Json, problems: &mut Problems) -> Option<PrincipalId> {
     let path = "properties.principalId";
     let sent = value::text(json, path, "an object id", problems)?;
     let read = guid(&sent);
@@ -170,7 +170,7 @@ fn principal_id(json: Json, problems: &mut Problems) -> Option<PrincipalId> {
     read
 }
 
-fn is_the_scope(json: Json, scope: &Scope, problems: &mut Problems) {
+pub(super) fn is_the_scope(json: Json, scope: &Scope, problems: &mut Problems) {
     let path = "properties.scope";
     let Some(sent) = value::text(json, path, "the scope of the path", problems) else { return };
     if !sent.parse::<Scope>().is_ok_and(|sent| sent == *scope) {
@@ -328,7 +328,12 @@ pub(super) fn name(json: Json, path: &str, most: usize, problems: &mut Problems)
 }
 
 /// A text for people, kept as it is and escaped where it is shown.
-fn prose(json: Json, path: &str, most: usize, problems: &mut Problems) -> Option<String> {
+pub(super) fn prose(
+    json: Json,
+    path: &str,
+    most: usize,
+    problems: &mut Problems,
+) -> Option<String> {
     let sent = value::text(json, path, "a text", problems)?;
     let chars = sent.chars().count();
     if chars > most {

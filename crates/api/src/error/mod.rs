@@ -22,7 +22,7 @@ pub use positions::Positions;
 pub use resource::{child_not_found, resource_not_found};
 pub use role::{
     assignment_not_found, definition_not_found, not_a_guid, not_a_scope, not_the_id,
-    principal_not_found,
+    principal_not_found, schedule_request_not_found,
 };
 
 /// How many problems one answer tells; a body of 4 MiB may have a million, and the rest is counted.

@@ -9,6 +9,8 @@ use hourgate_core::role::{
     principal::PrincipalId,
 };
 
+use uuid::Uuid;
+
 use super::{ArmError, Code};
 use crate::text::{moment, quoted, span};
 
@@ -16,6 +18,12 @@ use crate::text::{moment, quoted, span};
 pub fn assignment_not_found(id: AssignmentId) -> ArmError {
     let message = format!("The role assignment '{id}' is not found.");
     ArmError::new(Code::RoleAssignmentNotFound, message)
+}
+
+/// 404: a request for a role, what came of it, or a decision about it.
+pub fn schedule_request_not_found(id: Uuid) -> ArmError {
+    let message = format!("The request {id} was not found.");
+    ArmError::new(Code::RoleAssignmentScheduleRequestNotFound, message)
 }
 
 /// 404: of a role that is asked for by its path. Azure's words, and the code of things that are not there: that
@@ -179,10 +187,9 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
             Code::RoleAssignmentRequestExists,
             format!("The role was asked for there before, by the request {activation}, which waits."),
         ),
-        DirectoryRefusal::ActivationNotFound { activation } => said(
-            Code::RoleAssignmentScheduleRequestNotFound,
-            format!("The request {activation} was not found."),
-        ),
+        DirectoryRefusal::ActivationNotFound { activation } => {
+            schedule_request_not_found(*activation)
+        }
         DirectoryRefusal::ActivationIsOver { activation } => said(
             Code::RoleAssignmentRequestIsOver,
             format!("The request {activation} is over, or was decided before."),

@@ -4,6 +4,7 @@
 
 mod filter;
 mod parse;
+mod pim;
 mod query;
 mod role_query;
 mod roles;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use crate::watcher::WatcherId;
 
 pub use parse::PathError;
+pub use pim::{ApprovalRoute, Of, PimQuery, PimRoute};
 pub use query::{
     GroupQuery, LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
     WAIT_SECONDS_MAX, WHAT_IF, expands, wait_seconds, what_if, with_locks,
@@ -29,8 +31,8 @@ pub(crate) use role_query::KINDS;
 pub use role_query::{AssignmentQuery, DefinitionQuery, PrincipalQuery};
 pub use roles::{PrincipalRoute, RoleRoute};
 pub use version::{
-    AUTHORIZATION_VERSION, COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION,
-    OWN_VERSION, PRICING_VERSION, RESOURCES_VERSION, check_version,
+    APPROVAL_VERSION, AUTHORIZATION_VERSION, COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION,
+    NETWORK_VERSION, OWN_VERSION, PRICING_VERSION, RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
 
@@ -114,6 +116,8 @@ pub enum Route {
     },
     /// Roles at a scope: who was given which, and what they are.
     Roles(Scope, RoleRoute),
+    /// Decisions about activated roles: at a scope, or the tenant's where none is named.
+    Approvals(Option<Scope>, ApprovalRoute),
     /// People, groups and services.
     Principals(SubscriptionId, PrincipalRoute),
     /// Whether somebody may ask for access to a machine, and what is missing.
@@ -216,6 +220,7 @@ impl Route {
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Pricing(..) => &["GET", "PUT"],
             Route::Roles(_, what) => what.methods(),
+            Route::Approvals(_, what) => what.methods(),
             Route::Principals(_, what) => what.methods(),
             // `az group exists` asks with HEAD.
             Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
@@ -296,6 +301,7 @@ impl Route {
             | Route::Pricing(..)
             | Route::Eligibility { .. }
             | Route::Roles(..)
+            | Route::Approvals(..)
             | Route::Principals(..)
             | Route::Can(_)
             | Route::Subscriptions
@@ -338,6 +344,7 @@ impl Route {
             | Route::EffectiveGroups(id) => Some(id.subscription),
             Route::Watcher(id) | Route::VerifyFlow(id) => Some(id.subscription),
             Route::Roles(scope, _) => Some(scope.of_subscription()),
+            Route::Approvals(scope, _) => scope.as_ref().map(Scope::of_subscription),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -367,6 +374,7 @@ impl Route {
             | Route::Can(_)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
             Route::Roles(..) => Some(AUTHORIZATION_VERSION),
+            Route::Approvals(..) => Some(APPROVAL_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
                 Some(version::of(*kind))

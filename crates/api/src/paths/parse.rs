@@ -6,7 +6,7 @@ use hourgate_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Parts, Route, roles};
+use super::{Parts, Route, pim, roles};
 use crate::{
     error::{ArmError, Code, not_a_guid, not_a_scope, path_not_found},
     text::quoted,
@@ -95,6 +95,10 @@ pub(super) fn route(path: &str) -> Result<Route, PathError> {
             let subscription = subscription(&segments[1])?;
             roles::at_scope(&folded, &segments)
                 .unwrap_or_else(|| below_subscription(subscription, rest, &segments[2..]))
+        }
+        ["providers", "microsoft.authorization", rest @ ..] => {
+            let approvals = pim::approvals(rest, &segments[2..]).ok_or(PathError::Unknown)?;
+            approvals.map(|what| Route::Approvals(None, what))
         }
         ["subscriptions"] => Ok(Route::Subscriptions),
         ["tenants"] => Ok(Route::Tenants),

@@ -8,7 +8,10 @@ use hourgate_core::{
 };
 use uuid::Uuid;
 
-use super::{PathError, Route};
+use super::{
+    PathError, Route,
+    pim::{self, PimRoute},
+};
 
 /// What is served of roles at a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub enum RoleRoute {
     Definition(RoleId),
     /// What the caller may there.
     Permissions,
+    /// Something of roles that are activated.
+    Pim(PimRoute),
 }
 
 /// What is served of those who are known.
@@ -57,7 +62,12 @@ pub(super) fn at_scope(folded: &[&str], sent: &[String]) -> Option<Result<Route,
             ["roledefinitions"] => RoleRoute::Definitions,
             ["roledefinitions", _] => RoleRoute::Definition(guid("role definition", &names[1])?),
             ["permissions"] => RoleRoute::Permissions,
-            _ => return Err(PathError::Unknown),
+            _ => {
+                if let Some(approvals) = pim::approvals(behind, names) {
+                    return Ok(Route::Approvals(Some(scope(before)?), approvals?));
+                }
+                RoleRoute::Pim(pim::behind(behind, names).ok_or(PathError::Unknown)??)
+            }
         };
         Ok(Route::Roles(scope(before)?, what))
     };
@@ -94,7 +104,7 @@ pub(super) fn principals(
 }
 
 /// A GUID with its hyphens; the other spellings of a UUID are none.
-fn guid(what: &'static str, sent: &str) -> Result<Uuid, PathError> {
+pub(super) fn guid(what: &'static str, sent: &str) -> Result<Uuid, PathError> {
     let read = sent.parse().ok().filter(|_| sent.len() == 36);
     read.ok_or_else(|| PathError::NotAGuid { what, sent: sent.to_owned() })
 }
@@ -104,6 +114,7 @@ impl RoleRoute {
         match self {
             RoleRoute::Assignments | RoleRoute::Definitions | RoleRoute::Permissions => &["GET"],
             RoleRoute::Assignment(_) | RoleRoute::Definition(_) => &["GET", "PUT", "DELETE"],
+            RoleRoute::Pim(what) => what.methods(),
         }
     }
 }
@@ -128,6 +139,7 @@ impl fmt::Display for RoleRoute {
             RoleRoute::Definitions => f.write_str("/roleDefinitions"),
             RoleRoute::Definition(id) => write!(f, "/roleDefinitions/{id}"),
             RoleRoute::Permissions => f.write_str("/permissions"),
+            RoleRoute::Pim(what) => what.fmt(f),
         }
     }
 }

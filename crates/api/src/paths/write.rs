@@ -95,6 +95,8 @@ impl fmt::Display for Route {
                 f.write_str("/providers/Hourgate.Access/eligibility")
             }
             Route::Roles(scope, what) => write!(f, "{scope}{what}"),
+            Route::Approvals(None, what) => what.fmt(f),
+            Route::Approvals(Some(scope), what) => write!(f, "{scope}{what}"),
             Route::Principals(subscription, what) => {
                 write!(f, "/subscriptions/{subscription}{what}")
             }

@@ -3,8 +3,8 @@
 use hourgate_api::{
     error::Code,
     paths::{
-        Parts, PathError, PrincipalRoute, RequestQuery, RoleRoute, Route, StatusFilter,
-        check_version, wait_seconds,
+        ApprovalRoute, Of, Parts, PathError, PimRoute, PrincipalRoute, RequestQuery, RoleRoute,
+        Route, StatusFilter, check_version, wait_seconds,
     },
 };
 
@@ -69,6 +69,22 @@ fn every_route() -> Vec<Route> {
         Route::Roles(Scope::from(&policy), RoleRoute::Definition(s)),
         Route::Roles(Scope::from(&vm), RoleRoute::Permissions),
         Route::Roles(Scope::from(&vm).part("extensions", &group), RoleRoute::Assignments),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Requests(Of::Assignment))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Request(Of::Eligibility, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Cancel(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Validate(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Schedules(Of::Eligibility))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Schedule(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Instances(Of::Eligibility))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Instance(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Policies)),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Policy(s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::PolicyAssignments)),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::PolicyAssignment(s))),
+        Route::Approvals(None, ApprovalRoute::All),
+        Route::Approvals(Some(whole.clone()), ApprovalRoute::One(s)),
+        Route::Approvals(None, ApprovalRoute::Stages(s)),
+        Route::Approvals(Some(whole.clone()), ApprovalRoute::Stage(s, s)),
         Route::Principals(s, PrincipalRoute::All),
         Route::Principals(s, PrincipalRoute::One(s)),
         Route::Principals(s, PrincipalRoute::Disable(s)),

@@ -24,6 +24,9 @@ pub(super) async fn can<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmErr
             Missing::Role { action, scope, roles, by } => {
                 vec![Reason::role(action, &scope, roles, by)]
             }
+            Missing::NotActive { action, scope, role, at } => {
+                vec![Reason::not_active(action, &scope, &role, &at)]
+            }
             Missing::GroupsTooOld { at } => vec![Reason::groups_too_old(at, hold)],
             Missing::Policy => vec![Reason::no_policy(&question.vm)],
             Missing::Refused(refusals) => Reason::refused(&explain(&refusals, &Positions::none())),

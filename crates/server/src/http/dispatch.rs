@@ -37,7 +37,7 @@ use super::{
     exchange::{Answer, Exchange, bodiless, with},
     groups, jit, network, open, own,
     per_address::Held,
-    pricing, principals, questions, resources, roles,
+    pim, pricing, principals, questions, resources, roles,
 };
 use crate::{
     clock::Stopwatch,
@@ -245,6 +245,7 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Pricing(_, name) => pricing::pricing(asked, name).await,
         Route::Eligibility { group, .. } => eligibility::list(asked, group.as_ref()).await,
         Route::Roles(scope, what) => roles::answer(asked, scope, *what).await,
+        Route::Approvals(scope, what) => pim::approvals(asked, scope.as_ref(), *what).await,
         Route::Principals(_, what) => principals::answer(asked, *what).await,
         Route::Can(_) => can::can(asked).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
@@ -317,6 +318,7 @@ async fn without_token<S: Store>(
         | Route::Pricing(..)
         | Route::Eligibility { .. }
         | Route::Roles(..)
+        | Route::Approvals(..)
         | Route::Principals(..)
         | Route::Can(_)
         | Route::Subscriptions
@@ -444,6 +446,10 @@ fn name(route: &Route, method: &Method) -> &'static str {
             verb("role_definition_get", "role_definition_put", "role_definition_delete")
         }
         Route::Roles(_, RoleRoute::Permissions) => "permission_list",
+        Route::Roles(_, RoleRoute::Pim(_)) => {
+            verb("role_schedule_get", "role_schedule_put", "role_schedule_delete")
+        }
+        Route::Approvals(..) => verb("role_approval_get", "role_approval_put", "role_approval_get"),
         Route::Principals(_, PrincipalRoute::All) => "principal_list",
         Route::Principals(_, PrincipalRoute::One(_)) => {
             verb("principal_get", "principal_put", "principal_delete")

@@ -16,6 +16,7 @@ mod open;
 mod own;
 mod parse;
 mod per_address;
+mod pim;
 mod pricing;
 mod principals;
 mod questions;

@@ -37,8 +37,9 @@ use crate::{
 pub(super) fn whoami<S: Store>(asked: &Asked<'_, S>) -> Answer {
     let installation = asked.server.installation;
     let groups = operations::own_groups(&asked.caller, asked.server);
+    let eligible = operations::own_eligible(&asked.caller, asked.server);
     let (tenant, subscription) = (installation.tenant, installation.subscription);
-    let whoami = Whoami::new(&asked.caller, groups, tenant, subscription);
+    let whoami = Whoami::new(&asked.caller, (groups, eligible), tenant, subscription);
     asked.exchange.json(StatusCode::OK, &whoami)
 }
 

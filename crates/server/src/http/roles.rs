@@ -15,7 +15,7 @@ use hourgate_core::role::{
 use hourgate_store::Store;
 use hyper::{Method, StatusCode};
 
-use super::{asked::Asked, exchange::Answer};
+use super::{asked::Asked, exchange::Answer, pim};
 use crate::operations::{self, AssignmentSeen, Before, Problem};
 
 /// How many roles one page of a list has at most.
@@ -35,6 +35,7 @@ pub(super) async fn answer<S: Store>(
         RoleRoute::Definitions => list_definitions(asked, scope).await,
         RoleRoute::Definition(id) => definition(asked, scope, id).await,
         RoleRoute::Permissions => Ok(permissions(asked, scope)),
+        RoleRoute::Pim(what) => pim::answer(asked, scope, what).await,
     }
 }
 

@@ -27,6 +27,8 @@ const GIVERS_MAX: usize = 10;
 pub(crate) enum Missing {
     /// No role allows that there. These would, and these people can give one.
     Role { action: Action, scope: Scope, roles: Vec<String>, by: Vec<String> },
+    /// A role that they may activate would allow it.
+    NotActive { action: Action, scope: Scope, role: String, at: Scope },
     /// A group would have the right, and what is known of the groups is too old.
     GroupsTooOld { at: Option<Timestamp> },
     /// No policy holds the machine that the caller may know of.
@@ -76,6 +78,8 @@ pub(crate) async fn can<S: Store>(
         if by_last {
             let who = person.id.principal().and_then(|id| directory.principal(id));
             missing.push(Missing::GroupsTooOld { at: who.and_then(|who| who.groups.at) });
+        } else if let Some((role, at)) = eligible(server, &directory, &person, action, &scope) {
+            missing.push(Missing::NotActive { action, scope: scope.clone(), role, at });
         } else {
             missing.push(role_missing(caller, &directory, action, &scope));
         }
@@ -119,6 +123,26 @@ fn may_ask(rights: &Rights, policy: Option<&Policy>, question: &Question) -> boo
         Some(policy) => rights.may_ask(&policy.id, [&question.vm]),
         None => rights.allow(Action::Initiate, &Scope::from(&question.vm)),
     }
+}
+
+/// A role that somebody may activate and that would allow it there, and where they may.
+fn eligible<S: Store>(
+    server: &Server<S>,
+    directory: &Directory,
+    person: &Person,
+    action: Action,
+    scope: &Scope,
+) -> Option<(String, Scope)> {
+    let who = person.id.principal().and_then(|id| directory.principal(id))?;
+    let (settings, now) = (server.store.settings(), server.now());
+    let groups = Rights::groups_of(directory, &settings, who, Groups::Fresh, now);
+    directory.eligibilities().find_map(|given| {
+        let theirs = given.principal == who.id || groups.contains(&given.principal);
+        let over = given.until.is_some_and(|until| until.is_over(now));
+        let role = directory.definition(given.role).filter(|role| role.allows(action))?;
+        let fits = theirs && !over && given.scope.holds(scope);
+        fits.then(|| (role.said().name.clone(), given.scope.clone()))
+    })
 }
 
 /// The roles that would allow it there, and who can give one there.

@@ -1,6 +1,8 @@
 //! What can be done: a thin function for each use case. It asks whether the caller may, changes or reads
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
+mod activation;
+mod approval;
 mod can;
 mod eligibility;
 mod explain;
@@ -14,6 +16,7 @@ mod question;
 mod request;
 mod resource;
 mod role;
+mod schedule;
 mod see;
 mod waiting;
 
@@ -31,6 +34,8 @@ use hourgate_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    activation::{Really, cancel_request, request_role},
+    approval::{decide_activation, get_approval, get_rules, list_approvals, list_rules, set_rules},
     can::{Missing, can},
     eligibility::{Machine, eligibility},
     explain::explain,
@@ -52,6 +57,7 @@ pub(crate) use self::{
         get_definition, knows_scope, list_assignments, list_definitions, permissions,
         put_assignment, put_definition,
     },
+    schedule::{One, get_schedule, list_requests_of, list_schedules, own_eligible},
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     waiting::Waiters,
 };

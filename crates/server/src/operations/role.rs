@@ -179,7 +179,8 @@ pub(crate) async fn list_definitions<S: Store>(
 ) -> Result<Vec<Arc<Definition>>, Problem> {
     let directory = server.store.directory();
     let reads = caller.rights.allow_within(READ_ROLE, scope);
-    let visible = |role: &&Arc<Definition>| is_held(caller, role) || (reads && is_at(role, scope));
+    let visible =
+        |role: &&Arc<Definition>| is_held(caller, role) || (reads && knows_role(caller, role));
     let placed = |role: &&Arc<Definition>| {
         let said = role.said();
         let below = said.assignable.iter().any(|inner| scope.holds(inner));

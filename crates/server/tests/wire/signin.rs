@@ -1,6 +1,6 @@
 //! Who gets in, and who does not.
 
-use hourgate_api::paths::{Parts, PrincipalRoute, RoleRoute, Route};
+use hourgate_api::paths::{ApprovalRoute, Of, Parts, PimRoute, PrincipalRoute, RoleRoute, Route};
 use hourgate_core::{
     resource::{Kind, ResourceId},
     role::Scope,
@@ -131,6 +131,10 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         Route::Roles(Scope::subscription(s), RoleRoute::Definitions),
         Route::Roles(Scope::subscription(s), RoleRoute::Definition(s)),
         Route::Roles(Scope::subscription(s), RoleRoute::Permissions),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Request(Of::Assignment, s))),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Cancel(Of::Assignment, s))),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Policy(s))),
+        Route::Approvals(None, ApprovalRoute::Stage(s, s)),
         Route::Principals(s, PrincipalRoute::All),
         Route::Principals(s, PrincipalRoute::One(s)),
         Route::Principals(s, PrincipalRoute::Disable(s)),

@@ -599,6 +599,9 @@ async fn what_one_may_not_read_is_not_there_and_ones_own_is() {
         ask(ben, Method::GET, &role_path(&server, "/resourceGroups/rg1", ONE), ONE).await
     );
     assert_eq!(there.0, 404);
+    let all = at(&server, "", "roleDefinitions?$filter=atScopeAndBelow()");
+    let (_, list) = server.json_as(ben, Method::GET, &all, None).await;
+    assert!(!names(&list).contains(&ROLE.to_owned()), "{list}");
     let erin = server.person("erin", &[]).await;
     server.give(USER_ACCESS_ADMINISTRATOR, "/resourceGroups/rg1", erin).await;
     let given = given_path(&server, "/resourceGroups/rg1", ONE);

@@ -13,6 +13,10 @@ pub mod pricing;
 
 pub mod eligibility;
 
+pub mod can;
+pub mod pim;
+pub mod role;
+
 pub mod operation;
 pub mod resource;
 

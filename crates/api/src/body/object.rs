@@ -29,6 +29,11 @@ impl Problems {
         self.push(Code::InvalidParameter, path, message);
     }
 
+    /// Something about a value for which Azure has a code of its own.
+    pub(super) fn coded(&mut self, code: Code, path: &str, message: String) {
+        self.push(code, path, message);
+    }
+
     fn push(&mut self, code: Code, path: &str, message: String) {
         self.count += 1;
         if !self.is_full() {

@@ -21,6 +21,10 @@ pub use known::*;
 pub(crate) use positions::PortPosition;
 pub use positions::Positions;
 pub use resource::{child_not_found, resource_not_found};
+pub use role::{
+    assignment_not_found, definition_not_found, not_a_guid, not_a_scope, not_the_id,
+    principal_not_found, schedule_request_not_found,
+};
 
 /// How many problems one answer tells; a body of 4 MiB may have a million, and the rest is counted.
 pub const DETAILS_MAX: usize = 100;
@@ -99,6 +103,8 @@ pub enum Code {
     ResourceGroupNotFound,
     /// 404: also for a VM named in a body.
     ResourceNotFound,
+    /// 404.
+    RoleAssignmentNotFound,
     /// 400: no JSON, a wrong type, an unknown or missing property.
     InvalidRequestContent,
     /// 400: a value that cannot be.
@@ -191,6 +197,14 @@ pub enum Code {
     SignInNeeded,
     /// 403: nobody could say yes.
     NoApprover,
+    /// 400: an assignment's name that is no GUID.
+    InvalidRoleAssignmentId,
+    /// 400: a role's name that is no GUID.
+    InvalidRoleDefinitionId,
+    /// 400: no GUID, or not the one that follows from who somebody is.
+    InvalidPrincipalId,
+    /// 400: what is no action stands where actions do.
+    InvalidActionOrNotAction,
     /// 400: there is no such principal.
     PrincipalNotFound,
     /// 400: the principal is of another kind than was said.
@@ -203,8 +217,12 @@ pub enum Code {
     RoleDefinitionHasAssignments,
     /// 400: the role cannot be given there.
     RoleDefinitionNotAssignable,
-    /// 400: as many roles or people are known, or roles were given, as can be.
-    RoleLimitExceeded,
+    /// 400: as many roles were made as can be.
+    RoleDefinitionLimitExceeded,
+    /// 400: as many roles were given as can be.
+    RoleAssignmentLimitExceeded,
+    /// 400: as many people, groups and services are known as can be.
+    PrincipalLimitExceeded,
     /// 400: whom, what and where an assignment is about does not change.
     RoleAssignmentUpdateNotPermitted,
     /// 400: what the rules of the role want was not given (Azure's code).

@@ -2,10 +2,69 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use hourgate_core::role::change::{DirectoryRefusal, Missing};
+use hourgate_core::role::{
+    assignment::AssignmentId,
+    change::{DirectoryRefusal, Missing},
+    definition::RoleId,
+    principal::PrincipalId,
+};
+
+use uuid::Uuid;
 
 use super::{ArmError, Code};
 use crate::text::{moment, quoted, span};
+
+/// 404.
+pub fn assignment_not_found(id: AssignmentId) -> ArmError {
+    let message = format!("The role assignment '{id}' is not found.");
+    ArmError::new(Code::RoleAssignmentNotFound, message)
+}
+
+/// 404: a request for a role, what came of it, or a decision about it.
+pub fn schedule_request_not_found(id: Uuid) -> ArmError {
+    let message = format!("The request {id} was not found.");
+    ArmError::new(Code::RoleAssignmentScheduleRequestNotFound, message)
+}
+
+/// 404: of a role that is asked for by its path. Azure's words, and the code of things that are not there: that
+/// of Azure is 400 where a body names the role.
+pub fn definition_not_found(id: RoleId) -> ArmError {
+    let message = format!("The specified role definition with ID '{id}' does not exist.");
+    ArmError::new(Code::ResourceNotFound, message)
+}
+
+/// 404.
+pub fn principal_not_found(id: PrincipalId) -> ArmError {
+    let message = format!("The Resource 'Hourgate.Access/principals/{id}' was not found.");
+    ArmError::new(Code::ResourceNotFound, message)
+}
+
+/// 400: another id follows from who somebody is.
+pub fn not_the_id(sent: PrincipalId, right: PrincipalId) -> ArmError {
+    let message = format!(
+        "'{sent}' is not the id of that principal: from its type, issuer and subject follows '{right}'. A POST \
+         to the list needs no id."
+    );
+    ArmError::new(Code::InvalidPrincipalId, message)
+}
+
+/// 400: a name that is no GUID, where names are.
+pub fn not_a_guid(what: &str, sent: &str) -> ArmError {
+    let code = match what {
+        "role assignment" => Code::InvalidRoleAssignmentId,
+        "role definition" => Code::InvalidRoleDefinitionId,
+        _ => Code::InvalidPrincipalId,
+    };
+    let sent = quoted(sent);
+    ArmError::new(code, format!("The {what} ID {sent} is not valid. The {what} ID must be a GUID."))
+}
+
+/// 400: a scope that there cannot be.
+pub fn not_a_scope(sent: &str) -> ArmError {
+    let message =
+        format!("{} is no scope: a subscription, a resource group or a resource is.", quoted(sent));
+    ArmError::new(Code::InvalidParameter, message).at("scope")
+}
 
 /// What stands against a change of people or roles.
 pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
@@ -25,7 +84,7 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
         )
         .at("properties.principalType"),
         DirectoryRefusal::TooManyPrincipals { most } => said(
-            Code::RoleLimitExceeded,
+            Code::PrincipalLimitExceeded,
             format!("{most} people, groups and services are known, and no more can be."),
         ),
         DirectoryRefusal::RoleNotFound { role } => said(
@@ -53,12 +112,13 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
         DirectoryRefusal::RoleIsGiven { role, times, scope } => said(
             Code::RoleDefinitionHasAssignments,
             format!(
-                "The role {role} is given {times} times, for example at '{scope}'. Take it away there first."
+                "There are existing role assignments referencing role {role}: {times}, for example at \
+                 '{scope}'. Take it away there first."
             ),
         ),
         DirectoryRefusal::TooManyRoles { most } => said(
-            Code::RoleLimitExceeded,
-            format!("{most} roles were made, and no more can be."),
+            Code::RoleDefinitionLimitExceeded,
+            format!("Role definition limit exceeded. {most} roles were made, and no more can be."),
         ),
         DirectoryRefusal::RoleNotAssignable { role, name, scope } => said(
             Code::RoleDefinitionNotAssignable,
@@ -77,7 +137,10 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
         ),
         DirectoryRefusal::AssignmentExists { assignment } => said(
             Code::RoleAssignmentExists,
-            format!("The role assignment already exists. Its ID is {assignment}."),
+            format!(
+                "The role assignment already exists. The ID of the conflicting role assignment is {}.",
+                assignment.simple()
+            ),
         ),
         DirectoryRefusal::AssignmentIsFixed { assignment } => said(
             Code::RoleAssignmentUpdateNotPermitted,
@@ -87,8 +150,8 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
             ),
         ),
         DirectoryRefusal::TooManyAssignments { most } => said(
-            Code::RoleLimitExceeded,
-            format!("{most} role assignments stand, and no more can."),
+            Code::RoleAssignmentLimitExceeded,
+            format!("No more role assignments can be created: {most} stand."),
         ),
         DirectoryRefusal::EndsInThePast { until, now } => said(
             Code::InvalidParameter,
@@ -106,7 +169,7 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
             ),
         ),
         DirectoryRefusal::TooManyEligibilities { most } => said(
-            Code::RoleLimitExceeded,
+            Code::RoleAssignmentLimitExceeded,
             format!("{most} eligibilities stand, and no more can."),
         ),
         DirectoryRefusal::NotEligible { role, scope } => said(
@@ -124,16 +187,15 @@ pub(super) fn directory(why: &DirectoryRefusal) -> ArmError {
             Code::RoleAssignmentRequestExists,
             format!("The role was asked for there before, by the request {activation}, which waits."),
         ),
-        DirectoryRefusal::ActivationNotFound { activation } => said(
-            Code::RoleAssignmentScheduleRequestNotFound,
-            format!("The request {activation} was not found."),
-        ),
+        DirectoryRefusal::ActivationNotFound { activation } => {
+            schedule_request_not_found(*activation)
+        }
         DirectoryRefusal::ActivationIsOver { activation } => said(
             Code::RoleAssignmentRequestIsOver,
             format!("The request {activation} is over, or was decided before."),
         ),
         DirectoryRefusal::TooManyActivations { most } => said(
-            Code::RoleLimitExceeded,
+            Code::RoleAssignmentLimitExceeded,
             format!("{most} requests for roles are kept, and no more can be."),
         ),
         DirectoryRefusal::RulesNotMet { missing, longest, shortest } => {

@@ -4,14 +4,19 @@
 
 mod account;
 mod page;
+mod filter;
 mod parse;
+mod pim;
 mod query;
+mod role_query;
+mod roles;
 mod version;
 mod write;
 
 use hourgate_core::{
     id::{Location, Name, PolicyId, RequestId, SubscriptionId},
     resource::{Kind, ResourceId},
+    role::Scope,
 };
 use uuid::Uuid;
 
@@ -20,14 +25,18 @@ use crate::watcher::WatcherId;
 pub use account::{AccountRoute, AccountStep, CredentialSort};
 pub use page::Page;
 pub use parse::PathError;
+pub use pim::{ApprovalRoute, Of, PimQuery, PimRoute};
 pub use query::{
     GroupQuery, LOCKS, PAGE_DEFAULT, PAGE_MAX, RequestQuery, ResourcePage, StatusFilter, VmPage,
     WAIT_SECONDS_MAX, WHAT_IF, expands, wait_seconds, what_if, with_locks,
 };
 pub(crate) use query::{all, first};
+pub(crate) use role_query::KINDS;
+pub use role_query::{AssignmentQuery, DefinitionQuery, PrincipalQuery};
+pub use roles::{PrincipalRoute, RoleRoute};
 pub use version::{
-    COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION, NETWORK_VERSION, OWN_VERSION, PRICING_VERSION,
-    RESOURCES_VERSION, check_version,
+    APPROVAL_VERSION, AUTHORIZATION_VERSION, COMPUTE_VERSION, JIT_VERSION, METADATA_VERSION,
+    NETWORK_VERSION, OWN_VERSION, PRICING_VERSION, RESOURCES_VERSION, check_version,
 };
 pub(crate) use write::RESERVED;
 
@@ -109,6 +118,14 @@ pub enum Route {
         /// Only of this group.
         group: Option<Name>,
     },
+    /// Roles at a scope: who was given which, and what they are.
+    Roles(Scope, RoleRoute),
+    /// Decisions about activated roles: at a scope, or the tenant's where none is named.
+    Approvals(Option<Scope>, ApprovalRoute),
+    /// People, groups and services.
+    Principals(SubscriptionId, PrincipalRoute),
+    /// Whether somebody may ask for access to a machine, and what is missing.
+    Can(SubscriptionId),
     /// The subscriptions that the caller sees.
     Subscriptions,
     /// One subscription.
@@ -220,6 +237,9 @@ impl Route {
             ) => &["GET", "PUT", "DELETE"],
             Route::Resource(_) => &["GET", "PUT", "PATCH", "DELETE"],
             Route::Pricing(..) => &["GET", "PUT"],
+            Route::Roles(_, what) => what.methods(),
+            Route::Approvals(_, what) => what.methods(),
+            Route::Principals(_, what) => what.methods(),
             // `az group exists` asks with HEAD.
             Route::Group(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
             Route::Initiate(_)
@@ -251,6 +271,7 @@ impl Route {
             | Route::Outlook(_)
             | Route::Pricings(_)
             | Route::Eligibility { .. }
+            | Route::Can(_)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -308,6 +329,10 @@ impl Route {
             | Route::Pricings(_)
             | Route::Pricing(..)
             | Route::Eligibility { .. }
+            | Route::Roles(..)
+            | Route::Approvals(..)
+            | Route::Principals(..)
+            | Route::Can(_)
             | Route::Subscriptions
             | Route::Subscription(_)
             | Route::Groups(_)
@@ -336,6 +361,8 @@ impl Route {
             | Route::Pricings(subscription)
             | Route::Pricing(subscription, _)
             | Route::Eligibility { subscription, .. }
+            | Route::Principals(subscription, _)
+            | Route::Can(subscription)
             | Route::Subscription(subscription)
             | Route::Groups(subscription)
             | Route::Sessions(subscription)
@@ -351,6 +378,8 @@ impl Route {
             | Route::Part(id, ..)
             | Route::EffectiveGroups(id) => Some(id.subscription),
             Route::Watcher(id) | Route::VerifyFlow(id) => Some(id.subscription),
+            Route::Roles(scope, _) => Some(scope.of_subscription()),
+            Route::Approvals(scope, _) => scope.as_ref().map(Scope::of_subscription),
             Route::Whoami(subscription) => *subscription,
             Route::Subscriptions
             | Route::Tenants
@@ -383,7 +412,11 @@ impl Route {
             | Route::Sessions(_)
             | Route::RevokeSession(..)
             | Route::Account(..)
+            | Route::Principals(..)
+            | Route::Can(_)
             | Route::Eligibility { .. } => Some(OWN_VERSION),
+            Route::Roles(..) => Some(AUTHORIZATION_VERSION),
+            Route::Approvals(..) => Some(APPROVAL_VERSION),
             Route::Pricings(_) | Route::Pricing(..) => Some(PRICING_VERSION),
             Route::Resources { kind, .. } | Route::Resource(ResourceId { kind, .. }) => {
                 Some(version::of(*kind))

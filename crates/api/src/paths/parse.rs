@@ -6,9 +6,9 @@ use hourgate_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{AccountRoute, Page, Parts, Route};
+use super::{AccountRoute, Page, Parts, Route, pim, roles};
 use crate::{
-    error::{ArmError, Code, path_not_found},
+    error::{ArmError, Code, not_a_guid, not_a_scope, path_not_found},
     text::quoted,
     watcher::WatcherId,
 };
@@ -22,6 +22,15 @@ pub enum PathError {
     NotASubscription(String),
     /// A name that none can have: 400.
     NotAName {
+        /// Of what.
+        what: &'static str,
+        /// What was sent.
+        sent: String,
+    },
+    /// A scope that there cannot be: 400.
+    NotAScope(String),
+    /// A name that is no GUID, where names are: 400.
+    NotAGuid {
         /// Of what.
         what: &'static str,
         /// What was sent.
@@ -51,6 +60,8 @@ impl PathError {
                 ),
             )
             .at(*what),
+            PathError::NotAScope(sent) => not_a_scope(sent),
+            PathError::NotAGuid { what, sent } => not_a_guid(what, sent),
             PathError::Classic => ArmError::new(
                 Code::InvalidResourceType,
                 "A classic VM (Microsoft.ClassicCompute) cannot have just-in-time access, so none is kept here. \
@@ -81,7 +92,13 @@ pub(super) fn route(path: &str) -> Result<Route, PathError> {
     let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
     match folded.as_slice() {
         ["subscriptions", _, rest @ ..] if !is_tenant_route(&folded) => {
-            below_subscription(subscription(&segments[1])?, rest, &segments[2..])
+            let subscription = subscription(&segments[1])?;
+            roles::at_scope(&folded, &segments)
+                .unwrap_or_else(|| below_subscription(subscription, rest, &segments[2..]))
+        }
+        ["providers", "microsoft.authorization", rest @ ..] => {
+            let approvals = pim::approvals(rest, &segments[2..]).ok_or(PathError::Unknown)?;
+            approvals.map(|what| Route::Approvals(None, what))
         }
         ["subscriptions"] => Ok(Route::Subscriptions),
         ["tenants"] => Ok(Route::Tenants),
@@ -264,6 +281,8 @@ fn own(subscription: SubscriptionId, folded: &[&str], sent: &[String]) -> Result
         ["explain"] => Ok(Route::Explain(subscription)),
         ["outlook"] => Ok(Route::Outlook(subscription)),
         ["eligibility"] => Ok(Route::Eligibility { subscription, group: None }),
+        ["can"] => Ok(Route::Can(subscription)),
+        ["principals", rest @ ..] => roles::principals(subscription, rest, &sent[1..]),
         _ => Err(PathError::Unknown),
     }
 }

@@ -252,7 +252,7 @@ impl VmPage {
 }
 
 /// `$skipToken`: the id of the last thing of the page before.
-fn skip_token<T: FromStr>(query: Option<&str>) -> Result<Option<T>, ArmError> {
+pub(super) fn skip_token<T: FromStr>(query: Option<&str>) -> Result<Option<T>, ArmError> {
     let Some(token) = first(query, "$skipToken") else { return Ok(None) };
     token.parse().map(Some).map_err(|_| {
         let message = format!("{} is no page's token. Follow 'nextLink' as given.", quoted(&token));

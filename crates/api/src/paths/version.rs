@@ -19,6 +19,10 @@ pub const COMPUTE_VERSION: &str = "2024-07-01";
 pub const NETWORK_VERSION: &str = "2022-01-01";
 /// What our clients send to plans: az's own.
 pub const PRICING_VERSION: &str = "2023-01-01";
+/// What our clients send to roles: az's own.
+pub const AUTHORIZATION_VERSION: &str = "2022-04-01";
+/// What our clients send to decisions about activated roles: the one version of Azure's specification.
+pub const APPROVAL_VERSION: &str = "2021-01-01-preview";
 /// What our clients send to subscriptions, resource groups and tenants.
 pub const RESOURCES_VERSION: &str = "2022-12-01";
 /// What az sends to the metadata; it is not needed there.

@@ -94,6 +94,15 @@ impl fmt::Display for Route {
                 }
                 f.write_str("/providers/Hourgate.Access/eligibility")
             }
+            Route::Roles(scope, what) => write!(f, "{scope}{what}"),
+            Route::Approvals(None, what) => what.fmt(f),
+            Route::Approvals(Some(scope), what) => write!(f, "{scope}{what}"),
+            Route::Principals(subscription, what) => {
+                write!(f, "/subscriptions/{subscription}{what}")
+            }
+            Route::Can(subscription) => {
+                write!(f, "/subscriptions/{subscription}/providers/Hourgate.Access/can")
+            }
             Route::Subscriptions => f.write_str("/subscriptions"),
             Route::Subscription(subscription) => write!(f, "/subscriptions/{subscription}"),
             Route::Groups(subscription) => {

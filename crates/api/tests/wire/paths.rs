@@ -2,10 +2,16 @@
 
 use hourgate_api::{
     error::Code,
-    paths::{Parts, PathError, RequestQuery, Route, StatusFilter, check_version, wait_seconds},
+    paths::{
+        ApprovalRoute, Of, Parts, PathError, PimRoute, PrincipalRoute, RequestQuery, RoleRoute,
+        Route, StatusFilter, check_version, wait_seconds,
+    },
 };
 
-use hourgate_core::resource::{Kind, ResourceId};
+use hourgate_core::{
+    resource::{Kind, ResourceId},
+    role::Scope,
+};
 
 use crate::world::{AZURE_POLICY, AZURE_VM};
 
@@ -18,6 +24,9 @@ fn every_route() -> Vec<Route> {
     let id = "ab12cd".parse().unwrap();
     let network =
         |kind| ResourceId { subscription: s, group: group.clone(), kind, name: group.clone() };
+    let (whole, policy): (Scope, hourgate_core::id::PolicyId) =
+        (Scope::subscription(s), AZURE_POLICY.parse().unwrap());
+    let vm: hourgate_core::id::VmId = AZURE_VM.parse().unwrap();
     let policies = |group, location| Route::Policies { subscription: s, group, location };
     vec![
         policies(None, None),
@@ -54,6 +63,33 @@ fn every_route() -> Vec<Route> {
         Route::Pricing(s, "VirtualMachines".parse().unwrap()),
         Route::Eligibility { subscription: s, group: None },
         Route::Eligibility { subscription: s, group: Some(group.clone()) },
+        Route::Roles(whole.clone(), RoleRoute::Assignments),
+        Route::Roles(whole.clone(), RoleRoute::Assignment(s)),
+        Route::Roles(Scope::group(s, &group), RoleRoute::Definitions),
+        Route::Roles(Scope::from(&policy), RoleRoute::Definition(s)),
+        Route::Roles(Scope::from(&vm), RoleRoute::Permissions),
+        Route::Roles(Scope::from(&vm).part("extensions", &group), RoleRoute::Assignments),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Requests(Of::Assignment))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Request(Of::Eligibility, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Cancel(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Validate(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Schedules(Of::Eligibility))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Schedule(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Instances(Of::Eligibility))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Instance(Of::Assignment, s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Policies)),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::Policy(s))),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::PolicyAssignments)),
+        Route::Roles(whole.clone(), RoleRoute::Pim(PimRoute::PolicyAssignment(s))),
+        Route::Approvals(None, ApprovalRoute::All),
+        Route::Approvals(Some(whole.clone()), ApprovalRoute::One(s)),
+        Route::Approvals(None, ApprovalRoute::Stages(s)),
+        Route::Approvals(Some(whole.clone()), ApprovalRoute::Stage(s, s)),
+        Route::Principals(s, PrincipalRoute::All),
+        Route::Principals(s, PrincipalRoute::One(s)),
+        Route::Principals(s, PrincipalRoute::Disable(s)),
+        Route::Principals(s, PrincipalRoute::Enable(s)),
+        Route::Can(s),
         Route::Subscriptions,
         Route::Subscription(s),
         Route::Groups(s),

@@ -14,7 +14,7 @@ use hourgate_api::{
         ArmError, Code, authentication_failed, expired_token, invalid_token, method_not_allowed,
         path_not_found, subscription_not_found, too_large, too_many_requests,
     },
-    paths::{Page, Route, WHAT_IF, check_version, what_if},
+    paths::{Page, PrincipalRoute, RoleRoute, Route, WHAT_IF, check_version, what_if},
 };
 use hourgate_core::{
     resource::{Kind, ResourceId},
@@ -34,12 +34,12 @@ use uuid::Uuid;
 use super::{
     accounts,
     asked::Asked,
-    caller, eligibility,
+    caller, can, eligibility,
     error::status,
     exchange::{Answer, Exchange, bodiless, with},
     groups, jit, network, open, own, pages,
     per_address::Held,
-    pricing, questions, resources, sessions,
+    pim, pricing, principals, questions, resources, roles, sessions,
 };
 use crate::{
     clock::Stopwatch,
@@ -258,6 +258,10 @@ async fn handle<S: Store>(asked: &Asked<'_, S>, route: &Route) -> Result<Answer,
         Route::Pricings(_) => pricing::list(asked).await,
         Route::Pricing(_, name) => pricing::pricing(asked, name).await,
         Route::Eligibility { group, .. } => eligibility::list(asked, group.as_ref()).await,
+        Route::Roles(scope, what) => roles::answer(asked, scope, *what).await,
+        Route::Approvals(scope, what) => pim::approvals(asked, scope.as_ref(), *what).await,
+        Route::Principals(_, what) => principals::answer(asked, *what).await,
+        Route::Can(_) => can::can(asked).await,
         Route::Resources { group, kind, .. } => network::list(asked, (*kind, group.as_ref())).await,
         Route::Resource(id) => network::resource(asked, id).await,
         Route::InstanceView(id) => network::instance_view(asked, id).await,
@@ -338,6 +342,10 @@ async fn without_token<S: Store>(
         | Route::Pricings(_)
         | Route::Pricing(..)
         | Route::Eligibility { .. }
+        | Route::Roles(..)
+        | Route::Approvals(..)
+        | Route::Principals(..)
+        | Route::Can(_)
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Groups(_)
@@ -471,6 +479,27 @@ fn name(route: &Route, method: &Method) -> &'static str {
         Route::Pricings(_) => "pricing_list",
         Route::Pricing(..) => verb("pricing_get", "pricing_put", "pricing_delete"),
         Route::Eligibility { .. } => "eligibility_list",
+        Route::Roles(_, RoleRoute::Assignments) => "role_assignment_list",
+        Route::Roles(_, RoleRoute::Assignment(_)) => {
+            verb("role_assignment_get", "role_assignment_put", "role_assignment_delete")
+        }
+        Route::Roles(_, RoleRoute::Definitions) => "role_definition_list",
+        Route::Roles(_, RoleRoute::Definition(_)) => {
+            verb("role_definition_get", "role_definition_put", "role_definition_delete")
+        }
+        Route::Roles(_, RoleRoute::Permissions) => "permission_list",
+        Route::Roles(_, RoleRoute::Pim(_)) => {
+            verb("role_schedule_get", "role_schedule_put", "role_schedule_delete")
+        }
+        Route::Approvals(..) => verb("role_approval_get", "role_approval_put", "role_approval_get"),
+        Route::Principals(_, PrincipalRoute::All) => "principal_list",
+        Route::Principals(_, PrincipalRoute::One(_)) => {
+            verb("principal_get", "principal_put", "principal_delete")
+        }
+        Route::Principals(_, PrincipalRoute::Disable(_) | PrincipalRoute::Enable(_)) => {
+            "principal_put"
+        }
+        Route::Can(_) => "can",
         Route::Subscriptions | Route::Subscription(_) | Route::Tenants => "subscription_get",
         Route::Groups(_) => "group_list",
         Route::Group(..) => verb("group_get", "group_put", "group_delete"),

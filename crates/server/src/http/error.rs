@@ -76,7 +76,13 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::InvalidRoleDefinition
         | Code::RoleDefinitionHasAssignments
         | Code::RoleDefinitionNotAssignable
-        | Code::RoleLimitExceeded
+        | Code::RoleDefinitionLimitExceeded
+        | Code::RoleAssignmentLimitExceeded
+        | Code::PrincipalLimitExceeded
+        | Code::InvalidRoleAssignmentId
+        | Code::InvalidRoleDefinitionId
+        | Code::InvalidPrincipalId
+        | Code::InvalidActionOrNotAction
         | Code::RoleAssignmentUpdateNotPermitted
         | Code::AccountLimitReached
         | Code::RoleAssignmentRequestPolicyValidationFailed
@@ -93,7 +99,8 @@ pub(super) fn status(code: &Code) -> StatusCode {
         | Code::SubscriptionNotFound
         | Code::ResourceGroupNotFound
         | Code::RoleAssignmentScheduleRequestNotFound
-        | Code::ResourceNotFound => StatusCode::NOT_FOUND,
+        | Code::ResourceNotFound
+        | Code::RoleAssignmentNotFound => StatusCode::NOT_FOUND,
         Code::PlanNeeded
         | Code::RoleAssignmentExists
         | Code::RoleAssignmentRequestExists
@@ -165,7 +172,7 @@ pub(super) fn told(
         Problem::NoWatcher(id) => {
             child_not_found(&format!("{WATCHER_TYPE}/{}", id.name), &id.group)
         }
-        Problem::Unreadable(error) => error.clone(),
+        Problem::Unreadable(error) | Problem::Missing(error) => error.clone(),
         Problem::Store(StoreError::Busy) => too_many_requests(),
         Problem::Store(StoreError::Unavailable(why)) => {
             tracing::error!(request = %exchange.request_id, why, "the store is not available");

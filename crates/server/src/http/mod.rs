@@ -3,6 +3,7 @@
 mod accounts;
 mod asked;
 mod caller;
+mod can;
 mod dispatch;
 mod eligibility;
 mod error;
@@ -17,11 +18,14 @@ mod own;
 mod pages;
 mod parse;
 mod per_address;
+mod pim;
 mod pricing;
+mod principals;
 mod questions;
 mod resources;
 mod sessions;
 mod token;
+mod roles;
 
 pub(crate) use self::{
     figures::serve_metrics, listen::Doorway, parse::Parsers, per_address::PerAddress,

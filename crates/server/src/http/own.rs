@@ -36,7 +36,10 @@ use crate::{
 /// Who the caller is, and from which address.
 pub(super) fn whoami<S: Store>(asked: &Asked<'_, S>) -> Answer {
     let installation = asked.server.installation;
-    let whoami = Whoami::new(&asked.caller, installation.tenant, installation.subscription);
+    let groups = operations::own_groups(&asked.caller, asked.server);
+    let eligible = operations::own_eligible(&asked.caller, asked.server);
+    let (tenant, subscription) = (installation.tenant, installation.subscription);
+    let whoami = Whoami::new(&asked.caller, (groups, eligible), tenant, subscription);
     asked.exchange.json(StatusCode::OK, &whoami)
 }
 

@@ -2,6 +2,9 @@
 //! the store once, and wakes the guards. Whether something may be opened is decided in the core.
 
 mod account;
+mod activation;
+mod approval;
+mod can;
 mod eligibility;
 mod explain;
 mod group;
@@ -9,9 +12,12 @@ mod machine;
 mod outlook;
 mod policy;
 mod pricing;
+mod principal;
 mod question;
 mod request;
 mod resource;
+mod role;
+mod schedule;
 mod see;
 mod session;
 mod sight;
@@ -39,18 +45,30 @@ pub(crate) use self::{
         list_services, make_account, make_service, remove_account, remove_credential,
         remove_service, reset_account, set_account_disabled, set_service_disabled,
     },
+    activation::{Really, cancel_request, request_role},
+    approval::{decide_activation, get_approval, get_rules, list_approvals, list_rules, set_rules},
+    can::{Missing, can},
     eligibility::{Machine, eligibility},
     explain::explain,
     group::{Group, groups, tag_group},
     outlook::outlook,
     policy::{Setting, confirm_policy, get_policy, list_policies, put_policy, remove_policy},
     pricing::{get_pricing, set_pricing},
+    principal::{
+        forget_principal, get_principal, list_principals, own_groups, put_principal, set_disabled,
+    },
     question::{effective_groups, verify_flow, watcher, watchers},
     request::{close_request, get_request, list_requests, request_access, wait_for_request},
     resource::{
         PartSeen, delete_part, delete_resource, get_part, get_parts, get_resource, jit_rule,
         jit_rules, list_resources, network, put_part, put_resource, tag_resource,
     },
+    role::{
+        AssignmentSeen, Before, delete_assignment, delete_definition, get_assignment,
+        get_definition, knows_scope, list_assignments, list_definitions, permissions,
+        put_assignment, put_definition,
+    },
+    schedule::{One, get_schedule, list_requests_of, list_schedules, own_eligible},
     see::{BlockedSeen, PolicySeen, RequestSeen, RequestsSeen, observed, request_tag},
     session::{end_session, list_sessions},
     sight::{sees, sees_asked_at, sees_member},
@@ -94,6 +112,8 @@ pub(crate) enum Problem {
     NoGroup(Name),
     /// There is no such plan.
     NoPlan(Name),
+    /// There is nothing of that id, in the words of its kind.
+    Missing(ArmError),
     /// The store could not be read or written: nothing was changed.
     Store(StoreError),
     /// The port is closed, and that could not be recorded yet.

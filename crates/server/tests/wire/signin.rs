@@ -1,7 +1,10 @@
 //! Who gets in, and who does not.
 
-use hourgate_api::paths::{Parts, Route};
-use hourgate_core::resource::{Kind, ResourceId};
+use hourgate_api::paths::{ApprovalRoute, Of, Parts, PimRoute, PrincipalRoute, RoleRoute, Route};
+use hourgate_core::{
+    resource::{Kind, ResourceId},
+    role::Scope,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -123,6 +126,20 @@ async fn no_route_but_the_open_ones_works_without_a_token() {
         ),
         Route::Operation(s, location.clone(), s),
         Route::OperationResult(s, location, s),
+        Route::Roles(Scope::subscription(s), RoleRoute::Assignments),
+        Route::Roles(Scope::group(s, &group), RoleRoute::Assignment(s)),
+        Route::Roles(Scope::subscription(s), RoleRoute::Definitions),
+        Route::Roles(Scope::subscription(s), RoleRoute::Definition(s)),
+        Route::Roles(Scope::subscription(s), RoleRoute::Permissions),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Request(Of::Assignment, s))),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Cancel(Of::Assignment, s))),
+        Route::Roles(Scope::subscription(s), RoleRoute::Pim(PimRoute::Policy(s))),
+        Route::Approvals(None, ApprovalRoute::Stage(s, s)),
+        Route::Principals(s, PrincipalRoute::All),
+        Route::Principals(s, PrincipalRoute::One(s)),
+        Route::Principals(s, PrincipalRoute::Disable(s)),
+        Route::Principals(s, PrincipalRoute::Enable(s)),
+        Route::Can(s),
         Route::Subscriptions,
         Route::Subscription(s),
         Route::Groups(s),

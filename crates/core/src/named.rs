@@ -123,6 +123,8 @@ impl Refusal {
             | Refusal::StartInPast { .. }
             | Refusal::StartTooFarAhead { .. }
             | Refusal::ApprovalRequired { .. }
+            | Refusal::SignInNeeded { .. }
+            | Refusal::SignInOutOfBounds { .. }
             | Refusal::ClockBehind { .. }
             | Refusal::PlanNeeded { .. } => Vec::new(),
         }

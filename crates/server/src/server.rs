@@ -25,6 +25,7 @@ use crate::{
     mint,
     operations::{Call, Denials, Problem, Waiters},
     portal::Portal,
+    serve::Whose,
     signin::{
         KeyChanges, SignIn, SignInError, kept_keys,
         local::{
@@ -34,7 +35,6 @@ use crate::{
         },
         provider::Providers,
     },
-    serve::Whose,
 };
 
 /// How many requests are worked on at once; each may hold a body of 4 MiB.

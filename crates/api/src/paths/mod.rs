@@ -3,8 +3,8 @@
 //! Words of a path are compared without case, names as Azure compares them.
 
 mod account;
-mod page;
 mod filter;
+mod page;
 mod parse;
 mod pim;
 mod query;

@@ -23,9 +23,9 @@ mod pricing;
 mod principals;
 mod questions;
 mod resources;
+mod roles;
 mod sessions;
 mod token;
-mod roles;
 
 pub(crate) use self::{
     figures::serve_metrics, listen::Doorway, parse::Parsers, per_address::PerAddress,

@@ -11,23 +11,20 @@ use hourgate_core::{
     role::{
         Action, Caller, Change,
         change::{DirectoryCommand, Introduction},
-        principal::PrincipalKind,
+        principal::{LOCAL_ISSUER, PrincipalKind},
     },
     time::Timestamp,
 };
 use hourgate_store::{Origin, Store};
 use uuid::Uuid;
 
-use super::{Call, Problem, permit};
+use super::{Call, Problem, permit, whole};
 use crate::{
     server::{Server, origin},
-    signin::{
-        local::{
-            accounts::{Account, AccountFault, Occasion},
-            service::{Service, ServiceCredential, ServiceFault, ServiceKey, Trust},
-            vault::VaultError,
-        },
-        object::LOCAL_ISSUER,
+    signin::local::{
+        accounts::{Account, AccountFault, Occasion},
+        service::{Service, ServiceCredential, ServiceFault, ServiceKey, Trust},
+        vault::VaultError,
     },
 };
 
@@ -41,7 +38,7 @@ pub(crate) async fn list_accounts<S: Store>(
     server: &Server<S>,
     call: &Call,
 ) -> Result<Vec<Account>, Problem> {
-    permit(caller, server, call, READ, None).await?;
+    permit(caller, server, call, READ, &whole(server)).await?;
     Ok(server.accounts.list())
 }
 
@@ -52,7 +49,7 @@ pub(crate) async fn get_account<S: Store>(
     call: &Call,
     object: Uuid,
 ) -> Result<Account, Problem> {
-    permit(caller, server, call, READ, None).await?;
+    permit(caller, server, call, READ, &whole(server)).await?;
     account(server, object)
 }
 
@@ -64,7 +61,7 @@ pub(crate) async fn make_account<S: Store>(
     call: &Call,
     (name, display): (&str, &str),
 ) -> Result<(Account, String), Problem> {
-    permit(caller, server, call, WRITE, None).await?;
+    permit(caller, server, call, WRITE, &whole(server)).await?;
     let origin = origin(caller, call, WRITE);
     let draft = server.accounts.draft(name, display).map_err(told)?;
     let object = draft.object;
@@ -97,7 +94,7 @@ pub(crate) async fn set_account_disabled<S: Store>(
     call: &Call,
     (object, disabled): (Uuid, bool),
 ) -> Result<(), Problem> {
-    permit(caller, server, call, WRITE, None).await?;
+    permit(caller, server, call, WRITE, &whole(server)).await?;
     account(server, object)?;
     set_disabled(server, origin(caller, call, WRITE), object, disabled).await
 }
@@ -109,7 +106,7 @@ pub(crate) async fn set_service_disabled<S: Store>(
     call: &Call,
     (client, disabled): (Uuid, bool),
 ) -> Result<(), Problem> {
-    permit(caller, server, call, WRITE, None).await?;
+    permit(caller, server, call, WRITE, &whole(server)).await?;
     let object = service(server, client)?.object;
     set_disabled(server, origin(caller, call, WRITE), object, disabled).await
 }
@@ -151,7 +148,7 @@ pub(crate) async fn remove_account<S: Store>(
     call: &Call,
     object: Uuid,
 ) -> Result<bool, Problem> {
-    permit(caller, server, call, DELETE, None).await?;
+    permit(caller, server, call, DELETE, &whole(server)).await?;
     if server.accounts.get(object).is_none() {
         return Ok(false);
     }
@@ -170,7 +167,7 @@ pub(crate) async fn list_services<S: Store>(
     server: &Server<S>,
     call: &Call,
 ) -> Result<Vec<(Service, Vec<ServiceCredential>)>, Problem> {
-    permit(caller, server, call, READ, None).await?;
+    permit(caller, server, call, READ, &whole(server)).await?;
     let services = server.services.list().into_iter();
     Ok(services.map(|service| with_credentials(server, service)).collect())
 }
@@ -182,7 +179,7 @@ pub(crate) async fn get_service<S: Store>(
     call: &Call,
     client: Uuid,
 ) -> Result<(Service, Vec<ServiceCredential>), Problem> {
-    permit(caller, server, call, READ, None).await?;
+    permit(caller, server, call, READ, &whole(server)).await?;
     Ok(with_credentials(server, service(server, client)?))
 }
 
@@ -193,7 +190,7 @@ pub(crate) async fn make_service<S: Store>(
     call: &Call,
     name: &str,
 ) -> Result<Service, Problem> {
-    permit(caller, server, call, WRITE, None).await?;
+    permit(caller, server, call, WRITE, &whole(server)).await?;
     let origin = origin(caller, call, WRITE);
     let draft = server.services.draft(name).map_err(told_service)?;
     let (client, object) = (draft.client, draft.object);
@@ -258,7 +255,7 @@ pub(crate) async fn remove_credential<S: Store>(
     call: &Call,
     (client, id): (Uuid, Uuid),
 ) -> Result<bool, Problem> {
-    permit(caller, server, call, DELETE, None).await?;
+    permit(caller, server, call, DELETE, &whole(server)).await?;
     let on = on(server, caller, origin(caller, call, DELETE));
     match server.services.remove_credential(on, client, id).await {
         Ok(()) => Ok(true),
@@ -274,7 +271,7 @@ pub(crate) async fn remove_service<S: Store>(
     call: &Call,
     client: Uuid,
 ) -> Result<bool, Problem> {
-    permit(caller, server, call, DELETE, None).await?;
+    permit(caller, server, call, DELETE, &whole(server)).await?;
     let Some(Service { object, .. }) = server.services.get(client) else { return Ok(false) };
     let origin = origin(caller, call, DELETE);
     let command = Command::Directory(DirectoryCommand::Forget { principal: object });
@@ -294,8 +291,8 @@ async fn may_let_in<S: Store>(
     server: &Server<S>,
     call: &Call,
 ) -> Result<(), Problem> {
-    permit(caller, server, call, WRITE, None).await?;
-    permit(caller, server, call, Action::Assignment(Change::Write), None).await
+    permit(caller, server, call, WRITE, &whole(server)).await?;
+    permit(caller, server, call, Action::Assignment(Change::Write), &whole(server)).await
 }
 
 fn account<S: Store>(server: &Server<S>, object: Uuid) -> Result<Account, Problem> {
@@ -331,7 +328,7 @@ async fn forget<S: Store>(server: &Server<S>, origin: Origin, object: Uuid) {
 }
 
 /// Ends all that somebody holds; it cannot fail, whatever the store does.
-async fn shut_out<S: Store>(server: &Server<S>, origin: Origin, object: Uuid) {
+pub(super) async fn shut_out<S: Store>(server: &Server<S>, origin: Origin, object: Uuid) {
     let changes = server.sign_in.shut_out(object);
     if !changes.is_empty() {
         let note = Note::SessionEnded { object, session: String::new() };

@@ -25,10 +25,7 @@ use hourgate_core::{
 use hourgate_store::{Origin, Store};
 use uuid::Uuid;
 
-use super::{
-    Call, Problem,
-    role::{knows_role, permit_at},
-};
+use super::{Call, Problem, permit, role::knows_role};
 use crate::{
     mint,
     server::{Server, origin},
@@ -185,7 +182,7 @@ async fn administer<S: Store>(
         Of::Assignment if removes => Action::Assignment(Change::Delete),
         Of::Assignment => Action::Assignment(Change::Write),
     };
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     let directory = server.store.directory();
     let hidden = directory
         .definition(sent.role)
@@ -306,7 +303,7 @@ pub(crate) async fn cancel_request<S: Store>(
     let asked = directory.activation(id).filter(|asked| asked.scope == *scope);
     let own = asked.is_some_and(|asked| asked.person.id == caller.person.id);
     if !own {
-        permit_at(caller, server, call, Action::Assignment(Change::Delete), scope).await?;
+        permit(caller, server, call, Action::Assignment(Change::Delete), scope).await?;
     }
     let asked = asked.ok_or_else(|| missing(id))?;
     if !matches!(asked.stage, ActivationStage::Waiting { .. }) {

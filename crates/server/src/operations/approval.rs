@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     Call, Problem,
     activation::{asked, missing, named},
-    role::permit_at,
+    permit,
 };
 use crate::{
     mint,
@@ -150,7 +150,7 @@ pub(crate) async fn list_rules<S: Store>(
     };
     let roles: Vec<RoleId> = directory.definitions().filter(seen).map(|role| role.id()).collect();
     if roles.is_empty() {
-        permit_at(caller, server, call, Action::Eligibility(Change::Read), scope).await?;
+        permit(caller, server, call, Action::Eligibility(Change::Read), scope).await?;
     }
     let rules = roles.into_iter().map(|role| directory.rules(role, scope)).collect();
     Ok((directory, rules))
@@ -198,7 +198,7 @@ pub(crate) async fn set_rules<S: Store>(
     sent: RulesSent,
 ) -> Result<(Arc<Directory>, Arc<Rules>), Problem> {
     let action = Action::Eligibility(Change::Write);
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     let mut rules = Rules::clone(&server.store.directory().rules(role, scope));
     if let Some(longest) = sent.longest {
         rules.longest = longest;

@@ -17,7 +17,7 @@ use hourgate_core::{
 };
 use hourgate_store::{PolicyFilter, Store};
 
-use super::{Call, Problem, role::permit_at};
+use super::{Call, Problem, permit};
 use crate::{mint, server::Server};
 
 /// How many people are named who can give a role.
@@ -55,8 +55,8 @@ pub(crate) async fn can<S: Store>(
             (caller.person.clone(), caller.rights.clone(), last.unwrap_or_default())
         }
         Some(id) => {
-            permit_at(caller, server, call, Action::Assignment(Change::Read), &scope).await?;
-            permit_at(caller, server, call, Action::VM_READ, &scope).await?;
+            permit(caller, server, call, Action::Assignment(Change::Read), &scope).await?;
+            permit(caller, server, call, Action::VM_READ, &scope).await?;
             let who = super::principal::known(&directory, id)?;
             let of = |groups| Rights::of(&directory, &settings, id, groups, now);
             (who.person(), of(Groups::Fresh), of(Groups::Last))
@@ -197,6 +197,8 @@ fn ask(
         policy: policy.id.clone(),
         requester: person.clone(),
         address,
+        // Another's sign-in is not known; what the policy wants of it is told.
+        sign_in: if is_another { None } else { caller.sign_in },
         start: None,
         justification: None,
         ticket: None,

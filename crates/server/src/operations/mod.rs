@@ -175,6 +175,11 @@ impl Denials {
     }
 }
 
+/// All that belongs to the installation and to no group: people, plans, guards.
+fn whole<S>(server: &Server<S>) -> Scope {
+    Scope::subscription(server.installation.subscription)
+}
+
 /// Whether the caller may do that there. A no is recorded.
 ///
 /// It follows from the caller's roles and the path alone, and is asked before anything is looked up: so the

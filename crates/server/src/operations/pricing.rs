@@ -5,12 +5,12 @@ use hourgate_core::{
     command::{Command, Needs},
     id::Name,
     pricing::Tier,
-    role::{Action, Caller, Scope},
+    role::{Action, Caller},
     state::State,
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, permit};
+use super::{Call, Problem, permit, whole};
 use crate::server::{Server, origin};
 
 /// The tier of the one plan there is; `name` says which plan is meant.
@@ -37,11 +37,6 @@ pub(crate) async fn set_pricing<S: Store>(
     let command = Command::SetPricing { subscription: server.installation.subscription, tier };
     let committed = server.commit(origin(caller, call, Action::PricingWrite), command).await?;
     Ok(self::tier(server, &committed.state))
-}
-
-/// A plan is the whole subscription's.
-fn whole<S: Store>(server: &Server<S>) -> Scope {
-    Scope::subscription(server.installation.subscription)
 }
 
 fn known(name: Option<&Name>) -> Result<(), Problem> {

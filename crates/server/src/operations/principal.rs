@@ -12,30 +12,18 @@ use hourgate_core::{
     command::Command,
     personal::Personal,
     role::{
-        Action, Caller, Change, Directory, Groups, Rights, Scope,
+        Action, Caller, Change, Directory, Groups, Rights,
         change::{DirectoryCommand, Introduction},
         principal::{LOCAL_ISSUER, Membership, Principal, PrincipalId, PrincipalKind},
     },
 };
 use hourgate_store::Store;
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
-use super::{
-    Call, Problem,
-    role::{Before, permit_at},
+use super::{Call, Problem, account::shut_out, permit, role::Before, whole};
+use crate::{
+    server::{Server, origin},
+    signin::object::object_id,
 };
-use crate::server::{Server, origin};
-
-/// The object id of somebody: it follows from what they are, who vouches for them and who they are there.
-pub(crate) fn object_id(kind: PrincipalKind, issuer: &str, subject: &str) -> PrincipalId {
-    let mut digest = Sha256::new();
-    // Neither has a zero in it, so that no two read the same.
-    digest.update(["hourgate principal", kind.as_str(), issuer, subject].join("\0"));
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.finalize()[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
 
 /// Those who are asked for, by their ids; and whether there are more.
 pub(crate) async fn list_principals<S: Store>(
@@ -46,7 +34,7 @@ pub(crate) async fn list_principals<S: Store>(
     most: usize,
 ) -> Result<(Vec<Arc<Principal>>, bool), Problem> {
     let action = Action::Principal(Change::Read);
-    permit_at(caller, server, call, action, &whole(server)).await?;
+    permit(caller, server, call, action, &whole(server)).await?;
     let directory = server.store.directory();
     let mut wanted = directory.principals().filter(|who| is_wanted(who, query));
     let page: Vec<Arc<Principal>> = wanted.by_ref().take(most).cloned().collect();
@@ -72,7 +60,7 @@ pub(crate) async fn get_principal<S: Store>(
 ) -> Result<Arc<Principal>, Problem> {
     if caller.person.id.principal() != Some(id) {
         let action = Action::Principal(Change::Read);
-        permit_at(caller, server, call, action, &whole(server)).await?;
+        permit(caller, server, call, action, &whole(server)).await?;
     }
     known(&server.store.directory(), id)
 }
@@ -85,7 +73,7 @@ pub(crate) async fn put_principal<S: Store>(
     (id, sent): (Option<PrincipalId>, PrincipalSent),
 ) -> Result<(Arc<Principal>, Before), Problem> {
     let action = Action::Principal(Change::Write);
-    permit_at(caller, server, call, action, &whole(server)).await?;
+    permit(caller, server, call, action, &whole(server)).await?;
     let right = object_id(sent.kind, &sent.issuer, &sent.subject);
     if let Some(id) = id.filter(|id| *id != right) {
         return Err(Problem::Unreadable(not_the_id(id, right).at("name")));
@@ -126,10 +114,13 @@ pub(crate) async fn set_disabled<S: Store>(
     (principal, disabled): (PrincipalId, bool),
 ) -> Result<Arc<Principal>, Problem> {
     let action = Action::Principal(Change::Write);
-    permit_at(caller, server, call, action, &whole(server)).await?;
+    permit(caller, server, call, action, &whole(server)).await?;
     known(&server.store.directory(), principal)?;
     let command = Command::Directory(DirectoryCommand::SetDisabled { principal, disabled });
     let committed = server.commit(origin(caller, call, action), command).await?;
+    if disabled {
+        shut_out(server, origin(caller, call, action), principal).await;
+    }
     known(&committed.state.directory, principal)
 }
 
@@ -141,12 +132,13 @@ pub(crate) async fn forget_principal<S: Store>(
     principal: PrincipalId,
 ) -> Result<Option<Arc<Principal>>, Problem> {
     let action = Action::Principal(Change::Delete);
-    permit_at(caller, server, call, action, &whole(server)).await?;
+    permit(caller, server, call, action, &whole(server)).await?;
     let Some(gone) = server.store.directory().principal(principal).cloned() else {
         return Ok(None);
     };
     let command = Command::Directory(DirectoryCommand::Forget { principal });
     server.commit(origin(caller, call, action), command).await?;
+    shut_out(server, origin(caller, call, action), principal).await;
     Ok(Some(gone))
 }
 
@@ -170,14 +162,9 @@ pub(crate) fn own_groups<S: Store>(caller: &Caller, server: &Server<S>) -> Optio
     })
 }
 
-pub(super) fn known(directory: &Directory, id: Uuid) -> Result<Arc<Principal>, Problem> {
+pub(super) fn known(directory: &Directory, id: PrincipalId) -> Result<Arc<Principal>, Problem> {
     let who = directory.principal(id).cloned();
     who.ok_or_else(|| Problem::Missing(principal_not_found(id)))
-}
-
-/// People are of the whole installation.
-fn whole<S: Store>(server: &Server<S>) -> Scope {
-    Scope::subscription(server.installation.subscription)
 }
 
 #[cfg(test)]

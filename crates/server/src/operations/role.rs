@@ -24,7 +24,7 @@ use hourgate_core::{
 };
 use hourgate_store::Store;
 
-use super::{Call, Problem, denied};
+use super::{Call, Problem, denied, permit};
 use crate::server::{Server, origin};
 
 const READ_GIVEN: Action = Action::Assignment(Change::Read);
@@ -59,7 +59,7 @@ pub(crate) async fn list_assignments<S: Store>(
     let found: Vec<&Arc<Assignment>> =
         all.filter(|given| is_wanted(&directory, given, scope, query)).collect();
     if found.is_empty() && !caller.rights.allow_within(READ_GIVEN, scope) {
-        permit_at(caller, server, call, READ_GIVEN, scope).await?;
+        permit(caller, server, call, READ_GIVEN, scope).await?;
     }
     Ok(found.into_iter().filter_map(|given| seen(&directory, given)).collect())
 }
@@ -109,7 +109,7 @@ pub(crate) async fn get_assignment<S: Store>(
     let directory = server.store.directory();
     let found = directory.assignment(id).filter(|given| given.scope == *scope);
     if !found.is_some_and(|given| is_own(caller, given)) {
-        permit_at(caller, server, call, READ_GIVEN, scope).await?;
+        permit(caller, server, call, READ_GIVEN, scope).await?;
     }
     found
         .and_then(|given| seen(&directory, given))
@@ -124,7 +124,7 @@ pub(crate) async fn put_assignment<S: Store>(
     (scope, id, sent): (&Scope, AssignmentId, AssignmentSent),
 ) -> Result<(AssignmentSeen, Before), Problem> {
     let action = Action::Assignment(Change::Write);
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     let directory = server.store.directory();
     // A role that the caller may not know of, and that cannot be given there, is not named.
     let unknown =
@@ -160,7 +160,7 @@ pub(crate) async fn delete_assignment<S: Store>(
     (scope, id): (&Scope, AssignmentId),
 ) -> Result<Option<AssignmentSeen>, Problem> {
     let action = Action::Assignment(Change::Delete);
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     let directory = server.store.directory();
     let stands = directory.assignment(id).filter(|given| given.scope == *scope);
     let Some(gone) = stands.and_then(|given| seen(&directory, given)) else { return Ok(None) };
@@ -197,7 +197,7 @@ pub(crate) async fn list_definitions<S: Store>(
     let mut found: Vec<Arc<Definition>> =
         known.filter(placed).filter(named).map(Arc::clone).collect();
     if found.is_empty() && !reads {
-        permit_at(caller, server, call, READ_ROLE, scope).await?;
+        permit(caller, server, call, READ_ROLE, scope).await?;
     }
     found.sort_by_key(|role| role.id());
     Ok(found)
@@ -237,7 +237,7 @@ pub(crate) async fn get_definition<S: Store>(
     let directory = server.store.directory();
     let found = directory.definition(id);
     if !found.is_some_and(|role| is_held(caller, role)) {
-        permit_at(caller, server, call, READ_ROLE, scope).await?;
+        permit(caller, server, call, READ_ROLE, scope).await?;
     }
     let found = found.filter(|role| is_held(caller, role) || is_at(role, scope));
     found.cloned().ok_or_else(|| Problem::Missing(definition_not_found(id)))
@@ -251,7 +251,7 @@ pub(crate) async fn put_definition<S: Store>(
     (scope, id, sent): (&Scope, RoleId, DefinitionSent),
 ) -> Result<Arc<Definition>, Problem> {
     let action = Action::Role(Change::Write);
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     if let Some(linked) = sent.assignable.iter().find(|scope| !may(caller, action, scope)) {
         denied(caller, server, call, action).await;
         let scope = linked.to_string();
@@ -282,7 +282,7 @@ pub(crate) async fn delete_definition<S: Store>(
     (scope, id): (&Scope, RoleId),
 ) -> Result<Option<Arc<Definition>>, Problem> {
     let action = Action::Role(Change::Delete);
-    permit_at(caller, server, call, action, scope).await?;
+    permit(caller, server, call, action, scope).await?;
     let directory = server.store.directory();
     let Some(role) = directory.definition(id).filter(|role| is_at(role, scope)) else {
         return Ok(None);
@@ -334,21 +334,6 @@ pub(crate) fn permissions(caller: &Caller, scope: &Scope) -> Vec<&'static str> {
     // Some actions of ours have one name of Azure's between them.
     let names: BTreeSet<&'static str> = allowed.map(Action::name).collect();
     names.into_iter().collect()
-}
-
-/// Whether the caller may do that at that scope. A no is recorded.
-pub(super) async fn permit_at<S: Store>(
-    caller: &Caller,
-    server: &Server<S>,
-    call: &Call,
-    action: Action,
-    scope: &Scope,
-) -> Result<(), Problem> {
-    if may(caller, action, scope) {
-        return Ok(());
-    }
-    denied(caller, server, call, action).await;
-    Err(Problem::Denied { action })
 }
 
 fn refused(why: DirectoryRefusal) -> Problem {

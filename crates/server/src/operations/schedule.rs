@@ -18,7 +18,7 @@ use hourgate_core::role::{
 use hourgate_store::Store;
 use uuid::Uuid;
 
-use super::{Call, Problem, activation::missing, role::permit_at};
+use super::{Call, Problem, activation::missing, permit};
 use crate::server::Server;
 
 /// What was asked for, as far as the caller may see it.
@@ -76,7 +76,7 @@ async fn or_permitted<S: Store>(
         let own = Own::of(caller, server, &directory);
         let eligible = directory.eligibilities().any(|given| own.has(given.principal));
         if !eligible {
-            permit_at(caller, server, call, action, scope).await?;
+            permit(caller, server, call, action, scope).await?;
         }
     }
     Ok(listed)
@@ -173,7 +173,7 @@ pub(crate) async fn get_schedule<S: Store>(
         }
     };
     if found.is_none() {
-        permit_at(caller, server, call, read(of), scope).await?;
+        permit(caller, server, call, read(of), scope).await?;
     }
     found.ok_or_else(|| missing(id))
 }

@@ -14,7 +14,7 @@ use hourgate_store::{Origin, Store, TransactError};
 use uuid::Uuid;
 
 use super::{
-    object::{Of, object_id},
+    object::object_id,
     provider::{Groups, Verified},
 };
 use crate::server::Server;
@@ -26,7 +26,7 @@ pub(crate) async fn person<S: Store>(
     origin: Origin,
     verified: &Verified,
 ) -> Option<Uuid> {
-    let object = object_id(Of::Person, &verified.issuer, &verified.subject);
+    let object = object_id(PrincipalKind::User, &verified.issuer, &verified.subject);
     let introduction = introduction(object, verified);
     let command = Command::Directory(DirectoryCommand::Introduce(introduction));
     match server.store.transact(origin, command).await {
@@ -47,7 +47,7 @@ pub(crate) async fn person<S: Store>(
 fn introduction(object: Uuid, verified: &Verified) -> Introduction {
     let text = |text: &str| Personal(text.chars().take(PRINCIPAL_NAME_CHARS_MAX).collect());
     let said = |said: &str| (!said.is_empty()).then(|| text(said));
-    let group = |id: &String| object_id(Of::Group, &verified.issuer, id);
+    let group = |id: &String| object_id(PrincipalKind::Group, &verified.issuer, id);
     let mail = verified.email.as_ref().filter(|(_, is_verified)| *is_verified);
     Introduction {
         id: object,

@@ -6,6 +6,7 @@ use hourgate_api::text::is_plain;
 use hourgate_core::{
     event::Note,
     personal::Personal,
+    role::principal::{LOCAL_ISSUER, PrincipalKind},
     time::{Now, Timestamp, later},
 };
 use hourgate_store::{Credential, CredentialChange, CredentialKind, Origin, Store};
@@ -24,10 +25,7 @@ use super::{
 };
 use crate::{
     mint::{self, NoRandomness},
-    signin::{
-        guesses::Guesses,
-        object::{LOCAL_ISSUER, Of, object_id},
-    },
+    signin::{guesses::Guesses, object::object_id},
 };
 
 /// How many accounts there can be. Whoever is more has a provider.
@@ -256,7 +254,7 @@ impl Accounts {
         if self.named(&name).is_some() {
             return Err(AccountFault::NameTaken(name));
         }
-        let object = object_id(Of::Person, LOCAL_ISSUER, &subject.to_string());
+        let object = object_id(PrincipalKind::User, LOCAL_ISSUER, &subject.to_string());
         Ok(Draft { object, subject, name, display })
     }
 

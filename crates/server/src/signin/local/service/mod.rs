@@ -12,6 +12,7 @@ use hourgate_api::text::is_plain;
 use hourgate_core::{
     event::Note,
     personal::Personal,
+    role::principal::{LOCAL_ISSUER, PrincipalKind},
     time::{Timestamp, distance, later},
 };
 use hourgate_store::{Credential, CredentialChange, CredentialKind, Origin, Store};
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     mint::{self, NoRandomness},
-    signin::object::{LOCAL_ISSUER, Of, object_id},
+    signin::object::object_id,
 };
 
 /// How many service accounts there can be.
@@ -220,7 +221,7 @@ impl Services {
     /// A new service: first the directory must know it, then [`Services::make`].
     pub(crate) fn draft(&self, name: &str) -> Result<ServiceDraft, ServiceFault> {
         let (client, name) = (mint::uuid()?, named(name)?);
-        let object = object_id(Of::Service, LOCAL_ISSUER, &client.to_string());
+        let object = object_id(PrincipalKind::ServicePrincipal, LOCAL_ISSUER, &client.to_string());
         Ok(ServiceDraft { client, object, name })
     }
 

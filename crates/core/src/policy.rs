@@ -417,8 +417,10 @@ pub struct Settings {
     pub allow_lock_breaks: bool,
     /// The ports of firewalls' public addresses that accesses are mapped to.
     pub mapped_ports: PortRange,
-    /// How long an issuer's word about somebody's groups holds.
+    /// How long an issuer's word about somebody's groups holds, where nothing else was set for that issuer.
     pub groups_hold: Duration,
+    /// The same for issuers for which something was set.
+    pub groups_holds: BTreeMap<String, Duration>,
     /// The most that people of an issuer may have, whatever they are given; no limit where none is named.
     pub highest_roles: BTreeMap<String, RoleId>,
 }
@@ -436,8 +438,16 @@ impl Default for Settings {
             allow_lock_breaks: false,
             mapped_ports: MAPPED_PORTS,
             groups_hold: GROUPS_HOLD,
+            groups_holds: BTreeMap::new(),
             highest_roles: BTreeMap::new(),
         }
+    }
+}
+
+impl Settings {
+    /// How long an issuer's word about somebody's groups holds.
+    pub fn groups_hold_of(&self, issuer: &str) -> Duration {
+        self.groups_holds.get(issuer).copied().unwrap_or(self.groups_hold)
     }
 }
 

@@ -171,6 +171,7 @@ async fn make_owner<S: Store>(
         upn: None,
         verified_mail: None,
         groups: None,
+        said: None,
     };
     let owner = AssignmentDraft {
         id: derived(&installation, "owner"),

@@ -85,6 +85,8 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     /// Whose word about a caller's address is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Proxies whose connections begin with a header of the PROXY protocol, version 2.
+    pub proxy_protocol: Vec<IpNet>,
     /// Where metrics are served, without TLS; a loopback address. Nowhere if not set.
     pub metrics_listen: Option<SocketAddr>,
     /// The shortest access that can be asked for.
@@ -196,6 +198,7 @@ struct File {
     listen: Option<OneOrMore>,
     public_url: Option<String>,
     trusted_proxies: Option<Vec<String>>,
+    proxy_protocol: Option<Vec<String>>,
     metrics_listen: Option<SocketAddr>,
     shortest_access: Option<String>,
     shortest_policy: Option<String>,
@@ -282,12 +285,8 @@ impl File {
         Ok(Config {
             listen: listen(flags.listen, self.listen)?,
             public_url: self.public_url.as_deref().map(public_url).transpose()?,
-            trusted_proxies: self
-                .trusted_proxies
-                .unwrap_or_default()
-                .iter()
-                .map(|text| proxy(text))
-                .collect::<Result<_, _>>()?,
+            trusted_proxies: proxies("trusted_proxies", self.trusted_proxies)?,
+            proxy_protocol: proxies("proxy_protocol", self.proxy_protocol)?,
             metrics_listen: self.metrics_listen,
             shortest_access,
             shortest_policy,
@@ -463,11 +462,15 @@ fn hours(key: &str, text: Option<&str>, limits: Hours) -> Result<Duration, Confi
 
 /// Whose word is believed. Nobody can mean everybody: every caller could say then from where they call, and
 /// that decides what is opened for them.
-fn proxy(text: &str) -> Result<IpNet, ConfigError> {
-    let net = prefix("trusted_proxies", text)?;
+fn proxies(key: &str, named: Option<Vec<String>>) -> Result<Vec<IpNet>, ConfigError> {
+    named.unwrap_or_default().iter().map(|text| proxy(key, text)).collect()
+}
+
+fn proxy(key: &str, text: &str) -> Result<IpNet, ConfigError> {
+    let net = prefix(key, text)?;
     if net.prefix_len() == 0 {
         return Err(ConfigError(format!(
-            "trusted_proxies names {text:?}; then every caller could choose the address that accesses are \
+            "{key} names {text:?}; then every caller could choose the address that accesses are \
              opened for; name the proxies alone, for example 10.0.0.5"
         )));
     }

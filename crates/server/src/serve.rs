@@ -1,7 +1,6 @@
 //! A server's life: it opens what is there, listens, and stops in good order. The gate stays as it is.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -224,6 +223,8 @@ pub async fn serve_over<S: Store>(
         owed: Owed::default(),
         base,
         trusted_proxies: config.trusted_proxies.clone(),
+        proxy_protocol: config.proxy_protocol.clone(),
+        hearsay: Denials::default(),
         waiters: Waiters::default(),
         denials: Denials::default(),
         failed_sign_ins: Denials::default(),
@@ -346,7 +347,16 @@ fn settings(config: &Config, own: &OwnAddresses, first: Option<SubscriptionId>) 
         allow_lock_breaks: config.allow_lock_breaks,
         mapped_ports: config.mapped_ports,
         groups_hold: GROUPS_HOLD,
-        highest_roles: BTreeMap::new(),
+        groups_holds: config
+            .providers
+            .iter()
+            .map(|provider| (provider.issuer.clone(), provider.groups_hold))
+            .collect(),
+        highest_roles: config
+            .providers
+            .iter()
+            .filter_map(|provider| Some((provider.issuer.clone(), provider.highest_role?)))
+            .collect(),
     }
 }
 

@@ -83,6 +83,10 @@ pub(crate) struct Server<S> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) own: OwnAddresses,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Words about addresses that were not believed.
+    pub(crate) hearsay: Denials,
+    /// Proxies whose connections begin with whose they are.
+    pub(crate) proxy_protocol: Vec<IpNet>,
     /// The URL that absolute links begin with, without a slash at its end.
     pub(crate) base: String,
     pub(crate) waiters: Waiters,
@@ -112,6 +116,25 @@ pub(crate) struct Server<S> {
 }
 
 impl<S: Store> Server<S> {
+    /// Whose word about addresses counts: that of requests' headers, and that of connections.
+    pub(crate) fn proxies(&self) -> (&[IpNet], &[IpNet]) {
+        (&self.trusted_proxies, &self.proxy_protocol)
+    }
+
+    /// Somebody said from where they call, and is not believed. Told so many times a minute and counted beyond: anybody
+    /// can do so.
+    pub(crate) fn hears_hearsay(&self, peer: IpAddr) {
+        self.metrics.hearsay.inc();
+        let (recorded, before) = self.hearsay.count(self.now().boot.nanos);
+        if recorded {
+            tracing::info!(
+                %peer,
+                before,
+                "a caller brings a forwarding header and is no trusted proxy: it is not believed"
+            );
+        }
+    }
+
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }

@@ -131,8 +131,13 @@ fn introduce(
     } else if directory.principal_count() >= PRINCIPALS_MAX {
         return Err(DirectoryRefusal::TooManyPrincipals { most: PRINCIPALS_MAX });
     }
+    let said_at = said.said.map_or(now, |at| at.min(now));
     let groups = match (&said.groups, before) {
-        (Some(groups), _) => Membership { groups: groups.clone(), at: Some(now) },
+        // What was said before what is known is no news.
+        (Some(_), Some(before)) if before.groups.at.is_some_and(|at| at > said_at) => {
+            before.groups.clone()
+        }
+        (Some(groups), _) => Membership { groups: groups.clone(), at: Some(said_at) },
         (None, Some(before)) => before.groups.clone(),
         (None, None) => Membership::default(),
     };
@@ -349,27 +354,12 @@ fn keeps_an_owner(
         | DirectoryCommand::Undefine { .. } => false,
     };
     let Some(subscription) = settings.first_subscription.filter(|_| takes) else { return Ok(()) };
-    let whole = Scope::subscription(subscription);
-    let for_good = |who: &&Arc<Principal>| {
-        !who.disabled
-            && after.given(who.id, OWNER, &whole).is_some_and(|given| given.until.is_none())
-    };
-    if after.principals().filter(for_good).any(|who| can_lead(who)) {
-        return Ok(());
+    let mut leads = after.leads(&Scope::subscription(subscription));
+    if leads.any(|who| who.kind == PrincipalKind::User || who.is_first()) {
+        Ok(())
+    } else {
+        Err(DirectoryRefusal::LastOwner)
     }
-    Err(DirectoryRefusal::LastOwner)
-}
-
-/// Whether somebody can be the one who is left. A group may be empty, and a service's key be lost.
-fn can_lead(who: &Principal) -> bool {
-    who.kind == PrincipalKind::User || is_first(who)
-}
-
-/// Whether it is the administrator of the first start.
-fn is_first(who: &Principal) -> bool {
-    who.kind == PrincipalKind::ServicePrincipal
-        && who.issuer == LOCAL_ISSUER
-        && who.subject.0 == ADMINISTRATOR
 }
 
 /// Whether whoever asks may. The edge has looked before; between its look and this one somebody may have been

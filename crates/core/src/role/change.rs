@@ -136,6 +136,8 @@ pub struct Introduction {
     pub verified_mail: Option<Personal>,
     /// The groups they are in; none where nothing was said of groups, and then what was known grows old.
     pub groups: Option<BTreeSet<PrincipalId>>,
+    /// When that was said; just now, if none. A token tells what was so when it was made.
+    pub said: Option<Timestamp>,
 }
 
 /// A role as it was sent.

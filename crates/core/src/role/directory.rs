@@ -97,6 +97,15 @@ impl Directory {
         self.assignments_of(principal).find(|given| given.role == role && given.scope == *scope)
     }
 
+    /// Whoever is Owner of all that, for good, and enabled. A group among them may be empty, and a service's key be
+    /// lost.
+    pub fn leads(&self, whole: &Scope) -> impl Iterator<Item = &Arc<Principal>> {
+        self.principals.values().filter(move |who| {
+            let owner = self.given(who.id, built_in::OWNER, whole);
+            !who.disabled && owner.is_some_and(|given| given.until.is_none())
+        })
+    }
+
     /// Whoever a change of what a principal has or is can concern: it, and whoever is in it.
     pub fn concerned(&self, id: PrincipalId) -> BTreeSet<PrincipalId> {
         let is_group = self.principal(id).is_none_or(|who| who.kind == PrincipalKind::Group);

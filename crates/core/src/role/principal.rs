@@ -80,6 +80,13 @@ pub struct Membership {
 }
 
 impl Principal {
+    /// Whether it is the administrator of the first start.
+    pub fn is_first(&self) -> bool {
+        self.kind == PrincipalKind::ServicePrincipal
+            && self.issuer == LOCAL_ISSUER
+            && self.subject.0 == ADMINISTRATOR
+    }
+
     /// As rows and log remember them.
     pub fn person(&self) -> Person {
         Person { id: self.id.into(), name: self.name.clone(), upn: self.upn.clone() }

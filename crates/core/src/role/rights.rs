@@ -81,7 +81,9 @@ impl Rights {
         now: Now,
     ) -> BTreeSet<PrincipalId> {
         match groups {
-            Groups::Fresh if !is_fresh(&who.groups, settings.groups_hold, now.wall) => {
+            Groups::Fresh
+                if !is_fresh(&who.groups, settings.groups_hold_of(&who.issuer), now.wall) =>
+            {
                 return BTreeSet::new();
             }
             Groups::Fresh | Groups::Last => {}

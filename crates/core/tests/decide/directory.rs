@@ -46,6 +46,7 @@ pub(crate) fn introduction(who: u128, groups: Option<&[u128]>) -> Introduction {
         upn: None,
         verified_mail: None,
         groups: groups.map(|groups| groups.iter().map(|group| id(*group)).collect()),
+        said: None,
     }
 }
 
@@ -211,6 +212,38 @@ fn groups_that_nobody_has_spoken_of_for_an_hour_give_nothing_new() {
     assert!(!may(&scene, Groups::Fresh), "nothing was said of groups");
     scene.does(&meet(ANN, Some(&[OPS])));
     assert!(may(&scene, Groups::Fresh));
+}
+
+#[test]
+fn a_token_tells_what_was_so_when_it_was_made() {
+    let mut scene = people();
+    scene.does(&give(given(1, JIT_REQUESTER, OPS, &scope(""))));
+    let said = |groups: &[u128], ago: u64| {
+        let at = noon_and(hours(2)).checked_sub(minutes(ago)).expect("in range");
+        let introduction = Introduction { said: Some(at), ..introduction(ANN, Some(groups)) };
+        Command::Directory(DirectoryCommand::Introduce(introduction))
+    };
+    scene.waits(hours(2));
+    let may = |scene: &Scene| {
+        let of = &scene.state.directory;
+        let rights = Rights::of(of, &scene.settings, id(ANN), Groups::Fresh, scene.now);
+        rights.allow(Action::Initiate, &scope(""))
+    };
+    scene.does(&said(&[OPS], 61));
+    assert!(!may(&scene), "an old word gives nothing, although it came just now");
+    scene.does(&said(&[OPS], 10));
+    assert!(may(&scene));
+    scene.does(&said(&[], 5));
+    scene.does(&said(&[OPS], 10));
+    assert!(!may(&scene), "and takes back no newer one");
+    let ahead = noon_and(hours(9));
+    let introduction = Introduction { said: Some(ahead), ..introduction(ANN, Some(&[OPS])) };
+    scene.does(&Command::Directory(DirectoryCommand::Introduce(introduction)));
+    scene.waits(minutes(61));
+    assert!(!may(&scene), "a clock that is ahead prolongs nothing");
+    // What was set for the issuer counts for its people.
+    scene.settings.groups_holds.insert(ISSUER.to_owned(), hours(2));
+    assert!(may(&scene));
 }
 
 #[test]

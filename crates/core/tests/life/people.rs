@@ -53,6 +53,7 @@ fn introduction(who: u128, groups: Option<BTreeSet<Uuid>>) -> Introduction {
         upn: None,
         verified_mail: None,
         groups,
+        said: None,
     }
 }
 

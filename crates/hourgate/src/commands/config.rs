@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use hourgate_api::time::IsoDuration;
+use hourgate_core::role::{built_in, definition::RoleId};
 use hourgate_server::config::ProviderConfig;
 use serde_json::{Value, json};
 
@@ -55,6 +56,7 @@ pub(crate) fn run(global: Global, args: Config) -> Result<(), Failure> {
         "listen": config.listen,
         "public_url": config.public_url.map(|url| url.url),
         "trusted_proxies": config.trusted_proxies,
+        "proxy_protocol": config.proxy_protocol,
         "metrics_listen": config.metrics_listen,
         "shortest_access": IsoDuration(config.shortest_access),
         "shortest_policy": IsoDuration(config.shortest_policy),
@@ -94,7 +96,12 @@ fn provider(provider: &ProviderConfig) -> Value {
             "email": provider.claims.email,
             "groups": provider.claims.groups,
         },
-        "highest_role": provider.highest_role,
+        "highest_role": provider.highest_role.map(role_name),
         "groups_hold": IsoDuration(provider.groups_hold),
     })
+}
+
+/// A role as people know it: by its name, where it is built-in.
+fn role_name(id: RoleId) -> String {
+    built_in::role(id).map_or_else(|| id.to_string(), |role| role.said().name.clone())
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use hourgate_core::role::{built_in, definition::RoleId};
 use serde::Deserialize;
 
 use super::{ConfigError, duration};
@@ -48,8 +49,8 @@ pub struct ProviderConfig {
     pub scopes: Vec<String>,
     /// Where it writes what.
     pub claims: ClaimNames,
-    /// The name of the highest role that its groups may give; nothing if empty.
-    pub highest_role: String,
+    /// The most that its people may have, whatever they are given; no limit if none.
+    pub highest_role: Option<RoleId>,
     /// How long groups count after a token was issued.
     pub groups_hold: Duration,
 }
@@ -187,10 +188,11 @@ impl ProviderTable {
                 email: claims("email", self.claims.email, "email")?,
                 groups: claims("groups", self.claims.groups, "groups")?,
             },
-            highest_role: match self.highest_role {
-                Some(role) if !role.is_empty() => text(&key("highest_role"), role)?,
-                Some(_) | None => String::new(),
-            },
+            highest_role: self
+                .highest_role
+                .filter(|role| !role.is_empty())
+                .map(|named| role(&key("highest_role"), &named))
+                .transpose()?,
             groups_hold: duration(
                 &key("groups_hold"),
                 self.groups_hold.as_deref(),
@@ -200,6 +202,21 @@ impl ProviderTable {
             name,
         })
     }
+}
+
+/// A built-in role by its name, or any by its id. One of one's own is looked up when it counts: until it is made,
+/// people of that provider have nothing.
+fn role(key: &str, named: &str) -> Result<RoleId, ConfigError> {
+    let built_in = built_in::all().iter();
+    let by_name = built_in.clone().find(|role| role.said().name.eq_ignore_ascii_case(named));
+    let id = by_name.map(|role| role.id()).or_else(|| named.parse().ok());
+    id.ok_or_else(|| {
+        let names: Vec<String> = built_in.map(|role| format!("{:?}", role.said().name)).collect();
+        ConfigError(format!(
+            "{key} is {named:?}; the id of a role is accepted, or one of {}",
+            names.join(", ")
+        ))
+    })
 }
 
 fn named(name: String) -> Result<String, ConfigError> {

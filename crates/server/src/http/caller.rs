@@ -8,6 +8,10 @@ use ipnet::IpNet;
 
 use crate::interfaces::OwnAddresses;
 
+/// The headers that are believed of a trusted proxy, and some that never are: whoever sends one is misled, or
+/// misleads.
+const FORWARDING: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-real-ip", "true-client-ip", "cf-connecting-ip"];
 /// How many hops of a forwarding header are looked at, from the right; more is somebody's game.
 const HOPS_MAX: usize = 16;
 
@@ -18,17 +22,29 @@ const HOPS_MAX: usize = 16;
 pub(crate) fn address(
     peer: SocketAddr,
     headers: &HeaderMap,
-    trusted: &[IpNet],
+    (trusted, carriers): (&[IpNet], &[IpNet]),
     own: &OwnAddresses,
 ) -> OwnAddress {
+    let is_carrier = |address| is_trusted(carriers, address);
     let is_trusted = |address| is_trusted(trusted, address);
     let peer = peer.ip().to_canonical();
     let seen = if is_trusted(peer) { hops(headers, is_trusted).unwrap_or(peer) } else { peer };
-    if seen.is_loopback() || seen.is_unspecified() || is_trusted(seen) || own.has(seen) {
+    if seen.is_loopback()
+        || seen.is_unspecified()
+        || is_trusted(seen)
+        || is_carrier(seen)
+        || own.has(seen)
+    {
         OwnAddress::Nobodys(seen)
     } else {
         OwnAddress::Seen(seen)
     }
+}
+
+/// Whether a call brings a word about its address that is not believed: the peer is no trusted proxy.
+pub(super) fn is_hearsay(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let told = FORWARDING.iter().any(|name| headers.contains_key(*name));
+    told && !is_trusted(trusted, peer.ip())
 }
 
 /// Whether an address is a trusted proxy's.
@@ -89,7 +105,7 @@ mod tests {
         }
         let trusted = ["10.0.0.0/8".parse().expect("a prefix")];
         let peer = SocketAddr::new(peer.parse().expect("an address"), 1);
-        address(peer, &headers, &trusted, &OwnAddresses::default())
+        address(peer, &headers, (&trusted, &[]), &OwnAddresses::default())
     }
 
     fn own(text: &str) -> OwnAddress {
@@ -125,7 +141,7 @@ mod tests {
         headers.insert("x-forwarded-for", "198.51.100.7".parse().expect("a header"));
         let trusted = ["10.0.0.0/8".parse().expect("a prefix")];
         let peer = SocketAddr::from(([10, 0, 0, 1], 1));
-        let seen = address(peer, &headers, &trusted, &OwnAddresses::default());
+        let seen = address(peer, &headers, (&trusted, &[]), &OwnAddresses::default());
         assert_eq!(seen, nobodys("10.0.0.1"));
     }
 
@@ -141,5 +157,31 @@ mod tests {
         assert_eq!(seen("127.0.0.1", None), nobodys("127.0.0.1"));
         assert_eq!(seen("::ffff:127.0.0.1", None), nobodys("127.0.0.1"));
         assert_eq!(seen("::ffff:203.0.113.9", None), own("203.0.113.9"));
+    }
+
+    #[test]
+    fn a_word_from_anybody_else_is_noticed() {
+        let trusted = ["10.0.0.0/8".parse().expect("a prefix")];
+        for (peer, name, noticed) in [
+            ("203.0.113.9", "x-forwarded-for", true),
+            ("203.0.113.9", "forwarded", true),
+            ("203.0.113.9", "x-real-ip", true),
+            ("203.0.113.9", "accept", false),
+            ("10.0.0.1", "x-forwarded-for", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, "198.51.100.7".parse().expect("a header"));
+            let peer = SocketAddr::new(peer.parse().expect("an address"), 1);
+            assert_eq!(is_hearsay(peer, &headers, &trusted), noticed, "{name} from {peer}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_only_looks_whether_we_are_there_is_nobody() {
+        let carriers = ["10.0.0.5/32".parse().expect("a prefix")];
+        let peer = SocketAddr::from(([10, 0, 0, 5], 1));
+        let own = OwnAddresses::default();
+        let seen = address(peer, &HeaderMap::new(), (&[], &carriers), &own);
+        assert_eq!(seen, nobodys("10.0.0.5"));
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn can<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmErr
     let (who, policy, missing) = operations::can(caller, server, &call, &question)
         .await
         .map_err(|problem| problem_of(asked, &problem))?;
-    let hold = server.store.settings().groups_hold;
+    let hold = server.store.settings().groups_hold_of(&who.issuer);
     let mut reasons: Vec<Reason> = Vec::new();
     for missing in missing {
         let told = match missing {

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hourgate_api::{
     body::BODY_BYTES_MAX,
     error::{
-        ArmError, Code, authentication_failed, expired_token, invalid_token, method_not_allowed,
-        path_not_found, subscription_not_found, too_large, too_many_requests,
+        ArmError, Code, authentication_failed, method_not_allowed, path_not_found,
+        subscription_not_found, too_large, too_many_requests,
     },
     paths::{Page, PrincipalRoute, RoleRoute, Route, WHAT_IF, check_version, what_if},
 };
@@ -34,6 +34,7 @@ use uuid::Uuid;
 use super::{
     accounts,
     asked::Asked,
+    authenticate::authenticate,
     caller, can, eligibility,
     error::status,
     exchange::{Answer, Exchange, bodiless, with},
@@ -44,7 +45,6 @@ use super::{
 use crate::{
     clock::Stopwatch,
     server::{Places, Server},
-    signin::{self, BadToken, Identity, Visitor},
 };
 
 /// How long a client may take to send a body of 4 MiB.
@@ -79,9 +79,9 @@ pub(super) async fn answer<S: Store>(
         }
         Err(error) => {
             // Who is not signed in learns nothing about which paths there are.
-            let (headers, proxies) = (&parts.headers, &server.trusted_proxies);
-            let address = caller::address(peer, headers, proxies, &server.own);
-            let answer = match authenticate(&server, address, headers) {
+            let headers = &parts.headers;
+            let address = caller::address(peer, headers, server.proxies(), &server.own);
+            let answer = match authenticate(&server, &exchange, address, headers).await {
                 Ok(_) => exchange.error(error.explain(&exchange.target)),
                 Err(error) => unauthorised(&server, &exchange, error),
             };
@@ -150,7 +150,10 @@ async fn admit<S: Store>(
     route: &Route,
     exchange: &Exchange,
 ) -> Result<Answer, ArmError> {
-    let address = caller::address(peer, &parts.headers, &server.trusted_proxies, &server.own);
+    let address = caller::address(peer, &parts.headers, server.proxies(), &server.own);
+    if caller::is_hearsay(peer, &parts.headers, &server.trusted_proxies) {
+        server.hears_hearsay(peer.ip());
+    }
     // A place is held until the answer is made.
     let place = place(&server.places, route, address.seen())?;
     if route.is_open() {
@@ -159,7 +162,7 @@ async fn admit<S: Store>(
         }
         return without_token(server, exchange, parts, body, route, address).await;
     }
-    let (caller, session) = authenticate(server, address, &parts.headers)?;
+    let (caller, session) = authenticate(server, exchange, address, &parts.headers).await?;
     if !route.allows(parts.method.as_str()) {
         return Err(method_not_allowed(parts.method.as_str(), route.methods()));
     }
@@ -355,52 +358,6 @@ async fn without_token<S: Store>(
         | Route::Account(..)
         | Route::Tenants => Err(authentication_failed()),
     }
-}
-
-/// Who is there, by their token.
-fn authenticate<S: Store>(
-    server: &Server<S>,
-    address: OwnAddress,
-    headers: &HeaderMap,
-) -> Result<(Caller, Option<Uuid>), ArmError> {
-    let header = headers.get(AUTHORIZATION).ok_or_else(authentication_failed)?;
-    let (scheme, token) =
-        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or_else(invalid_token)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(invalid_token());
-    }
-    let mut sign_in = None;
-    let of_a_test = server.whose.as_ref().and_then(|whose| whose(token));
-    let (object, session) = match of_a_test {
-        Some(object) => (object, None),
-        None => {
-            let verified = server.sign_in.verify(token.trim(), server.now());
-            let identity = verified.map_err(|bad| match bad {
-                BadToken::Invalid => invalid_token(),
-                BadToken::Expired => expired_token(),
-            })?;
-            match identity {
-                Identity::Administrator(principal) => (principal.object, None),
-                Identity::Person(Visitor { session, who, .. }) => {
-                    let second_factor = who.methods.contains(&signin::Method::Mfa);
-                    sign_in = Some(SignIn { at: who.at, second_factor });
-                    (who.object, Some(session))
-                }
-                // With what it signed in must still be its own: a removed secret ends its tokens.
-                Identity::Service { client, credential } => {
-                    let stands = server.services.holds(client, credential, server.now().wall);
-                    (stands.ok_or_else(invalid_token)?, None)
-                }
-            }
-        }
-    };
-    let known = server.store.directory();
-    // Nobody is let in who was forgotten or disabled since.
-    let who = known.principal(object).filter(|who| !who.disabled);
-    let who = who.ok_or_else(invalid_token)?;
-    let (settings, now) = (server.store.settings(), server.now());
-    let rights = Rights::of(&known, &settings, who.id, Groups::Fresh, now);
-    Ok((Caller { person: who.person(), address, sign_in, rights }, session))
 }
 
 /// 401, with the header that tells clients where to sign in.

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{caller::is_trusted, dispatch::answer, per_address::PerAddress};
+use super::{caller::is_trusted, dispatch::answer, per_address::PerAddress, proxy};
 use crate::server::Server;
 
 /// How many connections are served at once. Past it a new one is closed at once: it costs memory before
@@ -104,7 +104,8 @@ impl<S: Store> Doorway<S> {
             return;
         };
         // A trusted proxy holds those of many.
-        let is_proxy = is_trusted(&self.server.trusted_proxies, peer.ip());
+        let says_whose = is_trusted(&self.server.proxy_protocol, peer.ip());
+        let is_proxy = says_whose || is_trusted(&self.server.trusted_proxies, peer.ip());
         let share = self.per_address.take(peer.ip());
         if share.is_none() && !is_proxy {
             tracing::debug!(%peer, "too many connections of one address: one was turned away");
@@ -115,9 +116,36 @@ impl<S: Store> Doorway<S> {
         connections.spawn(async move {
             let (_place, _share) = (place, share);
             self.server.metrics.connections.inc();
-            self.talk(stream, peer, stop).await;
+            if says_whose {
+                self.talk_through(stream, peer, stop).await;
+            } else {
+                self.talk(stream, peer, stop).await;
+            }
             self.server.metrics.connections.dec();
         });
+    }
+
+    /// The same through a proxy that says whose the connection is. That one holds no more of them than anybody.
+    async fn talk_through(
+        &self,
+        mut stream: TcpStream,
+        proxy: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let told = tokio::select! {
+            told = proxy::whose(&mut stream, proxy) => told,
+            () = told(&mut stop) => return,
+        };
+        let peer = match told {
+            Ok(peer) => peer,
+            Err(error) => return tracing::warn!(%proxy, %error, "a proxy's connection is ended"),
+        };
+        let share = self.per_address.take(peer.ip());
+        if share.is_none() && peer != proxy {
+            return tracing::debug!(%peer, "too many connections of one address: one was turned away");
+        }
+        let _share = share;
+        self.talk(stream, peer, stop).await;
     }
 
     async fn talk(&self, stream: TcpStream, peer: SocketAddr, mut stop: watch::Receiver<bool>) {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod asked;
+mod authenticate;
 mod caller;
 mod can;
 mod dispatch;
@@ -21,6 +22,7 @@ mod per_address;
 mod pim;
 mod pricing;
 mod principals;
+mod proxy;
 mod questions;
 mod resources;
 mod roles;

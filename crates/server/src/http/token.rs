@@ -10,6 +10,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     event::Note,
+    role::{Scope, principal::PrincipalKind},
     time::{Now, Timestamp},
 };
 use hourgate_store::{Origin, Principal, Store};
@@ -233,9 +234,23 @@ impl<S: Store> Caller<'_, S> {
         audience: String,
     ) -> Result<TokenAnswer, Refused> {
         let client = principal.client.to_string();
+        let directory = self.server.store.directory();
+        if directory.principal(principal.object).is_none_or(|known| known.disabled) {
+            self.failed(client).await;
+            return Err(TokenErrorKind::InvalidClient.into());
+        }
         let origin = Origin { person: Some(person(principal)), ..self.origin(None) };
         // A sign-in goes on when it cannot be recorded: somebody must be able to close a port then.
-        self.server.note(origin, Note::SignedIn { client }).await;
+        self.server.note(origin.clone(), Note::SignedIn { client }).await;
+        let whole = Scope::subscription(self.server.installation.subscription);
+        if directory.leads(&whole).any(|who| who.kind == PrincipalKind::User) {
+            let what = "the administrator of the first start signed in, although a person is Owner: if nobody \
+                        needs it, disable it"
+                .to_owned();
+            tracing::warn!(what);
+            self.server.metrics.administrator_alarms.inc();
+            self.server.note(origin, Note::Alarm { what }).await;
+        }
         let (base, now) = (&self.server.base, self.server.now());
         let token = self.server.sign_in.token(principal, base, audience, now)?;
         Ok(TokenAnswer::bearer(token, TOKEN_LIFE.as_secs() - 1))

@@ -75,6 +75,7 @@ pub(crate) async fn make_account<S: Store>(
         upn: Some(Personal(draft.name.to_string())),
         verified_mail: None,
         groups: None,
+        said: None,
     };
     introduce(server, origin.clone(), introduction).await?;
     match server.accounts.make(on(server, caller, origin.clone()), draft).await {
@@ -203,6 +204,7 @@ pub(crate) async fn make_service<S: Store>(
         upn: None,
         verified_mail: None,
         groups: None,
+        said: None,
     };
     introduce(server, origin.clone(), introduction).await?;
     if let Err(fault) = server.services.make(on(server, caller, origin.clone()), draft).await {

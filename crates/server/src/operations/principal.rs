@@ -99,6 +99,7 @@ pub(crate) async fn put_principal<S: Store>(
         upn: before.and_then(|before| before.upn.clone()),
         verified_mail: before.and_then(|before| before.verified_mail.clone()),
         groups: None,
+        said: None,
     };
     let command = Command::Directory(DirectoryCommand::Introduce(introduction));
     let committed = server.commit(origin(caller, call, action), command).await?;
@@ -152,7 +153,7 @@ pub(crate) fn own_groups<S: Store>(caller: &Caller, server: &Server<S>) -> Optio
         name: directory.principal(*id).map(|group| group.name.0.clone()),
     };
     let settings = server.store.settings();
-    let (hold, now) = (settings.groups_hold, server.now());
+    let (hold, now) = (settings.groups_hold_of(&who.issuer), server.now());
     let count = !Rights::groups_of(&directory, &settings, who, Groups::Fresh, now).is_empty();
     (!groups.is_empty()).then(|| GroupsSeen {
         groups: groups.iter().map(seen).collect(),

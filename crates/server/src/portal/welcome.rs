@@ -138,6 +138,7 @@ async fn make_owner<S: Store>(visit: &Visit<'_, S>, draft: &Draft) -> Result<(),
         upn: Some(Personal(draft.name.to_string())),
         verified_mail: None,
         groups: None,
+        said: None,
     };
     let scope = Scope::subscription(server.installation.subscription);
     let is_owner = server.store.directory().given(draft.object, OWNER, &scope).is_some();

@@ -19,6 +19,20 @@ use super::{
 };
 use crate::server::Server;
 
+/// Whether the directory knows somebody as a token says: then nothing is to be written, however often it comes.
+pub(crate) fn is_known<S: Store>(server: &Server<S>, verified: &Verified) -> Option<Uuid> {
+    let object = object_id(PrincipalKind::User, &verified.issuer, &verified.subject);
+    let directory = server.store.directory();
+    let known = directory.principal(object)?;
+    let news = match &verified.groups {
+        Groups::Known(_) | Groups::TooMany | Groups::Unreadable => {
+            known.groups.at.is_none_or(|at| at < verified.issued)
+        }
+        Groups::Absent => false,
+    };
+    (!news).then_some(object)
+}
+
 /// Makes somebody known, or known as they are now. None where they are not let in: they are disabled, there is
 /// no room, or nothing can be written and nobody knew them before.
 pub(crate) async fn person<S: Store>(
@@ -65,5 +79,6 @@ fn introduction(object: Uuid, verified: &Verified) -> Introduction {
             Groups::TooMany | Groups::Unreadable => Some(BTreeSet::new()),
             Groups::Absent => None,
         },
+        said: Some(verified.issued),
     }
 }

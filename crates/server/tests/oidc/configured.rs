@@ -21,7 +21,7 @@ fn little_needs_to_be_said() {
     assert_eq!((&*provider.title, &*provider.issuer), ("main", "https://id.example.com/"));
     assert_eq!(provider.scopes, ["openid", "profile", "email"]);
     assert_eq!(&*provider.claims.upn, "preferred_username");
-    assert_eq!((&*provider.highest_role, provider.groups_hold), ("", Duration::from_hours(1)));
+    assert_eq!((provider.highest_role, provider.groups_hold), (None, Duration::from_hours(1)));
     assert!(config.outgoing.allow.is_empty() && config.outgoing.ca.is_none());
 }
 

@@ -395,6 +395,7 @@ impl Running {
             upn: None,
             verified_mail: None,
             groups: groups.map(|groups| groups.iter().copied().collect()),
+            said: None,
         };
         self.directory(DirectoryCommand::Introduce(introduction)).await;
         id

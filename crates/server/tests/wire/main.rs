@@ -35,6 +35,7 @@ mod people;
 mod pim;
 mod pricing;
 mod principals;
+mod proxy;
 mod questions;
 mod right_lost;
 mod role_routes;

@@ -22,6 +22,16 @@ pub(crate) async fn tls(
     ca: &Path,
     alpn: Option<&str>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_over(TcpStream::connect(to).await?, name, ca, alpn).await
+}
+
+/// The same over a connection that stands.
+pub(crate) async fn tls_over(
+    stream: TcpStream,
+    name: &str,
+    ca: &Path,
+    alpn: Option<&str>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let pem = std::fs::read(ca).expect("ca.pem");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&pem).expect("a certificate")).expect("a root");
@@ -33,7 +43,6 @@ pub(crate) async fn tls(
         .with_no_client_auth();
     config.alpn_protocols = alpn.into_iter().map(|one| one.as_bytes().to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).expect("a name");
-    let stream = TcpStream::connect(to).await?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 

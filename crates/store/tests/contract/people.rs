@@ -49,6 +49,7 @@ fn meet(who: u128, groups: Option<&[u128]>) -> Command {
         upn: Some(Personal(format!("{who}@example.org"))),
         verified_mail: None,
         groups: groups.map(|groups| groups.iter().map(|group| id(*group)).collect()),
+        said: None,
     }))
 }
 

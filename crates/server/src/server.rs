@@ -1,6 +1,6 @@
 //! What a running server holds, and the one way in which its operations change anything.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use hourgate_api::paths::{Page, Route};
 use hourgate_core::{

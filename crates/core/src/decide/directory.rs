@@ -14,16 +14,13 @@ use crate::{
     role::{
         Action, Directory, Groups, Rights, Scope,
         assignment::{ASSIGNMENTS_MAX, Assignment, AssignmentId, UnassignedBecause},
-        built_in::{self, OWNER},
+        built_in,
         change::{
             AssignmentDraft, DirectoryChange, DirectoryCommand, DirectoryRefusal, Introduction,
             RoleDraft,
         },
         definition::{CUSTOM_ROLES_MAX, Definition, RoleId, RoleKind, Said},
-        principal::{
-            ADMINISTRATOR, LOCAL_ISSUER, Membership, PRINCIPALS_MAX, Principal, PrincipalId,
-            PrincipalKind,
-        },
+        principal::{Membership, PRINCIPALS_MAX, Principal, PrincipalId, PrincipalKind},
         scope::Place,
     },
     state::{State, access_id},
@@ -354,8 +351,8 @@ fn keeps_an_owner(
         | DirectoryCommand::Undefine { .. } => false,
     };
     let Some(subscription) = settings.first_subscription.filter(|_| takes) else { return Ok(()) };
-    let mut leads = after.leads(&Scope::subscription(subscription));
-    if leads.any(|who| who.kind == PrincipalKind::User || who.is_first()) {
+    let whole = Scope::subscription(subscription);
+    if after.leads(&whole).any(|who| who.kind == PrincipalKind::User || who.is_first()) {
         Ok(())
     } else {
         Err(DirectoryRefusal::LastOwner)

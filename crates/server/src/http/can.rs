@@ -17,7 +17,9 @@ pub(super) async fn can<S: Store>(asked: &Asked<'_, S>) -> Result<Answer, ArmErr
     let (who, policy, missing) = operations::can(caller, server, &call, &question)
         .await
         .map_err(|problem| problem_of(asked, &problem))?;
-    let hold = server.store.settings().groups_hold_of(&who.issuer);
+    let directory = server.store.directory();
+    let issuer = who.id.principal().and_then(|id| directory.principal(id)).map(|who| &who.issuer);
+    let hold = server.store.settings().groups_hold_of(issuer.map_or("", String::as_str));
     let mut reasons: Vec<Reason> = Vec::new();
     for missing in missing {
         let told = match missing {

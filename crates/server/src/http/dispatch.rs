@@ -18,7 +18,7 @@ use hourgate_api::{
 };
 use hourgate_core::{
     resource::{Kind, ResourceId},
-    role::{Caller, Groups, OwnAddress, Rights, SignIn},
+    role::OwnAddress,
 };
 use hourgate_store::{PolicyFilter, Store};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -29,7 +29,6 @@ use hyper::{
     http::request::Parts,
 };
 use tokio::sync::SemaphorePermit;
-use uuid::Uuid;
 
 use super::{
     accounts,

@@ -28,6 +28,7 @@ mod interfaces;
 mod tls;
 
 pub mod clock;
+pub mod measure;
 mod mint;
 
 pub mod logs;

@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use hourgate_core::time::Clock;
+use hourgate_server::{clock::SystemClock, measure::check_costs};
 use rustix::process::Signal;
 
 use crate::{
@@ -98,6 +100,9 @@ pub(crate) fn take(dir: &Path, quick: bool, only_rules: bool) -> Outcome<Vec<Row
     let openings = openings(&site, OPENING, extent.openings)?;
     let mut rows = opening_rows(&openings, &limits, &peer_openings);
 
+    say("who calls, and what they may");
+    rows.extend(checking_rows()?);
+
     say("close error");
     let ear = Ear::open(&site.lab, Host::Vm)?;
     let closings = on_client(&site.lab, async || {
@@ -186,6 +191,34 @@ fn opening_rows(openings: &Openings, limits: &Limits, peer: &Samples) -> Vec<Row
             held: Held::NoTarget,
         },
     ]
+}
+
+/// How many assignments somebody has, and how often they are looked at.
+const ASSIGNMENTS: u32 = 50;
+const CHECKS: u32 = 20_000;
+
+fn checking_rows() -> Outcome<Vec<Row>> {
+    let now = SystemClock::new()?.now();
+    let costs = check_costs(ASSIGNMENTS, CHECKS, now)?;
+    let micros = |all: &[Duration]| Samples::of(all.iter().map(|one| one.as_secs_f64() * 1e6));
+    let [seen, new, rs256] = [&costs.seen, &costs.new, &costs.rs256].map(|all| micros(all));
+    let beside = format!("RS256 alone p50 {:.0} µs", rs256.p50());
+    Ok(vec![
+        Row {
+            figure: "token and roles, 50 assignments, token seen before",
+            ours: format!("p50 {:.1} µs, p99 {:.1} µs", seen.p50(), seen.p99()),
+            target: "≤ 20 µs",
+            beside: String::new(),
+            held: Held::when(seen.p50() <= 20.0),
+        },
+        Row {
+            figure: "the same, token not seen before",
+            ours: format!("p50 {:.0} µs, p99 {:.0} µs", new.p50(), new.p99()),
+            target: "",
+            beside,
+            held: Held::NoTarget,
+        },
+    ])
 }
 
 fn closing_row(closings: &Closings) -> Row {

@@ -51,13 +51,8 @@ pub fn check_costs(given: u32, rounds: u32, now: Now) -> Result<CheckCosts, Sign
     keys.tend(now.wall)?;
     let audiences = Audiences::new(BASE, &[], OwnAddresses::default());
     let lives = Lives { idle: Duration::from_hours(12), longest: Duration::from_hours(168) };
-    let sign_in = SignIn::open(
-        Uuid::from_u128(3),
-        administrator.clone(),
-        audiences,
-        keys,
-        (lives, &[]),
-    );
+    let sign_in =
+        SignIn::open(Uuid::from_u128(3), administrator.clone(), audiences, keys, (lives, &[]));
     let who = SignedIn {
         object: WHO,
         name: "Ann".to_owned(),

@@ -1,16 +1,13 @@
 //! The code that a device shows: who asks, and whether they are let in.
 
-use hourgate_api::{
-    paths::{Page, Route},
-    text::moment,
-};
+use hourgate_api::paths::{Page, Route};
 use hourgate_core::event::Note;
 use hourgate_store::Store;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::{
-    layout::{alert, shown},
+    layout::{alert, shown, time},
     next::Next,
     visit::{Reply, Visit},
 };
@@ -101,7 +98,7 @@ fn question<S: Store>(visit: &Visit<'_, S>, code: UserCode, asking: &Asking) -> 
             dt { "Who asks" } dd { (asking.client.name()) }
             dt { "From" } dd { (asking.from) }
             dt { "Your address" } dd { (visit.from) }
-            dt { "Asked at" } dd { (moment(asking.at)) }
+            dt { "Asked at" } dd { (time(asking.at)) }
             dt { "Code" } dd { code { (code) } }
             dt { "Signs in as" }
             dd { @if let Some(session) = &visit.session { (shown(&session.who.name)) } }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use hourgate_api::{
-    paths::{Page, Route},
-    text::moment,
-};
+use hourgate_api::paths::{Page, Route};
 use hourgate_core::time::distance;
 use hourgate_store::{CredentialKind, Store};
 use hyper::StatusCode;
@@ -13,7 +10,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::{
-    layout::{alert, input, passkey, shown},
+    layout::{alert, input, passkey, shown, time},
     next::Next,
     visit::{Reply, Visit},
 };
@@ -59,14 +56,14 @@ fn overview<S: Store>(visit: &Visit<'_, S>, session: &Session, wrong: Option<&st
         h2 { "Authenticator app" }
         @match totp {
             Some(made) => {
-                p { "Set up at " (moment(made)) "." }
+                p { "Set up at " (time(made)) "." }
                 (removal(visit, "totp", "", "Remove the app"))
             }
             None => { (button(visit, "app", "Set up an authenticator app")) }
         }
         h2 { "Passkeys" }
         @for one in &passkeys {
-            p { strong { (shown(&one.name)) } span.hint { " made at " (moment(one.made)) } }
+            p { strong { (shown(&one.name)) } span.hint { " made at " (time(one.made)) } }
             (removal(visit, "passkey", &one.id, "Remove this passkey"))
         }
         @match options {

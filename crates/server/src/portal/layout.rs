@@ -2,8 +2,9 @@
 
 use hourgate_api::{
     paths::{Page, Route},
-    text::escaped,
+    text::{escaped, moment},
 };
+use hourgate_core::time::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
@@ -16,6 +17,11 @@ pub(crate) const SCRIPT: &str = include_str!("pages.js");
 
 /// How much of a text from others is shown.
 const SHOWN_CHARS_MAX: usize = 200;
+
+/// A moment, as people read it: to the second, in UTC. Programs find all of it.
+pub(super) fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(moment(at)) { (at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } }
+}
 
 /// A page around its body.
 pub(super) fn frame(title: &str, who: Option<&SignedIn>, body: &Markup) -> Markup {

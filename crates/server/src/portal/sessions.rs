@@ -1,16 +1,13 @@
 //! Where somebody is signed in, and to end that.
 
-use hourgate_api::{
-    paths::{Page, Route},
-    text::moment,
-};
+use hourgate_api::paths::{Page, Route};
 use hourgate_core::event::Note;
 use hourgate_store::Store;
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::{
-    layout::shown,
+    layout::{shown, time},
     next::Next,
     visit::{Reply, Visit},
 };
@@ -30,8 +27,8 @@ pub(super) fn show<S: Store>(visit: &Visit<'_, S>) -> Reply {
                     @if session.id == own.id { " " span.hint { "(this one)" } }
                 }
                 td { (session.from) }
-                td { (moment(session.who.at)) }
-                td { (moment(session.used)) }
+                td { (time(session.who.at)) }
+                td { (time(session.used)) }
                 td {
                     form method="post" action=(Route::Page(Page::Sessions)) {
                         (visit.form_token())

@@ -8,6 +8,7 @@ mod commands;
 mod bring;
 
 mod client;
+mod named;
 mod profile;
 mod resolve;
 mod view;
@@ -22,6 +23,7 @@ mod demo;
 mod clock;
 mod defaults;
 mod exit;
+mod mint;
 
 use std::process::ExitCode;
 

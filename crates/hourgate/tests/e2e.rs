@@ -400,3 +400,27 @@ fn a_database_that_was_edited_is_judged_and_not_only_refused() {
         );
     }
 }
+
+#[test]
+fn roles_are_given_shown_and_taken() {
+    let server = Server::start();
+    let admin = server.run(&["whoami"]).with(0).json();
+    let id = admin["id"].as_str().expect("an id");
+    let create = ["role", "assignment", "create", "--assignee-object-id", id, "--role", "approver"];
+    let given = server.run(&[&create[..], &["--for", "8h"]].concat()).with(0).json();
+    assert!(given["properties"]["expiresOn"].is_string(), "{given}");
+
+    let list = ["role", "assignment", "list", "--role", "approver"];
+    let listed = server.run(&list).with(0).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed[0]["name"], given["name"]);
+
+    let delete = ["role", "assignment", "delete", "--role", "approver"];
+    let asked = server.run(&delete).with(2);
+    assert!(asked.err.contains("--yes"), "{}", asked.err);
+    server.run(&[&delete[..], &["--yes"]].concat()).with(0);
+    assert_eq!(server.run(&list).with(0).json(), serde_json::json!([]));
+    server.run(&[&delete[..], &["--yes"]].concat()).with(3);
+    let unknown = server.run(&[&create[..4], &["nobody", "--role", "owner"]].concat());
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
+}

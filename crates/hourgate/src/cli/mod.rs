@@ -6,9 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, account, admin, bring, completion, config, configure, demo, eligibility, explain,
-        group, guard, log, login, network, policy, pricing, serve, service_account, session,
-        status, vm,
+        access, account, admin, bring, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, role, serve, service_account, session, status, vm,
     },
     input,
     output::{Format, query},
@@ -108,6 +106,8 @@ Examples:
     Group(group::Group),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Role(role::Role),
     #[command(subcommand)]
     Pricing(pricing::Pricing),
     Eligibility(eligibility::Eligibility),

@@ -29,6 +29,8 @@ pub(crate) mod group;
 
 pub(crate) mod network;
 
+pub(crate) mod role;
+
 pub(crate) mod pricing;
 
 pub(crate) mod eligibility;
@@ -108,6 +110,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),
+        Command::Role(args) => online(global, async |s| role::run(&s, args).await),
         Command::Pricing(args) => online(global, async |s| pricing::run(&s, args).await),
         Command::Eligibility(args) => online(global, async |s| eligibility::run(&s, args).await),
         Command::Import(args) => online(global, async |s| bring::import(&s, args).await),

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, account, admin, bring, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, role, serve, service_account, session, status, vm,
+        access, account, admin, bring, can, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, role, serve, service_account, session, status, vm,
     },
     input,
     output::{Format, query},
@@ -84,6 +84,7 @@ pub(crate) enum Command {
     Request(access::Ask),
     Status(status::Status),
     Close(access::Close),
+    Can(can::Can),
     Explain(explain::Explain),
     Login(login::Login),
     Logout(login::Logout),

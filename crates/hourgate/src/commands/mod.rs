@@ -19,6 +19,7 @@ pub(crate) mod access;
 
 pub(crate) mod status;
 
+pub(crate) mod can;
 pub(crate) mod explain;
 mod outlook;
 mod reach;
@@ -98,6 +99,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Request(args) => online(global, async |s| access::ask(&s, args).await),
         Command::Status(args) => online(global, async |s| status::run(&s, &args).await),
         Command::Close(args) => online(global, async |s| access::close(&s, args).await),
+        Command::Can(args) => online(global, async |s| can::run(&s, args).await),
         Command::Explain(args) => online(global, async |s| explain::run(&s, args).await),
         Command::Login(args) => login::login(global, args),
         Command::Logout(args) => login::logout(global, args),

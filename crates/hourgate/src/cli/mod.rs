@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, account, admin, bring, can, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, role, serve, service_account, session, status, vm,
+        access, account, admin, bring, can, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, principal, role, serve, service_account, session, status, vm,
     },
     input,
     output::{Format, query},
@@ -107,6 +107,8 @@ Examples:
     Group(group::Group),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Principal(principal::Principal),
     #[command(subcommand)]
     Role(role::Role),
     #[command(subcommand)]

@@ -32,6 +32,8 @@ pub(crate) mod network;
 
 pub(crate) mod role;
 
+pub(crate) mod principal;
+
 pub(crate) mod pricing;
 
 pub(crate) mod eligibility;
@@ -113,6 +115,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),
         Command::Role(args) => online(global, async |s| role::run(&s, args).await),
+        Command::Principal(args) => online(global, async |s| principal::run(&s, args).await),
         Command::Pricing(args) => online(global, async |s| pricing::run(&s, args).await),
         Command::Eligibility(args) => online(global, async |s| eligibility::run(&s, args).await),
         Command::Import(args) => online(global, async |s| bring::import(&s, args).await),

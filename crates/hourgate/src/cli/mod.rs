@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, account, admin, bring, can, completion, config, configure, demo, eligibility, explain, group, guard, log, login, network, policy, pricing, principal, role, serve, service_account, session, status, vm,
+        access, account, admin, bring, can, completion, config, configure, demo, eligibility,
+        explain, group, guard, log, login, network, pim, policy, pricing, principal, role, serve,
+        service_account, session, status, vm,
     },
     input,
     output::{Format, query},
@@ -85,6 +87,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Close(access::Close),
     Can(can::Can),
+    Activate(pim::Activate),
     Explain(explain::Explain),
     Login(login::Login),
     Logout(login::Logout),
@@ -111,6 +114,8 @@ Examples:
     Principal(principal::Principal),
     #[command(subcommand)]
     Role(role::Role),
+    #[command(subcommand)]
+    Pim(pim::Pim),
     #[command(subcommand)]
     Pricing(pricing::Pricing),
     Eligibility(eligibility::Eligibility),

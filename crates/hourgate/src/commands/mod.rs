@@ -30,6 +30,8 @@ pub(crate) mod group;
 
 pub(crate) mod network;
 
+mod definition;
+pub(crate) mod pim;
 pub(crate) mod role;
 
 pub(crate) mod principal;
@@ -114,6 +116,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Vm(args) => online(global, async |s| vm::run(&s, args).await),
         Command::Group(args) => online(global, async |s| group::run(&s, args).await),
         Command::Network(args) => online(global, async |s| network::run(&s, args).await),
+        Command::Activate(args) => online(global, async |s| pim::activate(&s, args).await),
+        Command::Pim(args) => online(global, async |s| pim::run(&s, args).await),
         Command::Role(args) => online(global, async |s| role::run(&s, args).await),
         Command::Principal(args) => online(global, async |s| principal::run(&s, args).await),
         Command::Pricing(args) => online(global, async |s| pricing::run(&s, args).await),

@@ -13,7 +13,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Session;
+use super::{
+    Session,
+    definition::{self, Definition},
+};
 use crate::{
     agree::{self, Question},
     client::Call,
@@ -31,6 +34,9 @@ pub(crate) enum Role {
     /// Who has which role, where
     #[command(subcommand)]
     Assignment(Assignment),
+    /// Which roles there are
+    #[command(subcommand)]
+    Definition(Definition),
 }
 
 /// Who has which role, where
@@ -131,6 +137,7 @@ pub(crate) async fn run(session: &Session, args: Role) -> Result<(), Failure> {
         Role::Assignment(Assignment::Create(args)) => create(session, args).await,
         Role::Assignment(Assignment::List(args)) => list(session, args).await,
         Role::Assignment(Assignment::Delete(args)) => delete(session, args).await,
+        Role::Definition(args) => definition::run(session, args).await,
     }
 }
 

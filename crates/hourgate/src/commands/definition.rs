@@ -128,7 +128,7 @@ async fn list(session: &Session, args: List, whole: Scope) -> Result<(), Failure
         let name = role.properties.role_name.to_lowercase();
         let wanted = args.name.as_ref().map(|name| name.trim().to_lowercase());
         wanted.is_none_or(|wanted| name.contains(&wanted))
-            && (!args.custom_role_only || role.properties.role_type == "CustomRole")
+            && (!args.custom_role_only || role.properties.kind == "CustomRole")
     });
     session.output.show(&Answer::new(json!(roles), table(&roles)))
 }
@@ -216,7 +216,7 @@ fn table(roles: &[DefinitionResource]) -> Table {
     for role in roles {
         table.row([
             role.properties.role_name.clone(),
-            role.properties.role_type.clone(),
+            role.properties.kind.clone(),
             role.properties.description.clone(),
             role.name.clone(),
         ]);

@@ -14,7 +14,7 @@ use crate::{
             DECIDED_WITHIN, Decision, ELIGIBILITIES_MAX, Eligibility, EligibilityId, RoleApproval,
             Rules,
         },
-        assignment::{Assignment, AssignmentId, UnassignedBecause},
+        assignment::{ASSIGNMENTS_MAX, Assignment, AssignmentId, UnassignedBecause},
         change::{ActivationAsk, DirectoryChange, DirectoryRefusal, EligibilityDraft, Missing},
         definition::RoleId,
         principal::{Principal, PrincipalId, PrincipalKind},
@@ -128,9 +128,11 @@ pub(super) fn activate(
             && ask.eligibility.is_none_or(|wanted| wanted == given.id)
             && !given.until.is_some_and(|until| until.is_over(now))
     });
+    // What is not there is told like what they are not eligible for: they may not see what there is.
+    let eligible = eligible.filter(|_| exists(state, settings, &ask.scope));
     let eligible = eligible.ok_or_else(not_eligible)?;
     can_be_given(state, settings, (ask.role, &ask.scope, who.id, None), None, now)?;
-    has_room(directory, ask, who.id)?;
+    let forgotten = has_room(directory, ask, who.id)?;
     let rules = directory.rules(eligible.role, &eligible.scope);
     let length = ask.length.unwrap_or(rules.longest);
     let missing = missing(&rules, ask, length);
@@ -151,7 +153,12 @@ pub(super) fn activate(
         stage: ActivationStage::Waiting { until: now.after(DECIDED_WITHIN) },
     };
     match &rules.approval {
-        RoleApproval::NotNeeded => Ok(begin(&mut activation, eligible, ask.assignment, None, now)),
+        RoleApproval::NotNeeded => {
+            let mut changes =
+                begin(directory, &mut activation, eligible, ask.assignment, None, now)?;
+            changes.extend(forgotten);
+            Ok(changes)
+        }
         RoleApproval::OneOf(named) => {
             let others = directory.principals().filter(|other| !is_same(other, who));
             let can = |other: &Principal| {
@@ -161,39 +168,47 @@ pub(super) fn activate(
                 let (role, scope) = (ask.role, ask.scope.clone());
                 return Err(DirectoryRefusal::NoApprover { role, scope });
             }
-            Ok(vec![DirectoryChange::ActivationSet { activation: Arc::new(activation) }])
+            let waits = DirectoryChange::ActivationSet { activation: Arc::new(activation) };
+            Ok(std::iter::once(waits).chain(forgotten).collect())
         }
     }
 }
 
+/// Whether there is room for one more, and which old one of theirs is no longer shown for it.
 fn has_room(
     directory: &Directory,
     ask: &ActivationAsk,
     who: PrincipalId,
-) -> Result<(), DirectoryRefusal> {
+) -> Result<Option<DirectoryChange>, DirectoryRefusal> {
     if directory.activation(ask.id).is_some() {
         return Err(DirectoryRefusal::ActivationExists { activation: ask.id });
     }
     if let Some(stands) = directory.given(who, ask.role, &ask.scope) {
         return Err(DirectoryRefusal::AssignmentExists { assignment: stands.id });
     }
-    let mut own = 0;
+    let (mut live, mut own) = (0, Vec::new());
     for other in directory.activations() {
-        if !other.is_live() || other.person.id.principal() != Some(who) {
+        live += usize::from(other.is_live());
+        if other.person.id.principal() != Some(who) {
             continue;
         }
-        if other.role == ask.role && other.scope == ask.scope {
+        if other.is_live() && other.role == ask.role && other.scope == ask.scope {
             return Err(DirectoryRefusal::ActivationWaits { activation: other.id });
         }
-        own += 1;
+        own.push(other);
     }
-    if own >= ACTIVATIONS_OF_ONE_MAX {
-        return Err(DirectoryRefusal::TooManyActivations { most: ACTIVATIONS_OF_ONE_MAX });
-    }
-    if directory.activations().count() >= ACTIVATIONS_MAX {
+    if live >= ACTIVATIONS_MAX {
         return Err(DirectoryRefusal::TooManyActivations { most: ACTIVATIONS_MAX });
     }
-    Ok(())
+    if own.len() < ACTIVATIONS_OF_ONE_MAX {
+        return Ok(None);
+    }
+    // Whoever asks again and again fills their own room, and nobody else's.
+    let oldest = own.iter().filter(|it| !it.is_live()).min_by_key(|it| (it.created, it.id));
+    match oldest {
+        Some(oldest) => Ok(Some(DirectoryChange::ActivationForgotten { id: oldest.id })),
+        None => Err(DirectoryRefusal::TooManyActivations { most: ACTIVATIONS_OF_ONE_MAX }),
+    }
 }
 
 fn missing(rules: &Rules, ask: &ActivationAsk, length: Duration) -> BTreeSet<Missing> {
@@ -213,12 +228,21 @@ fn missing(rules: &Rules, ask: &ActivationAsk, length: Duration) -> BTreeSet<Mis
 
 /// The role is theirs from now on, never for longer than they are eligible for it.
 fn begin(
+    directory: &Directory,
     activation: &mut Activation,
     eligible: &Eligibility,
     assignment: AssignmentId,
     decision: Option<Decision>,
     now: Now,
-) -> Vec<DirectoryChange> {
+) -> Result<Vec<DirectoryChange>, DirectoryRefusal> {
+    let who = activation.person.id.principal().unwrap_or_default();
+    // Somebody may have given it to them while it waited.
+    if let Some(stands) = directory.given(who, activation.role, &activation.scope) {
+        return Err(DirectoryRefusal::AssignmentExists { assignment: stands.id });
+    }
+    if directory.activated() >= ASSIGNMENTS_MAX {
+        return Err(DirectoryRefusal::TooManyAssignments { most: ASSIGNMENTS_MAX });
+    }
     let own = now.after(activation.length);
     let until = eligible.until.map_or(own, |end| own.but_not_after(end));
     let since = now.wall;
@@ -227,16 +251,16 @@ fn begin(
         id: assignment,
         scope: activation.scope.clone(),
         role: activation.role,
-        principal: activation.person.id.principal().unwrap_or_default(),
+        principal: who,
         description: None,
         created: now.wall,
         by: Some(activation.person.id.clone()),
         until: Some(until),
     };
-    vec![
+    Ok(vec![
         DirectoryChange::Assigned { assignment: Arc::new(given) },
         DirectoryChange::ActivationSet { activation: Arc::new(activation.clone()) },
-    ]
+    ])
 }
 
 /// Gives a role back, or takes back that it was asked for.
@@ -311,7 +335,12 @@ pub(super) fn decide(
         let (role, scope) = (activation.role, activation.scope.clone());
         return Err(DirectoryRefusal::NotEligible { role, scope });
     };
-    Ok(begin(&mut Activation::clone(activation), eligible, assignment, Some(decision), now))
+    // The scope may be gone since it was asked for, or the role be otherwise.
+    let whose = activation.person.id.principal().unwrap_or_default();
+    let what = (activation.role, &activation.scope, whose, None);
+    can_be_given(state, settings, what, None, now)?;
+    let mut activation = Activation::clone(activation);
+    begin(directory, &mut activation, eligible, assignment, Some(decision), now)
 }
 
 /// Whether somebody may say yes or no to an activation: a person, and named, or one who can give the role there.

@@ -13,6 +13,7 @@ use crate::{
     resource::{Kind, Network, Resource},
     role::{
         Action, Directory, Groups, Rights, Scope,
+        activation::Eligibility,
         assignment::{ASSIGNMENTS_MAX, Assignment, AssignmentId, UnassignedBecause},
         built_in,
         change::{
@@ -259,7 +260,8 @@ fn assign(
         }
     } else if let Some(other) = directory.given(*principal, *role, scope) {
         return Err(DirectoryRefusal::AssignmentExists { assignment: other.id });
-    } else if directory.assignment_count() >= ASSIGNMENTS_MAX {
+    } else if directory.assignment_count().saturating_sub(directory.activated()) >= ASSIGNMENTS_MAX
+    {
         return Err(DirectoryRefusal::TooManyAssignments { most: ASSIGNMENTS_MAX });
     }
     let same_end = |stands: &Arc<Assignment>| stands.until.map(|until| until.wall) == draft.until;
@@ -409,7 +411,14 @@ fn anchored(state: &State, now: Now) -> Vec<DirectoryChange> {
         let assignment = Arc::new(Assignment { until, ..Assignment::clone(given) });
         Some(DirectoryChange::Assigned { assignment })
     };
-    state.directory.assignments().filter_map(anchored).collect()
+    let eligible = |given: &Arc<Eligibility>| {
+        let until = given.until.filter(|end| !end.is_of_this_boot(now) && !end.is_over(now))?;
+        let until = Some(now.until(until.wall));
+        let eligibility = Arc::new(Eligibility { until, ..Eligibility::clone(given) });
+        Some(DirectoryChange::EligibilitySet { eligibility })
+    };
+    let eligibilities = state.directory.eligibilities().filter_map(eligible);
+    state.directory.assignments().filter_map(anchored).chain(eligibilities).collect()
 }
 
 /// What was given at what is gone now: the same name may be somebody else's tomorrow.
@@ -459,6 +468,19 @@ fn lost(
         }));
     }
     ends
+}
+
+/// Whether somebody may still have what begins now. Their right may have ended since it was planned, at this very
+/// moment, and nobody has looked yet.
+pub(super) fn may_begin(
+    state: &State,
+    settings: &Settings,
+    (request, access): (&Request, &Access),
+    now: Now,
+) -> bool {
+    request.requester.id.principal().is_none_or(|id| {
+        may_have(&Rights::of(&state.directory, settings, id, Groups::Last, now), request, access)
+    })
 }
 
 /// Whether somebody with these rights could ask for that: the same as when they did.

@@ -117,6 +117,9 @@ fn begin(state: &State, settings: &Settings, id: &AccessId, now: Now) -> Vec<Eve
     let Some(access) = request.access(&id.vm, id.port) else { return Vec::new() };
     // One that began a moment ago may have taken the place of this one.
     let Stage::Planned { start } = access.stage else { return Vec::new() };
+    if !directory::may_begin(state, settings, (request, access), now) {
+        return vec![ended(id.clone(), EndReason::RightLost, now)];
+    }
     let members = state.policies.get(&request.policy).map(|policy| &policy.members);
     let Some(rule) = members.and_then(|members| access.rule_in(members)) else {
         return vec![ended(id.clone(), EndReason::PolicyChanged, now)];

@@ -28,9 +28,9 @@ pub const ACTIVE_MIN: Duration = Duration::from_mins(5);
 pub const DECIDED_WITHIN: Duration = Duration::from_hours(24);
 /// How long an activation that is over is shown.
 pub const ACTIVATION_SHOWN: Duration = Duration::from_hours(24 * 30);
-/// How many activations are kept, those that are over too. Past that somebody runs a loop.
+/// How many activations wait or run.
 pub const ACTIVATIONS_MAX: usize = 20_000;
-/// How many of one person wait or run: they have no more roles than that.
+/// How many of one person are kept: for one more, the oldest that is over goes. They have no more roles than that.
 pub const ACTIVATIONS_OF_ONE_MAX: usize = 200;
 /// How many eligibilities there can be.
 pub const ELIGIBILITIES_MAX: usize = 4_000;

@@ -191,6 +191,11 @@ impl Directory {
         self.activations.values()
     }
 
+    /// How many assignments were activated.
+    pub fn activated(&self) -> usize {
+        self.activations.values().filter(|it| it.assignment().is_some()).count()
+    }
+
     /// The activation that gave an assignment.
     pub fn activation_of(&self, assignment: AssignmentId) -> Option<&Arc<Activation>> {
         self.activations.values().find(|activation| activation.assignment() == Some(assignment))

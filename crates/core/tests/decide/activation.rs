@@ -390,6 +390,42 @@ fn the_same_is_asked_for_once() {
 }
 
 #[test]
+fn who_asks_again_and_again_fills_their_own_room_alone() {
+    let mut scene = waiting();
+    for number in 1..=220 {
+        scene.waits(seconds(1));
+        scene.does(&activate(asking(number, ANN, JIT_REQUESTER, &scope(""))));
+        scene.does(&deactivate(number));
+    }
+    assert_eq!(scene.state.directory.activations().count(), 200);
+    assert!(scene.state.directory.activation(Uuid::from_u128(0xc001)).is_none(), "the oldest went");
+}
+
+#[test]
+fn what_was_given_meanwhile_is_not_given_twice_and_what_is_gone_not_at_all() {
+    let mut scene = waiting();
+    scene.does(&rules(|rules| rules.approval = one_of(&[BEN])));
+    scene.does(&activate(ask_it()));
+    scene.does(&give(given(7, JIT_REQUESTER, ANN, &scope(""))));
+    let assignment = Uuid::from_u128(0xa007);
+    assert_eq!(refused(&mut scene, &decides(1, BEN, true)), R::AssignmentExists { assignment });
+
+    let mut scene = waiting();
+    scene.does(&rules(|rules| rules.approval = one_of(&[BEN])));
+    let at = Scope::from(&vm("web"));
+    scene.does(&activate(asking(1, ANN, JIT_REQUESTER, &at)));
+    scene.does(&remove("p"));
+    let word = scene.word(&["10.0.0.4", "fd00::4"]);
+    scene.does(&word);
+    scene.does(&Command::UnregisterVm { id: vm("web") });
+    assert_eq!(refused(&mut scene, &decides(1, BEN, true)), R::ScopeNotFound { scope: at.clone() });
+    // Whether there is a machine is nothing that asking for a role tells.
+    let ask = activate(asking(2, ANN, JIT_REQUESTER, &at));
+    let refusal = R::NotEligible { role: JIT_REQUESTER, scope: at };
+    assert_eq!(refused(&mut scene, &ask), refusal);
+}
+
+#[test]
 fn what_is_over_is_shown_for_a_month() {
     let mut scene = waiting();
     scene.does(&activate(ask_it()));

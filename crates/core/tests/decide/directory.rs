@@ -333,6 +333,19 @@ fn a_planned_access_of_who_lost_the_right_never_begins() {
 }
 
 #[test]
+fn what_begins_when_the_right_to_it_ends_does_not_begin() {
+    let mut scene = people();
+    let until = Some(noon_and(hours(1)));
+    scene.does(&give(AssignmentDraft { until, ..given(1, JIT_REQUESTER, ANN, &scope("")) }));
+    let planned = scene.gets(asks(ANN).starting(noon_and(hours(1))));
+    scene.waits(hours(1));
+    // Somebody else's command comes before the tick.
+    let word = scene.word(&[]);
+    scene.does(&word);
+    assert_eq!((scene.stage(planned), scene.open()), ("lost", vec![]));
+}
+
+#[test]
 fn a_role_is_given_only_where_it_can_be_and_to_whom_is_known() {
     use DirectoryRefusal as R;
     let mut scene = people();

@@ -5,10 +5,14 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use hourgate_core::role::{built_in, definition::RoleId};
+use hourgate_core::role::{
+    built_in,
+    definition::{Definition, RoleId},
+};
 use serde::Deserialize;
 
 use super::{ConfigError, duration};
@@ -204,16 +208,19 @@ impl ProviderTable {
     }
 }
 
-/// A built-in role by its name, or any by its id. One of one's own is looked up when it counts: until it is made,
-/// people of that provider have nothing.
+/// A built-in role, by its name or id. One that people change would take from others, or give them, what nobody looked
+/// at.
 fn role(key: &str, named: &str) -> Result<RoleId, ConfigError> {
-    let built_in = built_in::all().iter();
-    let by_name = built_in.clone().find(|role| role.said().name.eq_ignore_ascii_case(named));
-    let id = by_name.map(|role| role.id()).or_else(|| named.parse().ok());
-    id.ok_or_else(|| {
-        let names: Vec<String> = built_in.map(|role| format!("{:?}", role.said().name)).collect();
+    let mut built_in = built_in::all().iter();
+    let is_meant = |role: &&Arc<Definition>| {
+        role.said().name.eq_ignore_ascii_case(named) || named.parse() == Ok(role.id())
+    };
+    let found = built_in.find(is_meant).map(|role| role.id());
+    found.ok_or_else(|| {
+        let all = built_in::all().iter();
+        let names: Vec<String> = all.map(|role| format!("{:?}", role.said().name)).collect();
         ConfigError(format!(
-            "{key} is {named:?}; the id of a role is accepted, or one of {}",
+            "{key} is {named:?}; a built-in role is accepted, by its id or its name: {}",
             names.join(", ")
         ))
     })

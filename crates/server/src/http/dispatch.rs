@@ -175,6 +175,12 @@ async fn admit<S: Store>(
         return Err(subscription_not_found(subscription));
     }
     let body = read(body, &parts.headers, BODY_BYTES_MAX).await?;
+    // Whoever sends slowly must not act with what they were when they began.
+    let (caller, session) = if body.is_empty() {
+        (caller, session)
+    } else {
+        authenticate(server, exchange, address, &parts.headers).await?
+    };
     if own::waits(route, parts.uri.query()) {
         // Who waits for a change does no work meanwhile, and has a limit of their own.
         drop(place);

@@ -10,14 +10,14 @@ use hourgate_core::{
         principal::{PRINCIPAL_NAME_CHARS_MAX, PrincipalKind},
     },
 };
-use hourgate_store::{Origin, Store, TransactError};
+use hourgate_store::{Origin, Store};
 use uuid::Uuid;
 
 use super::{
     object::object_id,
     provider::{Groups, Verified},
 };
-use crate::server::Server;
+use crate::{operations::Problem, server::Server};
 
 /// Whether the directory knows somebody as a token says: then nothing is to be written, however often it comes.
 pub(crate) fn is_known<S: Store>(server: &Server<S>, verified: &Verified) -> Option<Uuid> {
@@ -43,16 +43,14 @@ pub(crate) async fn person<S: Store>(
     let object = object_id(PrincipalKind::User, &verified.issuer, &verified.subject);
     let introduction = introduction(object, verified);
     let command = Command::Directory(DirectoryCommand::Introduce(introduction));
-    match server.store.transact(origin, command).await {
-        Ok(committed) => server.gate.wake_for(&committed),
-        Err(TransactError::Refused(why)) => {
+    match server.commit(origin, command).await {
+        Ok(_) => {}
+        Err(Problem::Refused(why)) => {
             tracing::warn!(%object, ?why, "somebody cannot be made known");
             return None;
         }
         // Whoever was known before comes in as they were: somebody must be able to close a port.
-        Err(TransactError::Store(error)) => {
-            tracing::error!(%object, %error, "who signed in could not be kept");
-        }
+        Err(problem) => tracing::error!(%object, ?problem, "who signed in could not be kept"),
     }
     let directory = server.store.directory();
     directory.principal(object).is_some_and(|who| !who.disabled).then_some(object)

@@ -234,6 +234,11 @@ impl Oracle {
         if promise.life != Life::Waits {
             return;
         }
+        let who = promise.who.0.parse().expect("a principal");
+        if !self.people.may_ask(who, &promise.policy, &[&promise.vm], now) {
+            self.promises[n].over("lost");
+            return;
+        }
         let Some(rule) = self.rule(&promise.policy, &promise.vm, promise.born, promise.port) else {
             self.promises[n].over("withdrawn");
             return;

@@ -122,10 +122,15 @@ fn directory(given: u32, now: Now) -> Directory {
     directory
 }
 
+/// How much stands before the key itself in PKCS #8, for RSA with 2,048 bits.
+const PKCS8_HEADER_BYTES: usize = 26;
+
 fn rs256(rounds: u32) -> Result<Vec<Duration>, SignInError> {
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
         .map_err(SignInError::Key)?;
-    let signing = EncodingKey::from_rsa_der(key.serialized_der());
+    // What is inside of a PKCS #8 key of this length (RFC 5208) is what the library wants (RFC 8017).
+    let inside = key.serialized_der().get(PKCS8_HEADER_BYTES..).unwrap_or_default();
+    let signing = EncodingKey::from_rsa_der(inside);
     let verifying = DecodingKey::from_rsa_der(key.public_key_raw());
     let claims = json!({ "iss": BASE, "sub": "ann", "exp": 4_000_000_000_u32 });
     let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &signing)

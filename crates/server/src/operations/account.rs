@@ -95,7 +95,7 @@ pub(crate) async fn set_account_disabled<S: Store>(
     call: &Call,
     (object, disabled): (Uuid, bool),
 ) -> Result<(), Problem> {
-    permit(caller, server, call, WRITE, &whole(server)).await?;
+    may_disable(caller, server, call, disabled).await?;
     account(server, object)?;
     set_disabled(server, origin(caller, call, WRITE), object, disabled).await
 }
@@ -107,7 +107,7 @@ pub(crate) async fn set_service_disabled<S: Store>(
     call: &Call,
     (client, disabled): (Uuid, bool),
 ) -> Result<(), Problem> {
-    permit(caller, server, call, WRITE, &whole(server)).await?;
+    may_disable(caller, server, call, disabled).await?;
     let object = service(server, client)?.object;
     set_disabled(server, origin(caller, call, WRITE), object, disabled).await
 }
@@ -286,6 +286,20 @@ pub(crate) async fn remove_service<S: Store>(
 /// Whether somebody is enabled, as far as the directory knows them.
 pub(crate) fn is_enabled<S: Store>(server: &Server<S>, object: Uuid) -> bool {
     server.store.directory().principal(object).is_some_and(|known| !known.disabled)
+}
+
+/// To enable somebody gives back whatever they were given.
+async fn may_disable<S: Store>(
+    caller: &Caller,
+    server: &Server<S>,
+    call: &Call,
+    disabled: bool,
+) -> Result<(), Problem> {
+    if disabled {
+        permit(caller, server, call, WRITE, &whole(server)).await
+    } else {
+        may_let_in(caller, server, call).await
+    }
 }
 
 async fn may_let_in<S: Store>(

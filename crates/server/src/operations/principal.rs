@@ -116,6 +116,11 @@ pub(crate) async fn set_disabled<S: Store>(
 ) -> Result<Arc<Principal>, Problem> {
     let action = Action::Principal(Change::Write);
     permit(caller, server, call, action, &whole(server)).await?;
+    if !disabled {
+        // To enable somebody gives back whatever they were given.
+        let give = Action::Assignment(Change::Write);
+        permit(caller, server, call, give, &whole(server)).await?;
+    }
     known(&server.store.directory(), principal)?;
     let command = Command::Directory(DirectoryCommand::SetDisabled { principal, disabled });
     let committed = server.commit(origin(caller, call, action), command).await?;

@@ -98,13 +98,19 @@ impl Reach {
 }
 
 fn kind(address: IpAddr) -> Option<Kind> {
-    if METADATA.contains(&address) {
+    if METADATA.contains(&address) || is_amazons(address) {
         return Some(Kind::Metadata);
     }
     match address {
         IpAddr::V4(address) => kind_v4(address),
         IpAddr::V6(address) => kind_v6(address),
     }
+}
+
+/// Amazon keeps all of fd00:ec2::/32 for services of its machines: metadata, time, names, credentials of containers
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>).
+fn is_amazons(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.segments()[..2] == [0xfd00, 0xec2])
 }
 
 /// IANA's registry of special IPv4 addresses (RFC 6890), without the private ones: providers and receivers

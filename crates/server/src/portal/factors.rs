@@ -15,7 +15,7 @@ use super::{
     visit::{Reply, Visit},
 };
 use crate::signin::{
-    Session,
+    Method, Session,
     local::{accounts::AccountFault, factors::Factors},
 };
 
@@ -34,10 +34,19 @@ pub(super) fn show<S: Store>(visit: &Visit<'_, S>) -> Reply {
 fn lately<'a, S: Store>(visit: &'a Visit<'_, S>) -> Result<&'a Session, Reply> {
     let here = Next::to(&Route::Page(Page::Factors), None);
     let session = visit.session.as_ref().ok_or_else(|| visit.sign_in_first(&here))?;
-    if distance(session.who.at, visit.now.wall) >= SHOWN_WITHIN {
+    // Whoever is in by the password alone must not take a factor away, or add one of their own: it is there against
+    // them.
+    let has_factor = has_factor(visit, session.who.object);
+    let shown = !has_factor || session.who.methods.contains(&Method::Mfa);
+    if !shown || distance(session.who.at, visit.now.wall) >= SHOWN_WITHIN {
         return Err(visit.sign_in_again(&here));
     }
     Ok(session)
+}
+
+fn has_factor<S: Store>(visit: &Visit<'_, S>, object: Uuid) -> bool {
+    let Factors { totp, passkeys, .. } = visit.server.accounts.factors(object);
+    totp.is_some() || !passkeys.is_empty()
 }
 
 fn overview<S: Store>(visit: &Visit<'_, S>, session: &Session, wrong: Option<&str>) -> Markup {
@@ -115,6 +124,7 @@ pub(super) async fn change<S: Store>(visit: &Visit<'_, S>) -> Reply {
         Err(reply) => return reply,
     };
     let (accounts, object) = (&visit.server.accounts, session.who.object);
+    let had_factor = has_factor(visit, object);
     let done = match visit.field("do") {
         "app" => match accounts.propose_totp(object, visit.now) {
             Ok(proposal) => {
@@ -155,6 +165,10 @@ pub(super) async fn change<S: Store>(visit: &Visit<'_, S>) -> Reply {
         }
         _ => Ok(()),
     };
+    if done.is_ok() && !had_factor && has_factor(visit, object) {
+        // Whoever came in before with the password alone may be somebody else.
+        visit.end_others(session).await;
+    }
     match done {
         Ok(()) if needs_codes(visit, object) => codes(visit, session).await,
         Ok(()) => visit.to(&Next::to(&Route::Page(Page::Factors), None)),

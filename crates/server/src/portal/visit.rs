@@ -97,6 +97,11 @@ impl<'a, S: Store> Visit<'a, S> {
         };
         let held = cookies.get(SESSION_COOKIE);
         let found = held.and_then(|held| server.sign_in.sessions.of_cookie(held, now.wall));
+        // Whoever was disabled is nobody here, however they came in.
+        let directory = server.store.directory();
+        let found = found.filter(|(session, _)| {
+            directory.principal(session.who.object).is_some_and(|who| !who.disabled)
+        });
         let (session, change) = found.unzip();
         let form_cookie = match cookies.get(FORM_COOKIE) {
             Some(cookie) => cookie.clone(),
@@ -228,6 +233,16 @@ impl<'a, S: Store> Visit<'a, S> {
         if !changes.is_empty() {
             let note = Note::SessionEnded { object, session: "all".to_owned() };
             self.server.keep(self.origin(None), changes, note).await;
+        }
+    }
+
+    /// Everybody else who is in as the same person is so no longer.
+    pub(super) async fn end_others(&self, own: &Session) {
+        let object = own.who.object;
+        let changes = self.server.sign_in.sessions.end_all_of(object, Some(own.id));
+        if !changes.is_empty() {
+            let note = Note::SessionEnded { object, session: "all others".to_owned() };
+            self.server.keep(self.origin(Some(&own.who)), changes, note).await;
         }
     }
 

@@ -94,6 +94,13 @@ pub(super) async fn set<S: Store>(visit: &Visit<'_, S>) -> Reply {
     if password != visit.field("again") {
         return again("The two passwords are not the same.");
     }
+    let disabled = |object| {
+        let directory = visit.server.store.directory();
+        directory.principal(object).is_none_or(|who| who.disabled)
+    };
+    if matches!(link.purpose, Purpose::SetPassword) && disabled(link.object) {
+        return no_link(visit);
+    }
     let set = match link.purpose {
         Purpose::FirstAdministrator => first(visit, &link, password).await,
         Purpose::SetPassword => {
